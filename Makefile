@@ -1,0 +1,103 @@
+# One command each; `make` lists them. A venv with the locked packages is made by itself, in .venv.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.ONESHELL:
+.SILENT:
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+LOCKED := --require-hashes --only-binary :all:
+
+SEEDS ?= 200
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+ARGS ?=
+
+# LevelDB's binding has wheels for Python 3.11 and 3.12; a name on the path may be a shim that cannot run, so run it.
+PYTHON ?=
+FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
+CANDIDATES = $(or $(PYTHON),python3.12 python3.11 python3 python \
+	$(wildcard /usr/bin/python3.12 /usr/bin/python3.11 /usr/local/bin/python3.12 /usr/local/bin/python3.11) \
+	$(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python $(HOME)/.pyenv/versions/3.11.*/bin/python) \
+	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.1[12].*/bin/python3))
+
+.PHONY: help demo devnet docker-devnet test test-quick test-docker lint format coverage simulate bench lock install hooks clean distclean
+
+help: ## List what there is
+	echo "make <target>, one of:"
+	sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep '##' Makefile
+
+demo: $(STAMP) ## Four validators pay 1,000 pensions while one is killed; checks every balance (2 minutes)
+	$(BIN)/python -m devnet.demo $(ARGS)
+
+devnet: $(STAMP) ## The same four validators until Ctrl-C, with demo accounts and commands to try
+	$(BIN)/python -m devnet.local $(ARGS)
+
+docker-devnet: ## The same in containers: docker compose -f devnet/compose.yaml up
+	compose="docker compose"; docker compose version >/dev/null 2>&1 || compose=docker-compose
+	$$compose -f devnet/compose.yaml build
+	$$compose -f devnet/compose.yaml up
+
+test: lint ## All checks and tests; ARGS="-k name" is passed to pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+test-quick: $(STAMP) ## Tests without the slow ones and those that start processes
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow and not processes" $(ARGS)
+
+test-docker: $(STAMP) ## The devnet in containers, end to end; needs a docker engine (5 minutes)
+	$(BIN)/python -m pytest -m docker -p no:cacheprovider $(ARGS)
+
+lint: $(STAMP) ## ruff and mypy --strict
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+	$(BIN)/mypy --no-error-summary
+
+format: $(STAMP) ## Format the code and sort its imports
+	$(BIN)/ruff check --quiet --fix .
+	$(BIN)/ruff format --quiet .
+
+coverage: $(STAMP) ## Tests with branch coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+simulate: $(STAMP) ## Simulated clusters with faults: SEEDS=200 of them; ARGS="--seed 17 --trace" tells one
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --jobs $(JOBS) $(ARGS)
+
+bench: $(STAMP) ## Load on four local validators: throughput, time to finality, bound ratio
+	$(BIN)/python -m devnet.bench $(ARGS)
+
+lock: $(STAMP) ## Write requirements/*.txt anew from pyproject.toml; UPGRADE=1 takes newer versions
+	$(BIN)/python requirements/lock.py
+
+hooks: $(STAMP) ## Check each commit before it is made
+	$(BIN)/pre-commit install
+
+install: $(STAMP) ## The venv with everything, and the command .venv/bin/som
+
+clean: ## Remove what tests, tools and devnets left
+	rm -rf .devnet .make build dist *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## And the venv
+	rm -rf $(VENV)
+
+$(STAMP): pyproject.toml requirements/dev.txt requirements/schemas.txt
+	if ! $(BIN)/python -c '$(FITS)' 2>/dev/null; then
+	  for python in $(CANDIDATES) none; do if "$$python" -c '$(FITS)' 2>/dev/null; then break; fi; done
+	  if [ "$$python" = none ]; then
+	    echo "Install Python 3.11 or 3.12 with its venv module (on Debian: apt install python3-venv), or name one: make PYTHON=..." >&2
+	    exit 1
+	  fi
+	  echo "Making $(VENV) with $$($$python -V)"
+	  "$$python" -m venv --clear $(VENV)
+	fi
+	echo "Installing the locked packages (a minute, once)"
+	$(PIP) install $(LOCKED) -r requirements/dev.txt
+	$(PIP) install $(LOCKED) --no-deps -r requirements/schemas.txt
+	PYTHONWARNINGS=ignore $(PIP) install --no-index --no-deps --no-build-isolation --editable .
+	touch $@

@@ -1,0 +1,1 @@
+"""Agreement on a chain of blocks, whatever they carry. Pure: no clock, no randomness, no I/O."""

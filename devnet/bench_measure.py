@@ -1,0 +1,139 @@
+"""What this machine and the processes on it say: CPU, memory, disk, and what one signature check costs here and now.
+
+One rule: ratios of figures from one run are worth more than the figures.
+"""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.request import urlopen
+
+from consensus.crypto import SecretKey, verify
+
+TICKS: Final = os.sysconf("SC_CLK_TCK")
+VERIFY_ROUNDS: Final = 9
+VERIFY_CHECKS: Final = 200  # a round: about 15 ms
+METRICS_SECONDS: Final = 10.0
+EXECUTED: Final = "som_transactions_executed_total"
+SENT: Final = "som_network_sent_bytes_total"
+HEIGHT: Final = "som_height"
+NULLIFIED: Final = "som_views_nullified_total"
+FINALITY: Final = "som_block_finality_seconds_sum"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where it ran."""
+
+    cpu: str
+    cores: int
+    memory_bytes: int
+    kernel: str
+    python: str
+    load_average: float  # of the last minute, before the run: above 0.5 others were at work
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One validator at one moment; what grows is counted since its start."""
+
+    executed: int
+    height: int
+    nullified: int
+    finality_seconds: float  # of all its blocks together, from proposal to store
+    cpu_seconds: float
+    rss_bytes: int
+    written_bytes: int
+    sent_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """All validators, ourselves and the machine at one moment."""
+
+    at: float  # monotonic seconds
+    readings: Mapping[str, Reading]
+    own_cpu_seconds: float
+    busy_cpu_seconds: float  # of all processes on the machine
+
+
+def machine() -> Machine:
+    """Return what is known of this machine."""
+    models = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    return Machine(
+        cpu=models[0] if models else platform.machine(),
+        cores=cores(),
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        kernel=platform.release(),
+        python=platform.python_version(),
+        load_average=round(os.getloadavg()[0], 2),
+    )
+
+
+def cores() -> int:
+    """Return how many cores we and our children may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def verify_us() -> float:
+    """Return the CPU time of one signature check with the node's own verifier: the median of several rounds."""
+    key = SecretKey(bytes(32))
+    message = bytes(32)
+    signature = key.sign(message)
+    rounds = []
+    for _ in range(VERIFY_ROUNDS):
+        began = time.thread_time()
+        for _ in range(VERIFY_CHECKS):
+            verify(key.public, message, signature)
+        rounds.append((time.thread_time() - began) / VERIFY_CHECKS * 1e6)
+    return statistics.median(rounds)
+
+
+def look(at: float, pids: Mapping[str, int], urls: Mapping[str, str]) -> Moment:
+    """Read everything. Takes some milliseconds of each validator; call it in a thread."""
+    readings = {name: _reading(pid, urls[name]) for name, pid in pids.items()}
+    return Moment(at, readings, time.process_time(), _busy_seconds())
+
+
+def _reading(pid: int, url: str) -> Reading:
+    metrics = scrape(url)
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    status = dict(line.split(":", 1) for line in _lines(f"/proc/{pid}/status"))
+    io = dict(line.split(":", 1) for line in _lines(f"/proc/{pid}/io"))
+    return Reading(
+        executed=int(metrics.get(EXECUTED, 0)),
+        height=int(metrics.get(HEIGHT, 0)),
+        nullified=int(metrics.get(NULLIFIED, 0)),
+        finality_seconds=metrics.get(FINALITY, 0.0),
+        cpu_seconds=(int(stat[11]) + int(stat[12])) / TICKS,
+        rss_bytes=int(status["VmRSS"].split()[0]) * 1024,
+        written_bytes=int(io["write_bytes"]),
+        sent_bytes=int(metrics.get(SENT, 0)),
+    )
+
+
+def scrape(url: str) -> dict[str, float]:
+    """Return a validator's metrics, summed over their labels."""
+    with urlopen(f"{url}/metrics", timeout=METRICS_SECONDS) as reply:
+        text: str = reply.read().decode()
+    found: dict[str, float] = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            name = name.partition("{")[0]
+            found[name] = found.get(name, 0.0) + float(value)
+    return found
+
+
+def _busy_seconds() -> float:
+    user, nice, system, _, _, irq, softirq = (int(field) for field in _lines("/proc/stat")[0].split()[1:8])
+    return (user + nice + system + irq + softirq) / TICKS
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines()

@@ -1,0 +1,111 @@
+"""`make devnet`: four validators as processes until Ctrl-C, with demo accounts that have something to spend.
+
+One rule: a validator that ends is started again; Ctrl-C ends all, at any moment, and leaves nothing running.
+
+    python -m devnet.local [--directory .devnet/local]
+"""
+
+import argparse
+import asyncio
+import shutil
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from devnet.banner import accounts_table, make_console, make_table, print_warning
+from devnet.money import DevnetRefused, fund_people, issue
+from devnet.processes import DevnetError, LocalNetwork
+from node.client.client import Client
+from node.client.errors import ClientError
+
+ACCOUNTS: Final = Path(".devnet/accounts.json")
+RESTART_SECONDS: Final = 5.0  # a validator that somebody killed comes back after this, for all to see both
+LOOK_SECONDS: Final = 0.5
+
+console = make_console()
+
+
+async def run(directory: Path) -> None:
+    """Run the devnet until a signal comes, whatever it is doing then."""
+    devnet = asyncio.create_task(_run(directory))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, devnet.cancel)
+    try:
+        await devnet
+    except asyncio.CancelledError:
+        console.print("Stopped.")
+
+
+async def _run(directory: Path) -> None:
+    console.print("Starting four validators ...")
+    async with LocalNetwork(directory) as network:
+        async with Client(network.urls()) as client:
+            await issue(client)
+            await fund_people(client)
+            ACCOUNTS.parent.mkdir(exist_ok=True)
+            shutil.copyfile(directory / "accounts.json", ACCOUNTS)
+            await _banner(network, client)
+        await _supervise(network)
+
+
+async def _banner(network: LocalNetwork, client: Client) -> None:
+    console.print(await accounts_table(client))
+    print_warning(console, str(ACCOUNTS))
+    validators = make_table("validator", "RPC", "process", "log")
+    for name in network.names:
+        validators.add_row(name, network.url(name), str(network.pid(name)), str(network.log_path(name)))
+    console.print(validators)
+    console.print("\nTry, in another terminal:\n")
+    for command in commands(network):
+        console.print(f"  {command}", soft_wrap=True, markup=False)
+    console.print("\nCtrl-C stops it.")
+
+
+def commands(network: LocalNetwork) -> list[str]:
+    """Return commands that work when pasted into a shell in the project's root."""
+    return [
+        f"export SOM_NODE={network.url('nbkr')} PATH=$PWD/.venv/bin:$PATH",
+        "som status",
+        "som account show aida",
+        "som pay --from aida --to bakyt 12.50",
+        "som account history bakyt",
+        "som rpc chain_getBlock",
+        f"kill -9 {network.pid('bank-2')}   # a validator dies; pay again: the chain goes on",
+    ]
+
+
+async def _supervise(network: LocalNetwork) -> None:
+    """Start again whoever ended, after a while; for ever."""
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        ended = network.ended()
+        if ended:
+            names = ", ".join(ended)
+            console.print(f"Ended: {names}. The rest goes on if it is a quorum. Again in {RESTART_SECONDS:.0f} s.")
+            await asyncio.sleep(RESTART_SECONDS)
+            for name in ended:
+                network.start(name)
+            try:
+                await network.ready(ended)
+                console.print(f"Back, with all that was missed: {names}.")
+            except DevnetError as error:
+                console.print(str(error), soft_wrap=True, markup=False)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m devnet.local", description="Four validators until Ctrl-C.")
+    parser.add_argument("--directory", type=Path, default=Path(".devnet/local"), help="made anew at each start")
+    given = parser.parse_args(arguments)
+    try:
+        asyncio.run(run(given.directory))
+    except (DevnetError, DevnetRefused, ClientError) as error:
+        print(f"devnet: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+"""A devnet of real processes on this machine: makes the homes, starts, kills and stops validators.
+
+One rule: no validator outlives who started it. The kernel kills them when their parent dies, however it dies.
+"""
+
+import asyncio
+import ctypes
+import fcntl
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from devnet.generate import VALIDATORS, Place, make_genesis, write_network
+from node.ledger.genesis import Genesis
+
+LOOPBACK: Final = "127.0.0.1"
+READY_SECONDS: Final = 60.0  # four interpreters on two busy cores start within ten
+STOP_SECONDS: Final = 15.0
+PORT_MIN: Final = 10_000
+PORTS_TRIED_MAX: Final = 500  # sockets held at once
+EPHEMERAL_PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+EPHEMERAL_PORT_MIN: Final = 32_768
+_PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
+
+
+class DevnetError(Exception):
+    """The devnet can not be started, or a validator ended by itself; the text says which log to read."""
+
+
+class LocalNetwork:
+    """Validators as processes, their homes and logs under ``directory``. Use it as an async context manager."""
+
+    def __init__(self, directory: Path, names: Sequence[str] = VALIDATORS, signature_workers: int = 0) -> None:
+        """Take a directory that is made anew: what an earlier run left there is removed."""
+        self.directory = directory
+        self.names = tuple(names)
+        self.genesis: Genesis
+        self.places: dict[str, Place] = {}
+        self._signature_workers = signature_workers
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._lock = -1
+
+    async def __aenter__(self) -> Self:
+        self._take_directory()
+        ports = free_ports(2 * len(self.names))
+        for index, name in enumerate(self.names):
+            self.places[name] = Place(name, LOOPBACK, LOOPBACK, ports[2 * index], ports[2 * index + 1])
+        self.genesis = make_genesis(time.time_ns() // 1_000_000, self.names)
+        write_network(self.directory, list(self.places.values()), self.genesis, self._signature_workers)
+        try:
+            for name in self.names:
+                self.start(name)
+            await self.ready(self.names)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def url(self, name: str) -> str:
+        """Return a validator's RPC address."""
+        return f"http://{LOOPBACK}:{self.places[name].rpc_port}"
+
+    def urls(self) -> list[str]:
+        """Return all RPC addresses."""
+        return [self.url(name) for name in self.names]
+
+    def pid(self, name: str) -> int:
+        """Return a running validator's process id."""
+        return self._processes[name].pid
+
+    def log_path(self, name: str) -> Path:
+        """Return where a validator's log goes."""
+        return self.directory / f"{name}.log"
+
+    def start(self, name: str) -> None:
+        """Start a validator, or start it again."""
+        running = self._processes.get(name)
+        assert running is None or running.poll() is not None, f"{name} runs already"
+        home = (self.directory / name).absolute()  # validators run in the project's root, we anywhere
+        launcher = os.getpid()
+        with self.log_path(name).open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "node.cli", "start", "--home", str(home)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=Path(__file__).parents[1],
+                process_group=0,  # Ctrl-C is for the launcher, which stops them in order
+                preexec_fn=lambda: _die_with(launcher),
+            )
+
+    def kill(self, name: str) -> None:
+        """Kill a validator as a power cut would: SIGKILL."""
+        self._processes[name].kill()
+        self._processes[name].wait()
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send any other signal."""
+        self._processes[name].send_signal(number)
+
+    def ended(self) -> list[str]:
+        """Return the validators that do not run."""
+        return [name for name, process in self._processes.items() if process.poll() is not None]
+
+    async def ready(self, names: Sequence[str], timeout_seconds: float = READY_SECONDS) -> None:
+        """Return when all of these are ready. Raise DevnetError if one ends, or is not ready in time."""
+        deadline = time.monotonic() + timeout_seconds
+        for name in names:
+            while not await asyncio.to_thread(_answers, f"{self.url(name)}/readyz"):
+                ended = [each for each in self.ended() if each in names]
+                if ended:
+                    raise DevnetError(f"{ended[0]} ended; see {self.log_path(ended[0])}")
+                if time.monotonic() > deadline:
+                    raise DevnetError(f"{name} is not ready after {timeout_seconds:.0f} s; see {self.log_path(name)}")
+                await asyncio.sleep(0.1)
+
+    def stop(self) -> None:
+        """Stop all validators: SIGTERM, and SIGKILL for who does not hear."""
+        for process in self._processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in self._processes.values():
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _take_directory(self) -> None:
+        """Lock the directory and empty it."""
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        lock_path = self.directory.with_name(self.directory.name + ".lock")
+        self._lock = os.open(lock_path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            self._lock = -1
+            raise DevnetError(f"{self.directory} is in use by another devnet") from None
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.directory.mkdir(parents=True)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return TCP ports of the loopback interface that nobody uses now, and that no outgoing connection will take.
+
+    Those that the kernel gives away itself would not do: while a validator is down, others' connections would get its.
+    """
+    candidates = range(PORT_MIN, _first_ephemeral_port())
+    ports: list[int] = []
+    with ExitStack() as held:
+        for port in random.sample(candidates, PORTS_TRIED_MAX):
+            trial = held.enter_context(socket.socket())
+            try:
+                trial.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            ports.append(port)
+            if len(ports) == count:
+                return ports
+    raise DevnetError(f"no {count} free ports from {candidates.start} to {candidates.stop - 1}")
+
+
+def _first_ephemeral_port() -> int:
+    """Return the lowest port that the kernel gives to outgoing connections, or Linux's default if that is of no use."""
+    try:
+        first = int(EPHEMERAL_PORTS.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return EPHEMERAL_PORT_MIN
+    return first if first >= PORT_MIN + PORTS_TRIED_MAX else EPHEMERAL_PORT_MIN
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=2) as reply:
+            return bool(reply.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def _die_with(parent: int) -> None:
+    """Runs in the child before exec: a launcher that is killed leaves no validators behind."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before we asked
+        os._exit(1)

@@ -1,0 +1,1 @@
+"""One validator: joins consensus and network to the ledger."""

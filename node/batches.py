@@ -1,0 +1,291 @@
+"""Batches: signed bundles of transactions that travel ahead of the blocks that name them.
+
+Their author checks every signature before it signs a batch, and every validator checks them once more when the batch
+arrives; from then on a block is a list of digests, and checking it is a look-up. One rule: a batch is acknowledged,
+and a block that names it voted for, only by who holds it, verified.
+
+Body: ``encode((author, sequence, base_height, (transaction bytes, ...)))``; wire form: the author's signature
+(64 bytes) and the body. The digest, which the author signs, is over the network's genesis hash and the body.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NewType
+
+from consensus.committee import Committee
+from consensus.crypto import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, PublicKey, SecretKey, verify
+from consensus.encoding import DecodeError, as_bytes, as_int, as_tuple, decode, digest, encode
+from consensus.messages import Block
+from node.ledger.transaction import TRANSACTION_BYTES_MAX, Transaction, decode_transaction
+
+BatchDigest = NewType("BatchDigest", bytes)  # 32 bytes
+
+BATCH_TRANSACTIONS_MAX: Final = 1_024
+BATCH_BYTES_MAX: Final = TRANSACTION_BYTES_MAX + 128 * 1024  # the largest transaction beside a usual batch
+BATCH_LIFE_HEIGHTS: Final = 1_024  # heights after base_height in which a batch may be included; bounds ``included``
+BLOCK_BATCHES_MAX: Final = 256
+BLOCK_TRANSACTIONS_MAX: Final = 8_192  # about half a second of execution and one synced write
+BLOCK_BYTES_MAX: Final = 4 * 1024 * 1024
+AUTHOR_BATCHES_MAX: Final = 128  # batches of one author that wait here; more are dropped unread
+AUTHOR_BYTES_MAX: Final = 16 * 1024 * 1024
+DIGESTS_ASKED_MAX: Final = 64  # in one request or acknowledgement
+
+_BATCH, _ACKNOWLEDGEMENT = 0, 1
+
+
+class BatchInvalid(Exception):
+    """A batch that its author, or whoever sent it, should not have sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A decoded batch. ``encoded`` is its wire form; ``raw_transactions`` are not decoded yet."""
+
+    digest: BatchDigest
+    author: PublicKey
+    sequence: int
+    base_height: int
+    raw_transactions: tuple[bytes, ...]
+    signature: bytes
+    encoded: bytes
+
+
+def make_batch(
+    genesis_hash: bytes, key: SecretKey, sequence: int, base_height: int, transactions: Sequence[bytes]
+) -> Batch:
+    """Return a batch signed by ``key``."""
+    body = encode((key.public, sequence, base_height, tuple(transactions)))
+    name = _digest(genesis_hash, body)
+    signature = key.sign(name)
+    return Batch(name, key.public, sequence, base_height, tuple(transactions), signature, signature + body)
+
+
+def decode_batch(genesis_hash: bytes, data: bytes) -> Batch:
+    """Return the batch that ``data`` encodes; raise DecodeError. No signature is checked here."""
+    if not SIGNATURE_BYTES < len(data) <= BATCH_BYTES_MAX:
+        raise DecodeError(f"a batch has at most {BATCH_BYTES_MAX} bytes")
+    body = data[SIGNATURE_BYTES:]
+    author, sequence, base_height, raw = as_tuple(decode(body), 4)
+    transactions = as_tuple(raw, most=BATCH_TRANSACTIONS_MAX)
+    if not transactions:
+        raise DecodeError("an empty batch")
+    return Batch(
+        _digest(genesis_hash, body),
+        PublicKey(as_bytes(author, PUBLIC_KEY_BYTES)),
+        as_int(sequence),
+        as_int(base_height),
+        tuple(as_bytes(item, most=TRANSACTION_BYTES_MAX) for item in transactions),
+        data[:SIGNATURE_BYTES],
+        data,
+    )
+
+
+def author_signed(batch: Batch) -> bool:
+    """Return whether the author's signature is valid."""
+    return verify(batch.author, batch.digest, batch.signature)
+
+
+def decode_transactions(genesis_hash: bytes, batch: Batch) -> tuple[Transaction, ...]:
+    """Return the batch's transactions; raise Refused for the first that is malformed."""
+    return tuple(decode_transaction(raw, genesis_hash) for raw in batch.raw_transactions)
+
+
+def encode_payload(digests: Iterable[BatchDigest]) -> bytes:
+    """Return a block's payload: the digests of its batches, in the order of execution."""
+    return encode(tuple(digests))
+
+
+def decode_payload(payload: bytes) -> tuple[BatchDigest, ...]:
+    """Return the digests that a payload names; raise DecodeError if one repeats."""
+    digests = tuple(BatchDigest(as_bytes(item, 32)) for item in as_tuple(decode(payload), most=BLOCK_BATCHES_MAX))
+    if len(frozenset(digests)) != len(digests):
+        raise DecodeError("a batch is named twice")
+    return digests
+
+
+EMPTY_PAYLOAD: Final = encode_payload(())
+
+
+def encode_batch_message(batch: Batch) -> bytes:
+    """Return the message that carries a batch."""
+    return bytes((_BATCH,)) + batch.encoded
+
+
+def encode_acknowledgement(digests: Sequence[BatchDigest]) -> bytes:
+    """Return the message that says: these batches are here, verified."""
+    return bytes((_ACKNOWLEDGEMENT,)) + encode(tuple(digests))
+
+
+def decode_batch_message(genesis_hash: bytes, data: bytes) -> Batch | tuple[BatchDigest, ...]:
+    """Return the batch, or the acknowledged digests, that a message carries; raise DecodeError."""
+    if data[:1] == bytes((_BATCH,)):
+        return decode_batch(genesis_hash, data[1:])
+    if data[:1] == bytes((_ACKNOWLEDGEMENT,)):
+        return decode_digests(data[1:])
+    raise DecodeError("unknown batch message")
+
+
+def decode_digests(data: bytes) -> tuple[BatchDigest, ...]:
+    """Return the digests of a request or an acknowledgement; raise DecodeError."""
+    return tuple(BatchDigest(as_bytes(item, 32)) for item in as_tuple(decode(data), most=DIGESTS_ASKED_MAX))
+
+
+@dataclass(slots=True)
+class Held:
+    """A verified batch that waits to be executed, and who else has it."""
+
+    batch: Batch
+    transactions: tuple[Transaction, ...]
+    holders: set[int]
+    holders_weight: int
+
+
+class BatchPool:
+    """Verified batches that no executed block contains yet, and the digests of those that final blocks contain.
+
+    Bounded per author while a batch waits. Batches named by final blocks are always taken: they are those in execution.
+    """
+
+    def __init__(self, committee: Committee, me: int | None) -> None:
+        self._committee = committee
+        self._me = me
+        self._held: OrderedDict[BatchDigest, Held] = OrderedDict()
+        # Acknowledged before the batch came, by holder: a liar's inventions push out nobody else's word.
+        self._early: tuple[OrderedDict[BatchDigest, None], ...] = tuple(OrderedDict() for _ in range(len(committee)))
+        self._executed_height = 0
+        self._final: OrderedDict[BatchDigest, int] = OrderedDict()  # digest -> height of the final block naming it
+        self._author_batches: dict[PublicKey, int] = {}
+        self._author_bytes: dict[PublicKey, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __contains__(self, name: BatchDigest) -> bool:
+        return name in self._held
+
+    def get(self, name: BatchDigest) -> Held | None:
+        """Return a batch that waits here."""
+        return self._held.get(name)
+
+    def held(self) -> Iterator[Held]:
+        """Yield what waits, oldest first."""
+        return iter(tuple(self._held.values()))
+
+    def has_room(self, author: PublicKey, payload_bytes: int, batches: int = 1) -> bool:
+        """Return whether so many more batches of this author, of so many bytes together, may wait here."""
+        return (
+            self._author_batches.get(author, 0) + batches <= AUTHOR_BATCHES_MAX
+            and self._author_bytes.get(author, 0) + payload_bytes <= AUTHOR_BYTES_MAX
+        )
+
+    def is_final(self, name: BatchDigest) -> bool:
+        """Return whether a final block of the last BATCH_LIFE_HEIGHTS names this batch."""
+        return name in self._final
+
+    def add(self, batch: Batch, transactions: tuple[Transaction, ...]) -> None:
+        """Hold a verified batch, unless its block is executed: nobody would ever ask for it, or let it go."""
+        if batch.digest in self._held or 0 < self._final.get(batch.digest, 0) <= self._executed_height:
+            return
+        held = Held(batch, transactions, set(), 0)
+        self._held[batch.digest] = held
+        self._author_batches[batch.author] = self._author_batches.get(batch.author, 0) + 1
+        self._author_bytes[batch.author] = self._author_bytes.get(batch.author, 0) + len(batch.encoded)
+        for holder, early in enumerate(self._early):
+            if batch.digest in early:
+                del early[batch.digest]
+                self._count(held, holder)
+        if self._me is not None:
+            self._count(held, self._me)
+
+    def acknowledge(self, name: BatchDigest, holder: int) -> None:
+        """Note that a validator holds a batch."""
+        held = self._held.get(name)
+        if held is not None:
+            self._count(held, holder)
+        elif name not in self._final:
+            early = self._early[holder]
+            early[name] = None
+            if len(early) > AUTHOR_BATCHES_MAX * len(self._committee):
+                early.popitem(last=False)
+
+    def finalized(self, names: Sequence[BatchDigest], height: int) -> None:
+        """Note that the final block of ``height`` names these; forget heights too low for a new block to repeat."""
+        for name in names:
+            self._final[name] = height
+        while self._final and next(iter(self._final.values())) <= height - BATCH_LIFE_HEIGHTS:
+            self._final.popitem(last=False)
+
+    def forget(self, names: Sequence[BatchDigest]) -> None:
+        """Let go of the batches of an executed block, which is noted as final: the store has them."""
+        for name in names:
+            self._remove(name)
+            self._executed_height = max(self._executed_height, self._final.get(name, 0))
+
+    def expire(self, height: int) -> list[Held]:
+        """Let go of batches that no block above ``height`` may name any more, and return them."""
+        stale = [
+            held
+            for name, held in self._held.items()
+            if held.batch.base_height + BATCH_LIFE_HEIGHTS <= height and name not in self._final
+        ]
+        for held in stale:
+            self._remove(held.batch.digest)
+        return stale
+
+    def includable(self, height: int, excluded: Callable[[BatchDigest], bool]) -> list[Held]:
+        """Return the batches for a block at ``height``: oldest first, held by a quorum, in no ancestor, in bounds."""
+        chosen: list[Held] = []
+        transactions = payload_bytes = 0
+        for name, held in self._held.items():
+            if held.holders_weight < self._committee.quorum or name in self._final or excluded(name):
+                continue
+            if not held.batch.base_height < height <= held.batch.base_height + BATCH_LIFE_HEIGHTS:
+                continue
+            transactions += len(held.transactions)
+            payload_bytes += len(held.batch.encoded)
+            if transactions > BLOCK_TRANSACTIONS_MAX or payload_bytes > BLOCK_BYTES_MAX:
+                break
+            chosen.append(held)
+            if len(chosen) == BLOCK_BATCHES_MAX:
+                break
+        return chosen
+
+    def has_work(self, height: int) -> bool:
+        """Return whether a batch waits that a quorum holds, no final block names, and a block at ``height`` may name.
+
+        One that is based on a height to come is no work: leaders that cannot include it would be timed out for it.
+        """
+        return any(
+            held.holders_weight >= self._committee.quorum
+            and name not in self._final
+            and held.batch.base_height < height <= held.batch.base_height + BATCH_LIFE_HEIGHTS
+            for name, held in self._held.items()
+        )
+
+    def _count(self, held: Held, holder: int) -> None:
+        if holder not in held.holders:
+            held.holders.add(holder)
+            held.holders_weight += self._committee.validators[holder].weight
+
+    def _remove(self, name: BatchDigest) -> None:
+        held = self._held.pop(name, None)
+        if held is not None:
+            self._author_batches[held.batch.author] -= 1
+            self._author_bytes[held.batch.author] -= len(held.batch.encoded)
+
+
+def named_in_ancestors(
+    parent: Block, final_height: int, block_of: Callable[[bytes], Block | None]
+) -> frozenset[BatchDigest] | None:
+    """Return the batches that ``parent`` and its ancestors above ``final_height`` name; None if one is not here."""
+    names: set[BatchDigest] = set()
+    block: Block | None = parent
+    while block is not None and block.header.height > final_height:
+        names.update(decode_payload(block.payload))
+        block = block_of(block.header.parent_hash)
+    return None if block is None else frozenset(names)
+
+
+def _digest(genesis_hash: bytes, body: bytes) -> BatchDigest:
+    return BatchDigest(digest(b"som-batch-1", genesis_hash, body))

@@ -1,0 +1,138 @@
+"""status, version, rpc, genesis: looking at a network."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from node.cli.session import Session, SomCommand, SomGroup
+from node.cli.show import format_time
+from node.client.client import Client
+from node.home import read_genesis
+from node.rpc import types
+from node.rpc.methods import METHODS, VERSION
+from node.rpc.registry import Method
+
+
+class AnyResult(msgspec.Struct, frozen=True):
+    """Whatever a method answers."""
+
+    value: Any
+
+
+@click.command(cls=SomCommand)
+@click.pass_obj
+def status(session: Session) -> None:
+    """Where the network stands, as one node sees it: height, leader, who has voted, what is issued."""
+
+    async def question(
+        client: Client,
+    ) -> tuple[types.GetInfoResult, types.GetConsensusResult, types.GetSupplyResult]:
+        return await client.info(), await client.consensus(), await client.supply()
+
+    info, consensus, supply = session.ask(question)
+    say = session.say
+    votes = ", ".join(f"{vote.name} {'✓' if vote.name in consensus.voted else '·'}" for vote in consensus.votes)
+    session.data(
+        {"info": info, "consensus": consensus, "supply": supply},
+        lambda: session.pairs(
+            [
+                (say("network"), f"{info.name} ({info.kind}, {info.network})"),
+                (say("genesis"), info.genesis_hash),
+                (say("height"), info.height),
+                (say("block"), info.block_hash),
+                (say("block_time"), format_time(info.block_time_ms)),
+                (say("view"), f"{info.epoch}/{info.view}, {say('leader').lower()} {info.leader}"),
+                (say("voted"), votes),
+                (say("awaited"), ", ".join(consensus.awaited) or "-"),
+                (say("peers"), info.peers_connected),
+                (say("waiting"), info.mempool_transactions),
+                (say("supply"), session.money(int(supply.supply), supply.scale, supply.code)),
+                (say("ready"), say("yes") if info.ready else f"{say('no')}: {'; '.join(info.reasons)}"),
+            ]
+        ),
+    )
+
+
+@click.command(cls=SomCommand)
+@click.pass_obj
+def version(session: Session) -> None:
+    """The version of this program."""
+    session.data({"version": VERSION}, lambda: session.pairs([("som", VERSION)]))
+
+
+@click.command(cls=SomCommand)
+@click.argument("method")
+@click.argument("params", nargs=-1, metavar="[NAME=VALUE]...")
+@click.pass_obj
+def rpc(session: Session, method: str, params: tuple[str, ...]) -> None:
+    """Call any RPC method: som rpc account_get account=0011000000010057"""
+    given = _params(METHODS.get(method), params)
+
+    async def question(client: Client) -> msgspec.Raw:
+        return await client.raw(method, given)
+
+    value = msgspec.json.decode(session.ask(question))
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=0 if session.as_json else 2).decode())
+
+
+@click.group(cls=SomGroup)
+def genesis() -> None:
+    """The file that a network starts from."""
+
+
+@genesis.command("hash")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.pass_obj
+def genesis_hash(session: Session, file: Path) -> None:
+    """The hash of a genesis file: what all validators compare before the start."""
+    found = read_genesis(file)
+    session.data(
+        {"genesis_hash": found.hash.hex()}, lambda: session.pairs([(session.say("genesis"), found.hash.hex())])
+    )
+
+
+@genesis.command("validate")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.pass_obj
+def genesis_validate(session: Session, file: Path) -> None:
+    """Check a genesis file; what is wrong is named by its path."""
+    found = read_genesis(file)
+    names = [row.name for row in found.validators]
+    session.data(
+        {"genesis_hash": found.hash.hex(), "name": found.name, "kind": found.kind, "validators": names},
+        lambda: session.pairs(
+            [
+                (session.say("valid"), found.name),
+                (session.say("kind"), found.kind),
+                (session.say("genesis"), found.hash.hex()),
+                (session.say("validators"), ", ".join(names)),
+            ]
+        ),
+    )
+
+
+COMMANDS = (status, version, rpc, genesis)
+
+
+def _params(method: Method | None, pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Return params: texts are read as the method's types say, or as JSON where the method is not known here."""
+    given: dict[str, Any] = {}
+    fields = {} if method is None else {field.name: field for field in msgspec.structs.fields(method.params)}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{pair!r}: NAME=VALUE")
+        given[name] = _value(text, fields.get(name))
+    return given
+
+
+def _value(text: str, field: msgspec.structs.FieldInfo | None) -> Any:
+    listed = text.startswith("[")
+    try:
+        if field is None or listed:
+            return msgspec.json.decode(text)
+        return msgspec.to_builtins(msgspec.convert(text, field.type, strict=False))
+    except msgspec.MsgspecError:
+        return [text] if field is not None and "tuple" in str(field.type) else text

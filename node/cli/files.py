@@ -1,0 +1,219 @@
+"""iso import, iso status: bank files.
+
+One rule: a file is checked whole before anything of it is signed, and importing it again pays nothing more.
+"""
+
+import io
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from consensus.crypto import SecretKey
+from node.cli.importing import Imported, Record, import_file, look
+from node.cli.payments import PASSPHRASE_FILE
+from node.cli.session import Exit, Session, SomGroup
+from node.cli.show import business_date, unix_ms
+from node.cli.signing import keys_for
+from node.client.client import Client
+from node.iso20022.errors import FileRefused
+from node.iso20022.pain001 import PaymentFile, read_payments, require_due
+from node.iso20022.pain002 import ACSC, PDNG, RJCT, status, write_refusal, write_status
+from node.iso20022.plan import Plan, Ref, plan
+from node.iso20022.resume import Outcome
+from node.ledger.account import AccountNumber, format_account
+from node.storage.files import write_file
+
+IMPORT_TIMEOUT_SECONDS: Final = 300.0
+STATUS_SUFFIX: Final = ".pain002.xml"
+_FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+_REPORT = click.option(
+    "--status",
+    "report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=f"Where the status report (pain.002.001.12) goes. [default: FILE{STATUS_SUFFIX}]",
+)
+
+
+@click.group(cls=SomGroup)
+def iso() -> None:
+    """Bank files (ISO 20022): pain.001.001.09 in, pain.002.001.12 out."""
+
+
+@iso.command("import")
+@_FILE
+@click.option("--dry-run", is_flag=True, help="Check and plan; send nothing.")
+@click.option("--retry", is_flag=True, help="Try again what the ledger refused before.")
+@click.option("--timeout", "timeout_seconds", type=click.FloatRange(0, 86_400), default=IMPORT_TIMEOUT_SECONDS)
+@_REPORT
+@click.pass_obj
+def import_command(session: Session, /, file: Path, **given: Any) -> None:
+    """Pay a payment file: plan, sign per debtor, send, wait for final, write the status report.
+
+    The debtor's key is a key file (--debtor-key) or, on a devnet, a public one.
+    """
+    report = given["report"] or file.with_name(file.name + STATUS_SUFFIX)
+    payments = _read(session, file, report, given["dry_run"])
+    if given["dry_run"]:
+        _show_plan(session, plan(payments))
+        return
+
+    async def talk(client: Client) -> tuple[Imported, int]:
+        info = await client.info()
+        kept: dict[AccountNumber, Sequence[SecretKey]] = {}
+
+        def keys(debtor: AccountNumber) -> Sequence[SecretKey]:
+            if debtor not in kept:
+                kept[debtor] = keys_for(session, debtor, given["key_files"], given["passphrase_file"], info.kind)
+            return kept[debtor]
+
+        require_due(payments, business_date(info.now_ms))
+        for batch in payments.payment_informations:
+            keys(batch.debtor)  # a missing key ends the command before anything is sent
+        with Record(_record_path(session, payments, info.genesis_hash)) as record, _bar(session) as bar:
+            task = bar.add_task(session.say("payments"), total=payments.payments)
+            imported = await import_file(
+                client,
+                payments,
+                record,
+                keys,
+                lambda known, total: bar.update(task, completed=known, total=total),
+                timeout_seconds=given["timeout_seconds"],
+                retry=given["retry"],
+            )
+        return imported, (await client.info()).now_ms
+
+    try:
+        imported, now_ms = session.ask(talk, keeps=True)
+    except FileRefused as refused:
+        _refuse(session, refused, report)
+    _write_report(session, payments, imported.outcomes, now_ms, report)
+    _end(session, payments, imported, report)
+
+
+import_command.params += [
+    click.Option(
+        ["--debtor-key", "--key", "key_files"],
+        multiple=True,
+        metavar="FILE",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Key file of the debtor; several if it needs more than one signature.",
+    ),
+    PASSPHRASE_FILE,
+]
+
+
+@iso.command("status")
+@_FILE
+@_REPORT
+@click.pass_obj
+def status_command(session: Session, file: Path, report: Path | None) -> None:
+    """Say what became of a file, and write the status report. Nothing is sent."""
+    target = report or file.with_name(file.name + STATUS_SUFFIX)
+    payments = _read(session, file, target, dry_run=False)
+
+    async def talk(client: Client) -> tuple[Imported, int]:
+        info = await client.info()
+        with Record(_record_path(session, payments, info.genesis_hash)) as record:
+            return await look(client, payments, record), info.now_ms
+
+    imported, now_ms = session.ask(talk)
+    _write_report(session, payments, imported.outcomes, now_ms, target)
+    _end(session, payments, imported, target)
+
+
+def _read(session: Session, file: Path, report: Path, dry_run: bool) -> PaymentFile:
+    try:
+        with file.open("rb") as source:
+            payments = read_payments(source)
+        plan(payments)
+    except FileRefused as refused:
+        _refuse(session, refused, None if dry_run else report)
+    return payments
+
+
+def _refuse(session: Session, refused: FileRefused, report: Path | None) -> NoReturn:
+    for problem in refused.problems:
+        place = f"{problem.line}: {problem.path or session.say('file')}"
+        session.words(f"{problem.code}  {place}  {problem.text(session.language)}")
+    if report is not None:
+        out = io.BytesIO()
+        write_refusal(out, refused, unix_ms(), session.language)
+        write_file(report, out.getvalue())
+    session.end(Exit.REFUSED, f"{session.say('refused')}: {refused.code}")
+
+
+def _show_plan(session: Session, planned: Plan) -> None:
+    say = session.say
+    rows = [(pay.index, format_account(pay.debtor), len(pay.legs), session.money(pay.total)) for pay in planned.pays]
+    value = {
+        "file_digest": planned.file_digest.hex(),
+        "payments": planned.legs,
+        "total": str(planned.total),
+        "pays": [
+            {"index": pay.index, "debtor": format_account(pay.debtor), "legs": len(pay.legs), "total": str(pay.total)}
+            for pay in planned.pays
+        ],
+    }
+    heads = ["#", say("account"), say("payments"), say("total")]
+    session.data(value, lambda: session.rows(heads, rows, right=(0, 2, 3)))
+    session.words(say("planned"))
+
+
+def _write_report(
+    session: Session, payments: PaymentFile, outcomes: Mapping[Ref, Outcome], now_ms: int, report: Path
+) -> None:
+    out = io.BytesIO()
+    write_status(out, payments, outcomes, now_ms, session.language)
+    write_file(report, out.getvalue())
+
+
+def _end(session: Session, payments: PaymentFile, imported: Imported, report: Path) -> None:
+    """Show the summary and end: 0 all paid, 3 some refused, 4 all refused, 6 some open."""
+    say = session.say
+    counts = Counter(status(outcome) for outcome in imported.outcomes.values())
+    paid, rejected, open_ = counts[ACSC], counts[RJCT], counts[PDNG]
+    value = {
+        "message_id": payments.message_id,
+        "payments": payments.payments,
+        "total": str(payments.total),
+        "paid": paid,
+        "rejected": rejected,
+        "pending": open_,
+        "report": str(report),
+    }
+    rows: list[tuple[str, object]] = [
+        (say("file"), payments.message_id),
+        (say("payments"), f"{payments.payments}, {session.money(payments.total)}"),
+        (say("paid"), paid),
+        (say("rejected"), rejected),
+        (say("open"), open_),
+        (say("written"), report),
+    ]
+    session.data(value, lambda: session.pairs(rows))
+    if imported.refused:
+        session.end(Exit.REFUSED, ", ".join(code.name for code in imported.refused))
+    if open_:
+        session.end(Exit.PENDING, f"{say('open')}: {open_}")
+    if rejected:
+        session.end(Exit.PARTIAL if paid else Exit.REFUSED, f"{say('rejected')}: {rejected}")
+
+
+def _record_path(session: Session, payments: PaymentFile, genesis_hash: str) -> Path:
+    return session.outbox_path.parent / "imports" / f"{payments.digest.hex()[:32]}-{genesis_hash[:16]}.record"
+
+
+def _bar(session: Session) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(file=sys.stderr),
+        disable=session.as_json or not sys.stderr.isatty(),
+    )

@@ -1,0 +1,236 @@
+"""The import of a payment file over the RPC: look up, sign what is due, send, and look again.
+
+One rule: the chain says what was paid (node/iso20022/resume.py has the argument); what is kept here saves work and
+keeps refusals. Every "sent" line is on disk before the transaction is on the wire.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from consensus.crypto import SecretKey
+from node.client.client import Client, Settled
+from node.client.outbox import State
+from node.iso20022.pain001 import PaymentFile
+from node.iso20022.plan import PAY_LEGS_MAX, Pay, Plan, Ref, pay_salt, plan
+from node.iso20022.record import Begun, Entry, Refused, Sent, encode_entry, read_entries, refusals
+from node.iso20022.resume import (
+    PENDING,
+    Answer,
+    Known,
+    Outcome,
+    Pending,
+    Rejected,
+    due,
+    expires_ms,
+    look_up,
+    outcome_of,
+    pay_outcomes,
+)
+from node.iso20022.resume import Settled as PaidLeg
+from node.ledger.account import LIMITED_KINDS, SOM, AccountNumber, Kind, parse_account
+from node.ledger.errors import Code
+from node.ledger.parameters import DEFAULT
+from node.ledger.pay import Pay as PayOperation
+from node.ledger.transaction import Transaction, make_transaction
+from node.rpc import types
+
+ROUNDS_MAX: Final = 3  # a second one when another import was faster, a third when both met again
+AT_ONCE: Final = 100  # transactions under way: 100,000 payments, and their results are not waited for one by one
+ATTEMPTS_MAX: Final = 16  # whole pays that failed before and are tried again, each as a new transaction
+FILE_MODE: Final = 0o600
+
+Keys = Callable[[AccountNumber], Sequence[SecretKey]]
+Progress = Callable[[int, int], None]  # payments with an outcome, of how many
+
+
+class RpcLookup:
+    """The chain's memory of payments, by tx_getByRef (node/iso20022/resume.py: Lookup)."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def paid(self, debtor: AccountNumber, refs: Sequence[Ref]) -> Answer:
+        """Return what ``debtor`` has paid under ``refs``, complete up to a block's time."""
+        found = await self._client.paid(debtor, refs)
+        known: dict[Ref, Known] = {}
+        for payment in reversed(found.payments):  # the latest first; the first payment of a reference is the one
+            if payment.asset == SOM:
+                known[Ref(bytes.fromhex(payment.ref))] = PaidLeg(parse_account(payment.to), int(payment.amount))
+        return Answer(found.block_time_ms, known)
+
+
+class Record:
+    """The import record of one file on one network: a text file beside the outbox."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create."""
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.entries: list[Entry] = []
+        if path.exists():
+            with path.open("rb") as file:
+                self.entries = list(read_entries(file))
+        # A torn last line is cut off: what is appended starts on a line of its own.
+        whole = sum(len(encode_entry(entry)) for entry in self.entries)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, FILE_MODE)
+        os.ftruncate(descriptor, whole)
+        self._file = os.fdopen(descriptor, "ab")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Write entries, durably."""
+        for entry in entries:
+            self._file.write(encode_entry(entry))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of a file: the outcome of each reference, and why whole pays were turned away."""
+
+    plan: Plan
+    outcomes: Mapping[Ref, Outcome]
+    refused: tuple[Code, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Network:
+    number: int
+    genesis_hash: bytes
+
+
+async def look(client: Client, file: PaymentFile, record: Record) -> Imported:
+    """Return what the chain knows of a file. Nothing is sent."""
+    network, planned = await _network(client), plan(file)
+    answers = await look_up(planned, RpcLookup(client))
+    recorded = refusals(record.entries, file.digest, network.genesis_hash)
+    outcomes: dict[Ref, Outcome] = {}
+    for pay in planned.pays:
+        for leg in pay.legs:
+            outcomes[leg.ref] = outcome_of(leg, answers.known.get(leg.ref) or recorded.get(leg.ref))
+    return Imported(planned, outcomes)
+
+
+async def import_file(
+    client: Client,
+    file: PaymentFile,
+    record: Record,
+    keys: Keys,
+    progress: Progress,
+    *,
+    timeout_seconds: float,
+    retry: bool = False,
+    legs_max: int = PAY_LEGS_MAX,
+    at_once: int = AT_ONCE,
+) -> Imported:
+    """Pay what of the file is not paid yet, and return what is known at the end.
+
+    ``legs_max`` payments share a transaction, and ``at_once`` transactions are under way together.
+    """
+    network, planned = await _network(client), plan(file, legs_max)
+    recorded = refusals(record.entries, file.digest, network.genesis_hash)
+    record.append([Begun(file.digest, file.message_id, network.genesis_hash, (await client.info()).now_ms)])
+    outcomes: dict[Ref, Outcome] = {leg.ref: PENDING for pay in planned.pays for leg in pay.legs}
+    refused: list[Code] = []
+    for round_number in range(ROUNDS_MAX):
+        answers = await look_up(planned, RpcLookup(client))
+        left = due(planned, answers, recorded, retry=retry and round_number == 0)
+        outcomes.update(left.outcomes)
+        progress(_known(outcomes), planned.legs)
+        if not left.pays:
+            break
+        found: dict[Ref, Outcome] = {}
+        for start in range(0, len(left.pays), at_once):
+            pays = left.pays[start : start + at_once]
+            sent, refusals_now = await _send(client, network, file, record, pays, answers.at_ms, keys, timeout_seconds)
+            refused += refusals_now
+            found.update(sent)
+            outcomes.update(sent)
+            rejections = {ref: outcome for ref, outcome in sent.items() if isinstance(outcome, Rejected)}
+            record.append([Refused(ref, outcome.code) for ref, outcome in rejections.items()])
+            recorded = {**recorded, **rejections}
+            progress(_known(outcomes), planned.legs)
+        if refused or not any(isinstance(outcome, Pending) for outcome in found.values()):
+            break
+    return Imported(planned, outcomes, tuple(refused))
+
+
+async def _send(
+    client: Client,
+    network: _Network,
+    file: PaymentFile,
+    record: Record,
+    pays: Sequence[Pay],
+    at_ms: int,
+    keys: Keys,
+    timeout_seconds: float,
+) -> tuple[dict[Ref, Outcome], list[Code]]:
+    """Sign and settle pays; return the outcome of each leg, and the codes of pays that no node took."""
+    signed: list[Transaction] = []
+    for pay in pays:
+        window_ms = await _window_ms(client, pay.debtor)
+        transaction, attempt = await _signed(client, network, file, pay, expires_ms(at_ms, window_ms), keys(pay.debtor))
+        record.append([Sent(pay.index, transaction.id, transaction.expires_ms, attempt)])
+        signed.append(transaction)
+    names = [
+        f"iso:{file.digest.hex()[:16]}:{pay.index}:{tx.id.hex()[:16]}" for pay, tx in zip(pays, signed, strict=True)
+    ]
+    settled = await client.submit_many(signed, keys=names, timeout_seconds=timeout_seconds)
+    outcomes: dict[Ref, Outcome] = {}
+    for pay, one in zip(pays, settled, strict=True):
+        outcomes.update(await _outcomes(client, pay, one))
+    return outcomes, [Code(one.code) for one in settled if one.state is State.REFUSED and one.code]
+
+
+async def _signed(
+    client: Client, network: _Network, file: PaymentFile, pay: Pay, expires: int, keys: Sequence[SecretKey]
+) -> tuple[Transaction, int]:
+    """Return the pay's transaction. One that failed whole before keeps its id, so the next attempt has another salt."""
+    legs = tuple((leg.creditor, leg.amount, leg.ref) for leg in pay.legs)
+    operation = PayOperation(SOM, pay.debtor, legs, partial=True, once=True)
+    signers = [(0, key) for key in keys]
+    attempt = 0
+    while True:
+        salt = pay_salt(file.digest, pay.index, attempt)
+        transaction = make_transaction(
+            network.number, network.genesis_hash, expires, salt, [pay.debtor], [operation], signers
+        )
+        before = await client.transaction(transaction.id)
+        if before.outcome.status != "failed" or attempt == ATTEMPTS_MAX:
+            return transaction, attempt
+        attempt += 1
+
+
+async def _outcomes(client: Client, pay: Pay, one: Settled) -> dict[Ref, Outcome]:
+    if one.state not in (State.APPLIED, State.FAILED):
+        return {leg.ref: PENDING for leg in pay.legs}
+    receipt = (await client.transaction(one.tx_id)).receipt
+    assert receipt is not None, "a final outcome has a receipt"
+    skipped = {leg.leg: Code(leg.code) for leg in receipt.skipped}
+    return pay_outcomes(pay, skipped, Code(receipt.code) if receipt.code else None)
+
+
+async def _network(client: Client) -> _Network:
+    info = await client.info()
+    return _Network(info.network, bytes.fromhex(info.genesis_hash))
+
+
+async def _window_ms(client: Client, debtor: AccountNumber) -> int:
+    account: types.AccountView = await client.account(debtor)
+    limited = LIMITED_KINDS >> int(Kind[account.kind.upper()]) & 1
+    return DEFAULT.window_person_ms if limited else DEFAULT.window_institution_ms
+
+
+def _known(outcomes: Mapping[Ref, Outcome]) -> int:
+    return sum(1 for outcome in outcomes.values() if not isinstance(outcome, Pending))

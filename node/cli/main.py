@@ -1,0 +1,33 @@
+"""The tree of commands."""
+
+from typing import Final
+
+import click
+
+from node.cli import accounts, chain, files, keys, nodes, payments, transactions
+from node.cli.session import Session, SomGroup
+
+HELP: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+@click.group(cls=SomGroup, context_settings=HELP)
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """The digital som: run a validator, look at the chain, pay.
+
+    Exit codes: 0 done, 1 error, 2 usage, 3 partly done, 4 refused by the ledger, 5 no node answered, 6 still pending
+    (it may yet apply: wait, do not pay again), 7 configuration or key.
+    """
+    ctx.ensure_object(Session)
+
+
+for _command in (
+    *nodes.COMMANDS,
+    *chain.COMMANDS,
+    accounts.account,
+    keys.key,
+    *payments.COMMANDS,
+    transactions.tx,
+    files.iso,
+):
+    main.add_command(_command)

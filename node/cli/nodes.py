@@ -1,0 +1,229 @@
+"""init, start, resync, config, devnet: running validators."""
+
+import secrets
+import sys
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from consensus.crypto import SEED_BYTES, PublicKey
+from node.cli.chain import COMMANDS as CHAIN_COMMANDS
+from node.cli.session import Exit, Session, SomCommand, SomGroup
+from node.cli.signing import key_header, passphrase_of, read_passphrase
+from node.config import CONFIG_NAME, Config, ConfigError, Listen, Peer, Rpc, format_config
+from node.home import create_data, read_config, read_genesis
+from node.ledger.genesis import Genesis, format_genesis
+from node.storage.files import write_file
+from node.storage.guard import Guard
+from node.storage.keystore import ANY_CHAIN, write_key
+
+HOME: Final = click.Option(
+    ["--home"],
+    type=click.Path(path_type=Path, file_okay=False),
+    default="~/.som/node",
+    show_default=True,
+    callback=lambda ctx, param, value: value.expanduser(),
+    help="The node's directory: configuration, keys, data.",
+)
+_PASSPHRASE = click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Read the keys' passphrase here instead of asking.",
+)
+
+
+class HomeCommand(SomCommand):
+    """A command about one node's directory."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.insert(0, HOME)
+
+
+@click.command(cls=HomeCommand)
+@click.option("--name", required=True, help="The validator's name in the genesis.")
+@click.option(
+    "--genesis", "genesis_file", type=click.Path(path_type=Path, dir_okay=False), help="The network's genesis."
+)
+@click.option("--listen", "listen", default="127.0.0.1:26600", show_default=True, metavar="HOST:PORT")
+@click.option("--rpc", "rpc", default="127.0.0.1:26657", show_default=True, metavar="HOST:PORT")
+@click.option("--peer", "peers", multiple=True, metavar="NAME=HOST:PORT", help="Where another validator listens.")
+@click.option("--devnet", is_flag=True, help="Keys without a passphrase, for a devnet only.")
+@_PASSPHRASE
+@click.pass_obj
+def init(session: Session, /, home: Path, name: str, genesis_file: Path | None, **given: Any) -> None:
+    """Make a validator's home directory, in two steps.
+
+    Without --genesis: make the consensus key and the node key, and show their public halves, which the network's
+    founders write into the genesis. With --genesis: check that it names these keys, and make the chain at height 0.
+    """
+    config = Config(
+        name=name,
+        listen=Listen(*_address(given["listen"])),
+        rpc=Rpc(*_address(given["rpc"])),
+        peers=tuple(_peer(text) for text in given["peers"]),
+    )
+    _make_keys(session, home, config, given["devnet"], given["passphrase_file"])
+    keys = {
+        "name": name,
+        "consensus_key": key_header(home / config.keys.consensus)["pub"],
+        "node_key": key_header(home / config.keys.node)["pub"],
+        "weight": 1,
+    }
+    if genesis_file is not None:
+        genesis = read_genesis(genesis_file)
+        _require_named(genesis, keys)
+        _make_chain(home, config, genesis)
+    session.data(keys, lambda: session.pairs([(session.say("created"), home), *keys.items()]))
+
+
+@click.command(cls=HomeCommand)
+@_PASSPHRASE
+@click.pass_obj
+def start(session: Session, home: Path, passphrase_file: Path | None) -> None:
+    """Run the validator until it is told to stop."""
+    config = read_config(home)
+    passphrase = passphrase_of(session, home / config.keys.consensus, passphrase_file)
+    from node.node import main as run_node  # the whole node: half a second that no other command should pay
+
+    sys.exit(run_node(home, passphrase))
+
+
+@click.command(cls=HomeCommand)
+@click.pass_obj
+def resync(session: Session, home: Path) -> None:
+    """Set a damaged chain aside and begin again at height 0: the blocks come from the peers.
+
+    Keys and guard stay as they are, so that nothing is signed twice. The validator must not run.
+    """
+    found = read_config(home)
+    genesis = read_genesis(home / found.genesis)
+    public = PublicKey(bytes.fromhex(key_header(home / found.keys.consensus)["pub"]))
+    data, aside = home / found.data, None
+    guard = Guard.open(home / found.keys.guard, public, genesis.hash)
+    try:
+        if data.exists():
+            aside = next(path for path in _numbered(data) if not path.exists())
+            data.rename(aside)
+        create_data(home, found, genesis)
+    finally:
+        guard.close()
+    session.data(
+        {"data": str(data), "aside": aside and str(aside)},
+        lambda: session.pairs([(session.say("created"), data), (session.say("set_aside"), aside or "-")]),
+    )
+
+
+@click.group(cls=SomGroup)
+def config() -> None:
+    """A node's own settings."""
+
+
+@config.command("check", cls=HomeCommand)
+@click.pass_obj
+def check(session: Session, home: Path) -> None:
+    """Read the configuration and the genesis as the node would; say what is wrong."""
+    found = read_config(home)
+    genesis = read_genesis(home / found.genesis)
+    known = {row.name for row in genesis.validators}
+    strangers = [name for name in (found.name, *(peer.name for peer in found.peers)) if name not in known]
+    if strangers:
+        session.end(Exit.CONFIG, f"{session.say('error')}: {', '.join(strangers)} ∉ {', '.join(sorted(known))}")
+    session.data(
+        {"name": found.name, "genesis_hash": genesis.hash.hex(), "peers": len(found.peers)},
+        lambda: session.pairs(
+            [(session.say("valid"), home / CONFIG_NAME), (session.say("genesis"), genesis.hash.hex())]
+        ),
+    )
+
+
+@config.command("show", cls=HomeCommand)
+@click.pass_obj
+def show(session: Session, home: Path) -> None:
+    """Print the settings in force, defaults and environment included."""
+    found = read_config(home)
+    if session.as_json:
+        session.data(found, lambda: session.pairs([]))
+    else:
+        click.echo(format_config(found), nl=False)
+
+
+@click.group(cls=SomGroup)
+def devnet() -> None:
+    """Four validators on this computer, with keys that everybody knows."""
+
+
+_REST = {"ignore_unknown_options": True, "help_option_names": []}
+
+
+@devnet.command("up", cls=click.Command, context_settings=_REST)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def up(arguments: tuple[str, ...]) -> None:
+    """Start the devnet and keep it running until Ctrl-C."""
+    from devnet.local import main as run_devnet
+
+    sys.exit(run_devnet(list(arguments)))
+
+
+@devnet.command("init", cls=click.Command, context_settings=_REST)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def devnet_init(arguments: tuple[str, ...]) -> None:
+    """Make a devnet's home directories: --output DIR --hosts A,B,C,D."""
+    from devnet.generate import main as generate
+
+    generate(list(arguments))
+
+
+COMMANDS: Final = (init, start, resync, config, devnet, *CHAIN_COMMANDS)
+
+
+def _make_keys(session: Session, home: Path, config: Config, devnet: bool, passphrase_file: Path | None) -> None:
+    paths = {"consensus": home / config.keys.consensus, "node": home / config.keys.node}
+    missing = {use: path for use, path in paths.items() if not path.exists()}
+    if not missing:
+        return
+    passphrase = None if devnet else read_passphrase(session, passphrase_file, again=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for use, path in missing.items():
+        write_key(path, secrets.token_bytes(SEED_BYTES), use, ANY_CHAIN, passphrase)
+
+
+def _require_named(genesis: Genesis, keys: dict[str, Any]) -> None:
+    for row in genesis.validators:
+        if row.name == keys["name"]:
+            for field in ("consensus_key", "node_key"):
+                if getattr(row, field).hex() != keys[field]:
+                    raise ConfigError(
+                        f"the genesis names {field} {getattr(row, field).hex()}, the key file {keys[field]}"
+                    )
+            return
+    raise ConfigError(f"the genesis has no validator named {keys['name']}")
+
+
+def _make_chain(home: Path, config: Config, genesis: Genesis) -> None:
+    consensus_key = PublicKey(bytes.fromhex(key_header(home / config.keys.consensus)["pub"]))
+    Guard.create(home / config.keys.guard, consensus_key, genesis.hash)
+    create_data(home, config, genesis)
+    write_file(home / config.genesis, format_genesis(genesis).encode())
+    write_file(home / CONFIG_NAME, format_config(config).encode())  # last: with it the home is whole
+
+
+def _numbered(path: Path) -> Iterator[Path]:
+    return (path.with_name(f"{path.name}.{number}") for number in count(1))
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65_535:
+        raise click.BadParameter(f"{text!r}: HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
+def _peer(text: str) -> Peer:
+    name, equals, address = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f"{text!r}: NAME=HOST:PORT")
+    return Peer(name, *_address(address))

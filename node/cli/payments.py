@@ -1,0 +1,156 @@
+"""pay, issue, redeem: money moves by a signed transaction that the outbox keeps.
+
+One rule: a command that ends without knowing says so, with the line that finds out; "unknown" is never called "failed".
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from node.cli.amounts import parse_som
+from node.cli.session import Exit, Session, SomCommand
+from node.cli.signing import account_of, keys_for
+from node.client.client import Client, Settled
+from node.client.outbox import State
+from node.ledger.account import SOM, format_account
+from node.ledger.errors import Code
+from node.ledger.errors import text as ledger_text
+from node.ledger.operations import Operation
+from node.ledger.pay import REF_BYTES_MAX, Pay
+
+TIMEOUT_SECONDS = 30.0
+
+KEY_FILES = click.Option(
+    ["--key", "key_files"],
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Key file that signs; several for accounts that need more than one signature.",
+)
+PASSPHRASE_FILE = click.Option(
+    ["--passphrase-file"],
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Read the passphrase of the key files here instead of asking.",
+)
+TIMEOUT = click.Option(
+    ["--timeout", "timeout_seconds"],
+    type=click.FloatRange(0, 3_600),
+    default=TIMEOUT_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for the final result.",
+)
+ONCE_KEY = click.Option(
+    ["--once", "purpose"],
+    metavar="NAME",
+    help="Name the purpose (an invoice): under the same name nothing is paid twice from this computer.",
+)
+
+
+class SigningCommand(SomCommand):
+    """A command that signs, sends and waits."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += [KEY_FILES, PASSPHRASE_FILE, TIMEOUT, ONCE_KEY]
+
+
+@click.command(cls=SigningCommand)
+@click.option("--from", "payer", required=True, metavar="ACCOUNT", help="16 digits, or a devnet's name.")
+@click.option("--to", "payee", required=True, metavar="ACCOUNT")
+@click.option("--ref", default="", help=f"What it is for, {REF_BYTES_MAX} bytes at most; then paid only once.")
+@click.argument("amount")
+@click.pass_obj
+def pay(session: Session, /, payer: str, payee: str, ref: str, amount: str, **signing: Any) -> None:
+    """Pay AMOUNT som: som pay --from treasury --to 0011000000010057 1250.50"""
+    _pay(session, account_of(session, payer), account_of(session, payee), amount, ref, signing)
+
+
+@click.command(cls=SigningCommand)
+@click.option("--from", "issuer", required=True, metavar="ACCOUNT", help="The issuer's account.")
+@click.option("--to", "payee", required=True, metavar="ACCOUNT", help="A bank or the Treasury.")
+@click.option("--ref", default="")
+@click.argument("amount")
+@click.pass_obj
+def issue(session: Session, /, issuer: str, payee: str, ref: str, amount: str, **signing: Any) -> None:
+    """Issue AMOUNT som: a payment from the issuer's account, which its board signs."""
+    _pay(session, account_of(session, issuer), account_of(session, payee), amount, ref, signing)
+
+
+@click.command(cls=SigningCommand)
+@click.option("--from", "payer", required=True, metavar="ACCOUNT", help="A bank or the Treasury.")
+@click.option("--to", "issuer", required=True, metavar="ACCOUNT", help="The issuer's account.")
+@click.option("--ref", default="")
+@click.argument("amount")
+@click.pass_obj
+def redeem(session: Session, /, payer: str, issuer: str, ref: str, amount: str, **signing: Any) -> None:
+    """Redeem AMOUNT som: a payment to the issuer's account takes money out of circulation."""
+    _pay(session, account_of(session, payer), account_of(session, issuer), amount, ref, signing)
+
+
+COMMANDS = (pay, issue, redeem)
+
+
+def sign_and_settle(session: Session, account: int, operation: Operation, signing: dict[str, Any]) -> None:
+    """Send one operation of one account, show what became of it, and end with the fitting code."""
+
+    async def talk(client: Client) -> Settled:
+        info = await client.info()
+        keys = keys_for(session, account, signing["key_files"], signing["passphrase_file"], info.kind)
+        return await client.execute(
+            [account],
+            [operation],
+            [(0, key) for key in keys],
+            key=signing["purpose"],
+            timeout_seconds=signing["timeout_seconds"],
+        )
+
+    show_settled(session, [session.ask(talk, keeps=True)])
+
+
+def show_settled(session: Session, settled: Sequence[Settled]) -> None:
+    """Show results; the last word is the exit code."""
+    say = session.say
+    for one in settled:
+        value = {
+            "tx_id": one.tx_id.hex(),
+            "status": one.state.value,
+            "final": one.state is not State.PENDING,
+            "height": one.height,
+            "code": one.code,
+            "name": one.name,
+        }
+        session.data(value, lambda one=one: session.pairs(_rows(session, one)))  # type: ignore[misc]
+    if any(one.state is State.PENDING for one in settled):
+        lines = [f"  som tx wait {one.tx_id.hex()}" for one in settled if one.state is State.PENDING]
+        session.end(Exit.PENDING, "\n".join([say("still_pending"), *lines]))
+    failed = [one for one in settled if one.state is not State.APPLIED]
+    if failed:
+        texts = [f"{one.name}: {ledger_text(Code(one.code), session.language)}" for one in failed if one.code]
+        session.end(Exit.REFUSED if len(failed) == len(settled) else Exit.PARTIAL, "\n".join(texts) or say("failed"))
+
+
+def _rows(session: Session, one: Settled) -> list[tuple[str, object]]:
+    say = session.say
+    rows: list[tuple[str, object]] = [(say("transaction"), one.tx_id.hex()), (say("status"), say(one.state.value))]
+    if one.height is not None:
+        rows.append((say("height"), one.height))
+    if one.code:
+        rows.append((say("code"), f"{one.code} {one.name}"))
+    return rows
+
+
+def _pay(session: Session, payer: int, payee: int, amount: str, ref: str, signing: dict[str, Any]) -> None:
+    try:
+        tyiyn = parse_som(amount)
+    except ValueError:
+        raise click.BadParameter(f"{amount!r}: {session.say('bad_amount')}", param_hint="AMOUNT") from None
+    reference = ref.encode()
+    if len(reference) > REF_BYTES_MAX:
+        raise click.BadParameter(f"{len(reference)} > {REF_BYTES_MAX} bytes", param_hint="--ref")
+    session.words(f"{format_account(payer)} → {format_account(payee)}: {session.money(tyiyn)}")
+    operation = Pay(SOM, payer, ((payee, tyiyn, reference),), once=bool(reference))
+    sign_and_settle(session, payer, operation, signing)

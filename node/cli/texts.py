@@ -1,0 +1,121 @@
+"""What `som` says, in Kyrgyz, Russian and English.
+
+One rule: data is never translated, only words: names in ``--json`` are the same in every language.
+"""
+
+from typing import Final, NamedTuple
+
+from node.ledger.errors import LANGUAGES, Language
+
+
+class Words(NamedTuple):
+    """One text in each language, in the order of LANGUAGES."""
+
+    ky: str
+    ru: str
+    en: str
+
+
+TEXTS: Final[dict[str, Words]] = {
+    "network": Words("Тармак", "Сеть", "Network"),
+    "genesis": Words("Генезис", "Генезис", "Genesis"),
+    "height": Words("Бийиктик", "Высота", "Height"),
+    "block": Words("Блок", "Блок", "Block"),
+    "block_time": Words("Блоктун убактысы", "Время блока", "Block time"),
+    "view": Words("Көрүнүш", "Вид", "View"),
+    "leader": Words("Лидер", "Лидер", "Leader"),
+    "validators": Words("Валидаторлор", "Валидаторы", "Validators"),
+    "validator": Words("Валидатор", "Валидатор", "Validator"),
+    "peers": Words("Туташкан түйүндөр", "Подключённые узлы", "Connected peers"),
+    "waiting": Words("Кезекте", "В очереди", "Waiting"),
+    "ready": Words("Даяр", "Готов", "Ready"),
+    "yes": Words("ооба", "да", "yes"),
+    "no": Words("жок", "нет", "no"),
+    "voted": Words("Добуш берди", "Голос подан", "Voted"),
+    "awaited": Words("Күтүлүүдө", "Ожидается", "Awaited"),
+    "supply": Words("Жүгүртүүдө", "В обращении", "Supply"),
+    "account": Words("Эсеп", "Счёт", "Account"),
+    "kind": Words("Түрү", "Вид", "Kind"),
+    "tier": Words("Деңгээл", "Уровень", "Tier"),
+    "flags": Words("Белгилер", "Признаки", "Flags"),
+    "bank": Words("Банк", "Банк", "Bank"),
+    "keys": Words("Ачкычтар", "Ключи", "Keys"),
+    "key": Words("Ачкыч", "Ключ", "Key"),
+    "name": Words("Аты", "Имя", "Name"),
+    "use": Words("Колдонуу", "Назначение", "Use"),
+    "balance": Words("Калдык", "Остаток", "Balance"),
+    "held": Words("Кармалган", "Удержано", "Held"),
+    "available": Words("Жеткиликтүү", "Доступно", "Available"),
+    "entries": Words("Жазуулар", "Записей", "Entries"),
+    "time": Words("Убакыт", "Время", "Time"),
+    "amount": Words("Сумма", "Сумма", "Amount"),
+    "other": Words("Экинчи тарап", "Контрагент", "Other side"),
+    "ref": Words("Шилтеме", "Назначение", "Reference"),
+    "transaction": Words("Транзакция", "Транзакция", "Transaction"),
+    "status": Words("Абалы", "Состояние", "Status"),
+    "code": Words("Код", "Код", "Code"),
+    "expires": Words("Мөөнөтү", "Действует до", "Expires"),
+    "skipped": Words("Өткөрүлгөн", "Пропущено", "Skipped"),
+    "payments": Words("Төлөмдөр", "Платежи", "Payments"),
+    "total": Words("Жалпы", "Итого", "Total"),
+    "file": Words("Файл", "Файл", "File"),
+    "path": Words("Жолу", "Путь", "Path"),
+    "unknown": Words("белгисиз", "неизвестно", "unknown"),
+    "pending": Words("күтүүдө", "в обработке", "pending"),
+    "applied": Words("аткарылды", "исполнено", "applied"),
+    "failed": Words("аткарылган жок", "отклонено", "failed"),
+    "expired": Words("мөөнөтү өттү", "срок истёк", "expired"),
+    "refused": Words("кабыл алынган жок", "не принято", "refused"),
+    "error": Words("Ката", "Ошибка", "Error"),
+    "still_pending": Words(
+        "Жыйынтык азырынча белгисиз: төлөм дагы эле аткарылышы мүмкүн. Кайра төлөбөңүз, күтүңүз:",
+        "Итог пока неизвестен: платёж ещё может исполниться. Не платите заново, дождитесь:",
+        "Not known yet: the payment may still apply. Do not pay again, wait:",
+    ),
+    "not_reachable": Words("Түйүн жооп берген жок", "Узел не отвечает", "No node answered"),
+    "verified": Words(
+        "Далил генезистен баштап текшерилди",
+        "Доказательство проверено от генезиса",
+        "The proof is verified from genesis",
+    ),
+    "bad_amount": Words(
+        "сумма сом менен, эң көп эки ондук белги, мисалы 1250.50",
+        "сумма в сомах, не более двух знаков после точки, например 1250.50",
+        "an amount in som with at most two decimals, such as 1250.50",
+    ),
+    "bad_account": Words(
+        "16 орундуу эсеп номери (текшерүү сандары менен) же белгилүү ат",
+        "номер счёта из 16 цифр с верными контрольными или известное имя",
+        "an account number of 16 digits whose check digits hold, or a known name",
+    ),
+    "bad_hex": Words("кичине тамгалуу он алтылык", "шестнадцатеричные строчные цифры", "lower-case hex"),
+    "no_key": Words(
+        "бул эсептин ачкычы жок; --key FILE бериңиз",
+        "нет ключа этого счёта; укажите --key FILE",
+        "no key of this account is known; give --key FILE",
+    ),
+    "passphrase": Words("Сырсөз", "Парольная фраза", "Passphrase"),
+    "passphrase_again": Words("Сырсөздү кайталаңыз", "Повторите парольную фразу", "Repeat the passphrase"),
+    "created": Words("Түзүлдү", "Создано", "Created"),
+    "set_aside": Words("Сакталып коюлду", "Отложено", "Set aside"),
+    "valid": Words("Туура", "Верно", "Valid"),
+    "planned": Words(
+        "Эч нерсе жөнөтүлгөн жок (--dry-run)", "Ничего не отправлено (--dry-run)", "Nothing was sent (--dry-run)"
+    ),
+    "paid": Words("Төлөндү", "Оплачено", "Paid"),
+    "rejected": Words("Четке кагылды", "Отклонено", "Rejected"),
+    "open": Words("Белгисиз", "Не решено", "Open"),
+    "written": Words("Жазылды", "Записан", "Written"),
+    "devnet_only": Words(
+        "бул ачкычтар ачык: devnet'тен башка тармакта колдонулбайт",
+        "эти ключи общеизвестны: они годятся только для devnet",
+        "these keys are public: they are used on a devnet only",
+    ),
+}
+
+assert len(Words._fields) == len(LANGUAGES)
+
+
+def say(name: str, language: Language) -> str:
+    """Return the text; every name has all languages."""
+    return str(getattr(TEXTS[name], language))

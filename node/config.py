@@ -1,0 +1,168 @@
+"""One validator's own settings: a TOML file in its home directory. What all must agree on stands in the genesis.
+
+Unknown names are refused, so that a misspelt setting is no silent default. Protocol timeouts are not here: they differ
+between nodes only by accident, and the network then stalls for no visible reason.
+"""
+
+import os
+from typing import Annotated, Final
+
+import msgspec
+
+CONFIG_NAME: Final = "config.toml"
+
+_CONTROL: Final = frozenset(map(chr, (*range(0x20), 0x7F)))  # what a TOML string may not hold as it is
+
+_Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+_Percent = Annotated[int, msgspec.Meta(ge=0, le=50)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=64)]
+
+
+class ConfigError(Exception):
+    """The configuration can not be used; the text says where and why."""
+
+
+class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Paths, relative to the home directory. The guard stands beside the key and is in no backup of data."""
+
+    consensus: str = "keys/consensus.json"
+    node: str = "keys/node.json"
+    guard: str = "keys/guard"
+
+
+class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where we listen for validators."""
+
+    host: str = "127.0.0.1"
+    port: _Port = 26600
+
+
+class Rpc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where we serve clients. ``allowed_hosts`` are accepted in the Host header beside loopback names."""
+
+    host: str = "127.0.0.1"
+    port: _Port = 26657
+    allowed_hosts: tuple[str, ...] = ()
+
+
+class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a validator of the genesis, named there, listens."""
+
+    name: str
+    host: str
+    port: _Port
+
+
+class Mempool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds of what waits for a block here."""
+
+    transactions_max: Annotated[int, msgspec.Meta(ge=100, le=1_000_000)] = 50_000
+    bytes_max: Annotated[int, msgspec.Meta(ge=1_000_000, le=4_000_000_000)] = 64_000_000
+
+
+class Disk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Free space below which clients are turned away, and below which the node ends while it still can, cleanly."""
+
+    refuse_percent: _Percent = 10
+    stop_percent: _Percent = 5
+    stop_bytes: Annotated[int, msgspec.Meta(ge=0)] = 2 << 30
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Form and level of the log on standard error."""
+
+    level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    format: Annotated[str, msgspec.Meta(pattern="^(text|json)$")] = "text"
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that one node may set."""
+
+    name: str
+    genesis: str = "genesis.json"
+    data: str = "data"
+    signature_workers: _Count = 0
+    keys: Keys = Keys()
+    listen: Listen = Listen()
+    rpc: Rpc = Rpc()
+    mempool: Mempool = Mempool()
+    disk: Disk = Disk()
+    log: Log = Log()
+    peers: tuple[Peer, ...] = ()
+
+
+def parse_config(text: str) -> Config:
+    """Return the configuration that the TOML ``text`` describes; raise ConfigError that names the setting."""
+    try:
+        config = msgspec.toml.decode(text.encode(), type=Config)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise ConfigError(str(error)) from None
+    names = [peer.name for peer in config.peers]
+    if len(set(names)) != len(names):
+        raise ConfigError("a peer is named twice")
+    return config
+
+
+def format_config(config: Config) -> str:
+    """Return the TOML text of a configuration, with a line on what each part is for."""
+    lines = [
+        "# This node's own settings; what all nodes agree on stands in the genesis file. `som config check` reads it.",
+        f"name = {_quote(config.name)}",
+        f"genesis = {_quote(config.genesis)}",
+        f"data = {_quote(config.data)}",
+        "# Processes that check signatures; 0 checks in the main process, best where nodes outnumber cores.",
+        f"signature_workers = {config.signature_workers}",
+        "",
+        "[keys]",
+        *(f"{field} = {_quote(getattr(config.keys, field))}" for field in config.keys.__struct_fields__),
+        "",
+        "[listen]",
+        f"host = {_quote(config.listen.host)}",
+        f"port = {config.listen.port}",
+        "",
+        "[rpc]",
+        f"host = {_quote(config.rpc.host)}",
+        f"port = {config.rpc.port}",
+        f"allowed_hosts = [{', '.join(_quote(host) for host in config.rpc.allowed_hosts)}]",
+        "",
+        "[mempool]",
+        f"transactions_max = {config.mempool.transactions_max}",
+        f"bytes_max = {config.mempool.bytes_max}",
+        "",
+        "[disk]",
+        f"refuse_percent = {config.disk.refuse_percent}",
+        f"stop_percent = {config.disk.stop_percent}",
+        f"stop_bytes = {config.disk.stop_bytes}",
+        "",
+        "[log]",
+        f"level = {_quote(config.log.level)}",
+        f"format = {_quote(config.log.format)}",
+    ]
+    for peer in config.peers:
+        lines += ["", "[[peers]]", f"name = {_quote(peer.name)}", f"host = {_quote(peer.host)}", f"port = {peer.port}"]
+    return "\n".join(lines) + "\n"
+
+
+def apply_environment(config: Config, environment: dict[str, str] | None = None) -> Config:
+    """Return ``config`` with the few settings that a container gives through its environment."""
+    given = dict(os.environ) if environment is None else environment
+    try:
+        rpc = msgspec.structs.replace(
+            config.rpc,
+            host=given.get("SOM_RPC_HOST", config.rpc.host),
+            port=int(given.get("SOM_RPC_PORT", config.rpc.port)),
+        )
+        listen = msgspec.structs.replace(
+            config.listen,
+            host=given.get("SOM_LISTEN_HOST", config.listen.host),
+            port=int(given.get("SOM_LISTEN_PORT", config.listen.port)),
+        )
+    except ValueError as error:
+        raise ConfigError(f"environment: {error}") from None
+    log = msgspec.structs.replace(config.log, level=given.get("SOM_LOG_LEVEL", config.log.level))
+    return parse_config(format_config(msgspec.structs.replace(config, rpc=rpc, listen=listen, log=log)))
+
+
+def _quote(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(f"\\u{ord(char):04x}" if char in _CONTROL else char for char in escaped) + '"'

@@ -1,0 +1,555 @@
+"""THE loop: one inbox -> core.step -> effects, carried out in order.
+
+One rule: everything that can happen to the core passes this queue, and all that it wants leaves as one list. What a
+list persists is on disk before anything later in it is signed, sent or finalized.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, assert_never
+
+import structlog
+
+from consensus.committee import Committee
+from consensus.core import Core
+from consensus.crypto import SecretKey, Signature
+from consensus.encoding import digest
+from consensus.events import (
+    BlockBuilt,
+    BlockChecked,
+    Broadcast,
+    BuildBlock,
+    CheckBlock,
+    Effect,
+    EpochEnded,
+    Evidence,
+    FetchBlock,
+    Finalize,
+    Halt,
+    Input,
+    PeerConnected,
+    PeerDisconnected,
+    PeerHeard,
+    Persist,
+    Replayed,
+    Send,
+    SetTimer,
+    SignVote,
+    Started,
+    StatusReceived,
+    TimerFired,
+    VoteSigned,
+    WorkChanged,
+)
+from consensus.evidence import encode_evidence
+from consensus.messages import (
+    Block,
+    Certificate,
+    Hash,
+    Status,
+    Vote,
+    decode_certificate,
+    encode_message,
+    vote_statement,
+)
+from consensus.records import decode_record, encode_record
+from consensus.timing import NEVER, Timing
+from consensus.verify import Invalid, Verifier
+from node.batches import Batch, BatchDigest, BatchPool, decode_payload
+from node.executor import Executor, Stored
+from node.payloads import Payloads, Verdict
+from node.storage.errors import GuardRefused
+from node.storage.guard import Guard
+from node.storage.journal import Journal
+from node.storage.store import Store
+from node.sync import Sync
+
+CONSENSUS_RECORD, BATCH_RECORD = 1, 2  # types in the journal
+
+INBOX_MAX: Final = 8_192  # messages of peers; more are dropped, and consensus sends again what matters
+PACE_MS: Final = 50  # between two blocks, as we saw them: work that comes meanwhile shares a block
+UNFINAL_MS: Final = 250  # an unfinal parent is helped by an empty block after this
+MISSING_MS: Final = 100  # a batch that a proposal names, and that is not here by then, is asked for
+TURN_SECONDS: Final = 0.005  # of work before the event loop gets its turn
+ROTATE_BYTES: Final = 64 * 1024 * 1024  # of journal beside what it must hold: read in less than a second at start
+UNSYNCED_BYTES_MAX: Final = 8 * 1024 * 1024  # of batches that wait for the next vote's sync: an eighth of its buffer
+LATE_MS: Final = 50  # a timer so late means that we stood still: messages go first
+STATUS_MS: Final = 250  # between two answers to a peer in another epoch
+PROPOSAL_FETCHES: Final = 20  # rounds of asking for a proposal's batches; by then the view is over
+PROPOSALS_FETCHED_MAX: Final = 8  # whose batches are asked for at once: a liar's, which nobody has, hold up no other's
+
+log = structlog.get_logger("consensus")
+
+
+class ConsensusHalted(Exception):
+    """Two final blocks conflict: more than a third of the weight is faulty. Nothing may go on."""
+
+
+class Links(Protocol):
+    """What this room asks of the network: validators by committee index."""
+
+    def send_consensus(self, peer: int, payload: bytes) -> None:
+        """Send to one validator; may be lost."""
+
+    def broadcast_consensus(self, payload: bytes) -> None:
+        """Send to all validators; may be lost."""
+
+    def connected(self) -> Sequence[int]:
+        """Return the validators with a link."""
+
+    def blame(self, peer: int, points: int, reason: str) -> None:
+        """Score a validator for what it sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromPeer:
+    """Bytes of a validator on the consensus channel."""
+
+    sender: int
+    data: bytes
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the driver counts; metrics read it."""
+
+    invalid: int = 0
+    dropped: int = 0
+    evidence: int = 0
+    refused_signatures: int = 0
+    late_timers: int = 0
+    finalized_blocks: int = 0
+
+
+class Driver:
+    """Owns the core, the journal and the guard; nobody else calls them."""
+
+    def __init__(
+        self,
+        genesis_hash: Hash,
+        epoch_length: int,
+        committee_of: Callable[[int], Committee],
+        timing: Timing,
+        key: SecretKey,
+        guard: Guard,
+        journal: Journal,
+        store: Store,
+        root: Block,
+        floor: Certificate | None,
+        pool: BatchPool,
+        executor: Executor,
+        links: Links,
+        now_ms: Callable[[], int],
+    ) -> None:
+        """``root`` and ``floor`` are the store's tip and its certificate; ``now_ms`` is Unix time, for blocks only."""
+        self._genesis_hash = genesis_hash
+        self._epoch_length = epoch_length
+        self._committee_of = committee_of
+        self._timing = timing
+        self._key = key
+        self._guard = guard
+        self._journal = journal
+        self._store = store
+        self._pool = pool
+        self._executor = executor
+        self._links = links
+        self._now_ms = now_ms
+        self._inbox: deque[FromPeer | Input] = deque()
+        self._signed: deque[VoteSigned] = deque()  # before everything else, in the order of their promises
+        self._wake = asyncio.Event()
+        self._timer_at: int | None = None
+        self._unsynced = False
+        self._unsynced_bytes = 0  # of batches
+        self._rotate_at = ROTATE_BYTES
+        self._building: tuple[BuildBlock, int] | None = None  # and since when
+        self._checking: tuple[CheckBlock, int] | None = None
+        self._last_block_at = 0  # when we last saw or made a proposal, monotonic ms
+        self._pending_work = False
+        self._asked: set[BatchDigest] = set()
+        self._fetching = 0
+        self._tasks: asyncio.TaskGroup | None = None
+        self._answered_at: dict[int, int] = {}
+        self._later: list[bytes] = []  # records of epochs after the core's, until they begin
+        self.counters = Counters()
+        self.sync: Sync
+        self.payloads = Payloads(
+            pool, executor, self._uncommitted, lambda: self.core.committed.header.height, self._next_validators_hash
+        )
+        self._begin_epoch(root, floor)
+
+    # --- what others put in ---
+
+    def on_message(self, sender: int, data: bytes) -> None:
+        """Take bytes from a validator."""
+        if len(self._inbox) >= INBOX_MAX:
+            self.counters.dropped += 1
+            return
+        self._inbox.append(FromPeer(sender, data))
+        self._wake.set()
+
+    def deliver(self, event: Input) -> None:
+        """Take an input from our own parts: few, so never dropped."""
+        self._inbox.append(event)
+        self._wake.set()
+
+    def on_connected(self, peer: int) -> None:
+        """Hear that a link to a validator is up."""
+        self.deliver(PeerConnected(peer))
+
+    def on_disconnected(self, peer: int) -> None:
+        """Hear that a link to a validator is down."""
+        self.deliver(PeerDisconnected(peer))
+
+    def on_batch(self) -> None:
+        """Hear that the pool changed: a block may be built, checked, or be worth building."""
+        self._wake.set()
+
+    def on_stored(self, _: Stored) -> None:
+        """Hear that a block was executed and stored."""
+        self._wake.set()
+
+    def keep(self, batch: Batch) -> None:
+        """Put a batch in the journal's buffer: it is synced with the first vote that needs it."""
+        self._journal.append(BATCH_RECORD, batch.encoded)
+        self._unsynced = True
+        self._unsynced_bytes += len(batch.encoded)
+        if self._unsynced_bytes > UNSYNCED_BYTES_MAX:
+            self._sync_journal()
+
+    def journal_bytes(self) -> int:
+        """Return the journal's size."""
+        return self._journal.size_bytes
+
+    # --- the loop ---
+
+    def replay(self, records: Sequence[bytes]) -> None:
+        """Give the core what the journal kept, in each epoch what is of it; before ``run``."""
+        self._later = [record for record in records if _epoch_of(record) > self.core.epoch]
+        for record in records:
+            self._step(Replayed(record))
+
+    async def run(self) -> None:
+        """Join the network and go on until cancelled."""
+        async with asyncio.TaskGroup() as self._tasks:
+            self._step(Started())
+            while True:
+                await self._turn()
+
+    async def _turn(self) -> None:
+        """Take what has arrived, then the timer, then what may be built or checked; then wait for the next event."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for _ in range(INBOX_MAX):  # a flood does not put off the timer for ever
+            if not self._has_events():
+                break
+            self._take_next()
+            if loop.time() - began > TURN_SECONDS:
+                await asyncio.sleep(0)
+                began = loop.time()
+        await self._fire_timer()
+        self._tell_of_work()
+        self._try_check()
+        next_build = self._try_build()
+        self._rotate_journal()
+        if not self._has_events():
+            await self._sleep_until(next_build)
+        else:
+            await asyncio.sleep(0)
+
+    async def _fire_timer(self) -> None:
+        """Fire a deadline that has passed; after a stall of ours, only behind what peers sent before it."""
+        if self._clock() < self._deadline():
+            return
+        if self._clock() - self._deadline() > LATE_MS:
+            self.counters.late_timers += 1
+            await asyncio.sleep(LATE_MS / 1_000)  # the links read what the kernel holds
+            for _ in range(min(len(self._inbox) + len(self._signed), INBOX_MAX)):
+                self._take_next()
+            if self._clock() < self._deadline():
+                return
+        self._timer_at = None
+        self._step(TimerFired())
+
+    def _deadline(self) -> int:
+        return NEVER if self._timer_at is None else self._timer_at
+
+    async def _sleep_until(self, next_build: int | None) -> None:
+        deadlines = [at for at in (self._timer_at, next_build, self._next_check()) if at is not None]
+        self._wake.clear()
+        if self._has_events():
+            return
+        if not deadlines:
+            await self._wake.wait()
+            return
+        wait_ms = min(deadlines) - self._clock()
+        if wait_ms <= 0:
+            await asyncio.sleep(0)
+            return
+        timer = asyncio.get_running_loop().call_later(wait_ms / 1_000, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()
+
+    def _has_events(self) -> bool:
+        return bool(self._signed or self._inbox)
+
+    def _take_next(self) -> None:
+        if self._signed:
+            self._step(self._signed.popleft())
+        else:
+            self._take(self._inbox.popleft())
+
+    def _take(self, event: FromPeer | Input) -> None:
+        if not isinstance(event, FromPeer):
+            self._step(event)
+            return
+        try:
+            verified = self._verifier.verify(event.data, event.sender, self.core.wants)
+        except Invalid as error:
+            self.counters.invalid += 1
+            self._links.blame(event.sender, 100, str(error))
+            return
+        epoch = self.core.epoch
+        if isinstance(verified, StatusReceived):
+            epoch = verified.status.epoch
+            self.sync.heard(event.sender, verified.status.finalized_height)
+        elif isinstance(verified, PeerHeard):
+            epoch = verified.epoch
+        if epoch < self.core.epoch:
+            self._on_earlier_epoch(event.sender, epoch)
+        self._step(verified)
+
+    def _on_earlier_epoch(self, peer: int, epoch: int) -> None:
+        """Prove to who is in an earlier epoch that it is over, and say where we are; not more often than STATUS_MS."""
+        now = self._clock()
+        if now - self._answered_at.get(peer, -STATUS_MS) < STATUS_MS:
+            return
+        self._answered_at[peer] = now
+        self._sync_journal()
+        boundary = self._boundary_certificate(epoch)
+        if boundary is not None:
+            self._links.send_consensus(peer, encode_message(boundary))
+        self._links.send_consensus(peer, encode_message(self._status()))
+
+    def _status(self) -> Status:
+        core = self.core
+        return Status(core.epoch, core.view, core.finalized_view, core.committed.header.height)
+
+    def _boundary_certificate(self, epoch: int) -> Certificate | None:
+        if self._ended is not None and self._ended.epoch == epoch:
+            return self._ended
+        stored = self._store.certificate((epoch + 1) * self._epoch_length)
+        return decode_certificate(stored) if stored else None
+
+    def _step(self, event: Input) -> None:
+        self._carry_out(self.core.step(self._clock(), event))
+
+    def _carry_out(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Persist():
+                    self._journal.append(CONSENSUS_RECORD, effect.record)
+                    self._unsynced = True
+                case SignVote():
+                    self._sync_journal()
+                    self._sign(effect)
+                case Send():
+                    self._sync_journal()
+                    self._links.send_consensus(effect.peer, encode_message(effect.message))
+                case Broadcast():
+                    self._sync_journal()
+                    self._links.broadcast_consensus(encode_message(effect.message))
+                case SetTimer():
+                    self._timer_at = effect.at_ms
+                case BuildBlock():
+                    self._building = (effect, self._clock())
+                case CheckBlock():
+                    self._checking = (effect, self._clock())
+                    self._last_block_at = self._clock()
+                case FetchBlock():
+                    self.sync.fetch_block(effect.hash, effect.holders)
+                case Finalize():
+                    self._sync_journal()
+                    self._finalize(effect)
+                case Evidence():
+                    self._keep_evidence(effect)
+                case EpochEnded():
+                    self._sync_journal()
+                    self._end_epoch(effect)
+                case Halt():
+                    raise ConsensusHalted(effect.reason)
+                case _:
+                    assert_never(effect)
+
+    def _sync_journal(self) -> None:
+        if self._unsynced:
+            self._journal.sync()
+            self._unsynced = False
+            self._unsynced_bytes = 0
+
+    def _sign(self, effect: SignVote) -> None:
+        statement = vote_statement(self._genesis_hash, effect.kind, effect.epoch, effect.view, effect.hash)
+        try:
+            signature = self._guard.sign(self._key, effect.kind, effect.epoch, effect.view, statement)
+        except GuardRefused as error:
+            self.counters.refused_signatures += 1
+            log.error("signature_refused", kind=effect.kind.name, epoch=effect.epoch, view=effect.view, why=str(error))
+            return
+        me = self._me
+        assert me is not None
+        vote = Vote(effect.kind, effect.epoch, effect.view, effect.hash, me, Signature(signature))
+        self._signed.append(VoteSigned(vote))
+
+    def _finalize(self, effect: Finalize) -> None:
+        for block in effect.blocks:
+            self._pool.finalized(decode_payload(block.payload), block.header.height)
+        self.counters.finalized_blocks += len(effect.blocks)
+        self._executor.finalized(effect.blocks, effect.certificate)
+        self.sync.committed()
+
+    def _keep_evidence(self, effect: Evidence) -> None:
+        encoded = encode_evidence(effect)
+        self.counters.evidence += 1
+        self._store.put_evidence(digest(b"som-evidence-1", encoded), encoded)
+        log.error("equivocation", signer=effect.first.signer, epoch=effect.first.epoch, view=effect.first.view)
+
+    # --- epochs ---
+
+    def _begin_epoch(self, root: Block, floor: Certificate | None) -> None:
+        epoch = root.header.height // self._epoch_length
+        committee = self._committee_of(epoch)
+        self._committee = committee
+        self._me = committee.index(self._key.public)
+        if floor is not None and floor.epoch != epoch:
+            floor = None
+        self._ended: Certificate | None = getattr(self, "_ended", None)
+        self._verifier = Verifier(committee, self._genesis_hash)
+        self.core = Core(
+            committee, self._genesis_hash, self._me, root, floor, (epoch + 1) * self._epoch_length, self._timing
+        )
+        self._building = self._checking = None
+        self._pending_work = False
+
+    def _end_epoch(self, effect: EpochEnded) -> None:
+        self._ended = effect.certificate
+        self._begin_epoch(effect.block, None)
+        log.info("epoch_begins", epoch=self.core.epoch, height=effect.block.header.height)
+        self.replay(self._later)
+        self._step(Started())
+        for peer in self._links.connected():
+            self._step(PeerConnected(peer))
+
+    def _next_validators_hash(self, height: int) -> Hash:
+        if height % self._epoch_length:
+            return Hash(bytes(32))
+        return Hash(self._committee_of(height // self._epoch_length).hash)
+
+    # --- blocks ---
+
+    def _uncommitted(self, block_hash: bytes) -> Block | None:
+        return self.core.block(Hash(block_hash))
+
+    def _tell_of_work(self) -> None:
+        tip = self.core.committed
+        pending = self._pool.has_work(tip.header.height + 1) or self.payloads.root_waits(tip)
+        if pending != self._pending_work:
+            self._pending_work = pending
+            self._step(WorkChanged(pending))
+
+    def _try_build(self) -> int | None:
+        """Build if it is time; return when to look again, None if only an event can make it time."""
+        if self._building is None:
+            return None
+        effect, since = self._building
+        now = self._clock()
+        paced = self._last_block_at + PACE_MS
+        if now < paced:
+            return paced
+        names = self.payloads.choose(effect.parent)
+        due = self._empty_block_at(effect.parent, since)
+        if not names and now < due:
+            return due
+        content = self.payloads.content(effect.parent, names, self._now_ms())
+        if content is None:
+            return None
+        self._building = None
+        self._last_block_at = now
+        self.deliver(BlockBuilt(effect.view, content))
+        return None
+
+    def _empty_block_at(self, parent: Block, since: int) -> int:
+        """Return when a block without batches is worth its while: to certify a root, to finalize, or as a heartbeat."""
+        if parent.header.height > self.core.committed.header.height:
+            return since + UNFINAL_MS
+        if self.payloads.root_waits(parent):
+            return since
+        return since + self._timing.idle_ms
+
+    def _try_check(self) -> None:
+        if self._checking is None:
+            return
+        effect, _ = self._checking
+        verdict = self.payloads.verdict(effect.block, effect.parent, self._now_ms())
+        if verdict is Verdict.UNKNOWN:
+            self._ask_for_missing()
+            return
+        self._checking = None
+        self.deliver(BlockChecked(effect.view, effect.block.hash, verdict is Verdict.VALID))
+
+    def _next_check(self) -> int | None:
+        """Return when an undecided check deserves another look without an event: batches to ask for, or our clock."""
+        if self._checking is None:
+            return None
+        effect, since = self._checking
+        ahead_ms = effect.block.header.timestamp_ms - self._now_ms()
+        return max(self._clock() + max(ahead_ms // 2, PACE_MS), since + MISSING_MS)
+
+    def _ask_for_missing(self) -> None:
+        assert self._checking is not None
+        effect, since = self._checking
+        if self._clock() < since + MISSING_MS or self._fetching >= PROPOSALS_FETCHED_MAX:
+            return
+        missing = [name for name in self.payloads.missing(effect.block) if name not in self._asked]
+        if missing:
+            assert self._tasks is not None
+            self._asked.update(missing)
+            self._fetching += 1
+            self._tasks.create_task(self._fetch_batches(missing))
+
+    async def _fetch_batches(self, names: Sequence[BatchDigest]) -> None:
+        await self.sync.fetch_batches(names, PROPOSAL_FETCHES)
+        self._fetching -= 1
+        self._asked.difference_update(names)
+        self._wake.set()
+
+    # --- housekeeping ---
+
+    def _rotate_journal(self) -> None:
+        """Begin a new journal when most of this one is history. What is needed may itself be large: it counts apart."""
+        if self._journal.size_bytes > self._rotate_at:
+            self._journal.rotate(self._needed_records())
+            self._rotate_at = self._journal.size_bytes + ROTATE_BYTES
+
+    def _needed_records(self) -> list[tuple[int, bytes]]:
+        """Return all that a restart still needs: batches first, then what is final and not stored, then the core's own.
+
+        What is not stored may be of an earlier epoch than the core: nothing but its own certificates proves it final.
+        """
+        records = [(BATCH_RECORD, held.batch.encoded) for held in self._pool.held()]
+        facts: dict[bytes, None] = {}
+        for final in self._executor.waiting():
+            facts[encode_record(final.block)] = facts[encode_record(final.certificate)] = None
+        facts |= dict.fromkeys(self.core.records())
+        facts |= dict.fromkeys(self._later)
+        return records + [(CONSENSUS_RECORD, fact) for fact in facts]
+
+    def _clock(self) -> int:
+        return int(asyncio.get_running_loop().time() * 1_000)
+
+
+def _epoch_of(record: bytes) -> int:
+    fact = decode_record(record)
+    return fact.header.epoch if isinstance(fact, Block) else fact.epoch

@@ -1,0 +1,162 @@
+"""A node's home directory: configuration, genesis, keys with their guard, data. Made by `som init` for `som start`.
+
+    config.toml  genesis.json
+    keys/        consensus.json  node.json  guard*     in no backup of data: an old guard forgets what was signed
+    data/        store/ (LevelDB)  journal/
+
+One rule: starting never creates; what is missing is an error, not an empty chain.
+"""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from consensus.committee import Committee, Validator
+from consensus.crypto import PublicKey, SecretKey
+from consensus.messages import NO_HASH, Block, Hash, Header, decode_block, make_block, payload_hash
+from node.batches import EMPTY_PAYLOAD
+from node.config import CONFIG_NAME, Config, ConfigError, apply_environment, format_config, parse_config
+from node.ledger.commitment import chain_root
+from node.ledger.execute import META_KEY, Meta, genesis_changes, read_meta
+from node.ledger.genesis import Genesis, GenesisError, format_genesis, parse_genesis
+from node.storage.disk import make_ballast
+from node.storage.errors import StorageError
+from node.storage.files import DISK, write_file
+from node.storage.guard import Guard
+from node.storage.journal import Journal, Record
+from node.storage.keystore import read_key, read_seed, write_key
+from node.storage.records import Roots
+from node.storage.store import Store
+
+GENESIS_BYTES_MAX: Final = 16 * 2**20
+CONFIG_BYTES_MAX: Final = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """All that a node keeps on disk, open and locked. ``records`` are the journal's, to be replayed."""
+
+    genesis: Genesis
+    key: SecretKey
+    node_seed: bytes
+    guard: Guard
+    store: Store
+    journal: Journal
+    records: list[Record]
+
+
+def committee_of(genesis: Genesis, epoch: int) -> Committee:
+    """Return the committee of an epoch."""
+    members = [Validator(PublicKey(row.consensus_key), row.weight) for row in genesis.validators]
+    return Committee(epoch, members, allow_dominant=genesis.kind == "devnet")
+
+
+def genesis_block(genesis: Genesis, meta: Meta) -> Block:
+    """Return block 0: it names the genesis state, and nobody signs it."""
+    committee = committee_of(genesis, 0)
+    header = Header(
+        genesis_hash=Hash(genesis.hash),
+        epoch=0,
+        view=0,
+        height=0,
+        parent_view=0,
+        parent_hash=NO_HASH,
+        proposer=0,
+        timestamp_ms=genesis.time_ms,
+        validators_hash=Hash(committee.hash),
+        next_validators_hash=Hash(committee.hash),
+        executed_height=0,
+        state_root=Hash(meta.root),
+        payload_hash=payload_hash(EMPTY_PAYLOAD),
+    )
+    return make_block(header, EMPTY_PAYLOAD)
+
+
+def create_home(
+    home: Path, config: Config, genesis: Genesis, consensus_seed: bytes, node_seed: bytes, passphrase: bytes | None
+) -> None:
+    """Make a home directory for a validator that has never run. Raises StorageError if there is one."""
+    chain = genesis.hash.hex()[:16]
+    write_key(home / config.keys.consensus, consensus_seed, "consensus", chain, passphrase)
+    write_key(home / config.keys.node, node_seed, "node", chain, passphrase)
+    Guard.create(home / config.keys.guard, SecretKey(consensus_seed).public, genesis.hash)
+    create_data(home, config, genesis)
+    write_file(home / config.genesis, format_genesis(genesis).encode())
+    write_file(home / CONFIG_NAME, format_config(config).encode())  # last: with it the home is whole
+
+
+def create_data(home: Path, config: Config, genesis: Genesis) -> None:
+    """Make an empty chain: the store at height 0, an empty journal, and room to be given away when the disk is full."""
+    data = home / config.data
+    changes = genesis_changes(genesis)
+    meta = read_meta(changes[META_KEY], genesis)
+    block = genesis_block(genesis, meta)
+    Store.create(
+        data / "store",
+        genesis.hash,
+        changes,
+        block_hash=block.hash,
+        block_bytes=block.encoded,
+        timestamp_ms=genesis.time_ms,
+        roots=Roots(meta.state_tree_root, meta.outcomes_root, meta.root),
+    )
+    Journal.create(data / "journal")
+    if genesis.kind != "devnet":
+        make_ballast(data / "ballast")
+
+
+def read_config(home: Path) -> Config:
+    """Return the configuration with what the environment sets. Raises ConfigError."""
+    return apply_environment(parse_config(_text(home / CONFIG_NAME, CONFIG_BYTES_MAX)))
+
+
+def read_genesis(path: Path) -> Genesis:
+    """Return the genesis in a file. Raises ConfigError."""
+    try:
+        return parse_genesis(_text(path, GENESIS_BYTES_MAX))
+    except GenesisError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def open_home(home: Path, config: Config, passphrase: bytes | None, resources: ExitStack) -> Opened:
+    """Open everything; ``resources`` closes it. Raises ConfigError or StorageError."""
+    genesis = read_genesis(home / config.genesis)
+    devnet = genesis.kind == "devnet"
+    chain = genesis.hash.hex()[:16]
+    key = read_key(home / config.keys.consensus, "consensus", passphrase, devnet=devnet, chain=chain)
+    node_seed = read_seed(home / config.keys.node, "node", passphrase, devnet=devnet, chain=chain)
+    _require_member(genesis, config, key, node_seed)
+    guard = Guard.open(home / config.keys.guard, key.public, genesis.hash)
+    resources.callback(guard.close)
+    store = Store.open(home / config.data / "store", genesis.hash)
+    resources.callback(store.close)
+    store.check(identify=_identify, chain_root=chain_root)
+    journal, records = Journal.open(home / config.data / "journal")
+    resources.callback(journal.close)
+    return Opened(genesis, key, node_seed, guard, store, journal, records)
+
+
+def _identify(block_bytes: bytes) -> tuple[bytes, bytes]:
+    """Return a stored block's hash, recomputed, and its parent's."""
+    block = decode_block(block_bytes)
+    return block.hash, block.header.parent_hash
+
+
+def _require_member(genesis: Genesis, config: Config, key: SecretKey, node_seed: bytes) -> None:
+    row = next((row for row in genesis.validators if row.name == config.name), None)
+    if row is None:
+        raise ConfigError(f"the genesis has no validator named {config.name}")
+    if row.consensus_key != key.public:
+        raise ConfigError(f"the consensus key is not the one that the genesis names for {config.name}")
+    if row.node_key != SecretKey(node_seed).public:
+        raise ConfigError(f"the node key is not the one that the genesis names for {config.name}")
+
+
+def _text(path: Path, most: int) -> str:
+    try:
+        return DISK.read(path, most, private=False).decode()
+    except FileNotFoundError:
+        raise ConfigError(f"{path} is not there: `som init` makes it") from None
+    except (StorageError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None

@@ -1,0 +1,118 @@
+"""Assets: what may be held, who issues it, and what must back it.
+
+One rule: an asset's supply is its issuer's balance, negated. It is stored nowhere else.
+"""
+
+from enum import IntEnum, unique
+from typing import Final, NamedTuple
+
+from consensus.encoding import DecodeError, as_bytes, as_int, as_str, as_tuple, decode, encode
+from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX, ASSET_MAX, KIND_MAX
+
+CODE_CHARS_MAX: Final = 12
+SCALE_MAX: Final = 12  # decimal places
+SCHEMA_CHARS_MAX: Final = 32
+RATIO_MAX: Final = 100_000  # basis points: ten times the supply
+BASIS_BYTES_MAX: Final = 32
+KINDS_MASK_MAX: Final = (1 << (KIND_MAX + 1)) - 2
+
+
+@unique
+class AssetStatus(IntEnum):
+    """Registered assets move; of the others holders can only redeem."""
+
+    REGISTERED = 1
+    SUSPENDED = 2
+    REVOKED = 3
+
+
+class OnLedger(NamedTuple):
+    """Backed one to one by ``asset`` on the account ``reserve``, whole unit by whole unit (scales may differ)."""
+
+    reserve: int
+    asset: int
+
+
+class Attested(NamedTuple):
+    """Backed by attested units: value x 10,000 >= supply x ratio, the attestation no older than ``max_age_ms``."""
+
+    schema: str
+    ratio_bp: int
+    max_age_ms: int
+
+
+Backing = OnLedger | Attested | None
+
+_NONE, _ON_LEDGER, _ATTESTED = 0, 1, 2
+
+
+class Asset(NamedTuple):
+    """One asset. ``mint_to`` and ``redeem_from`` are bit sets of account kinds (``account.kinds_mask``)."""
+
+    code: str
+    scale: int
+    issuer: int
+    status: int
+    max_supply: int
+    backing: Backing
+    mint_to: int
+    redeem_from: int
+    basis: bytes  # SHA-256 of the legal basis, or empty
+
+
+def reserve_needed(supply: int, asset: Asset, reserve_asset: Asset) -> int:
+    """Return the least reserve, in minor units of ``reserve_asset``, that backs ``supply`` (rounded up)."""
+    unit: int = 10**asset.scale
+    reserve_unit: int = 10**reserve_asset.scale
+    return -(-supply * reserve_unit // unit)
+
+
+def supply_backed(reserve: int, asset: Asset, reserve_asset: Asset) -> int:
+    """Return the greatest supply that ``reserve`` backs (rounded down)."""
+    unit: int = 10**asset.scale
+    reserve_unit: int = 10**reserve_asset.scale
+    return reserve * unit // reserve_unit
+
+
+def encode_asset(asset: Asset) -> bytes:
+    """Return the record: the fields in order, the backing as [0], [1, reserve, asset] or [2, schema, ratio, age]."""
+    return encode((*asset[:5], _backing_value(asset.backing), *asset[6:]))
+
+
+def decode_asset(record: bytes) -> Asset:
+    """Return the asset of a record. Raises DecodeError."""
+    fields = as_tuple(decode(record), 9)
+    return Asset(
+        as_str(fields[0], CODE_CHARS_MAX),
+        as_int(fields[1], 0, SCALE_MAX),
+        as_int(fields[2], 1, ACCOUNT_MAX),
+        as_int(fields[3], 1, max(AssetStatus)),
+        as_int(fields[4], 1, AMOUNT_MAX),
+        _as_backing(fields[5]),
+        as_int(fields[6], 0, KINDS_MASK_MAX),
+        as_int(fields[7], 0, KINDS_MASK_MAX),
+        as_bytes(fields[8], most=BASIS_BYTES_MAX),
+    )
+
+
+def _backing_value(backing: Backing) -> tuple[object, ...]:
+    match backing:
+        case None:
+            return (_NONE,)
+        case OnLedger():
+            return (_ON_LEDGER, *backing)
+        case Attested():
+            return (_ATTESTED, *backing)
+
+
+def _as_backing(value: object) -> Backing:
+    fields = as_tuple(value, most=4)
+    match fields:
+        case (0,) if type(fields[0]) is int:
+            return None
+        case (1, reserve, asset) if type(fields[0]) is int:
+            return OnLedger(as_int(reserve, 1, ACCOUNT_MAX), as_int(asset, 1, ASSET_MAX))
+        case (2, schema, ratio_bp, max_age_ms):
+            return Attested(as_str(schema, SCHEMA_CHARS_MAX), as_int(ratio_bp, 1, RATIO_MAX), as_int(max_age_ms, 1))
+        case _:
+            raise DecodeError("no such backing")

@@ -1,0 +1,107 @@
+"""What must hold after every block, whatever came in (ledger design, section 7).
+
+One rule: a violation raises and the node stops. Nothing is ever repaired here.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from node.ledger.account import Account, decode_account
+from node.ledger.assets import Attested, OnLedger, reserve_needed
+from node.ledger.errors import InvariantViolation
+from node.ledger.recent import Reader
+from node.ledger.state import ACCOUNT_PREFIX, Saved, State
+
+SLICE: Final = 64  # accounts between two yields, about 0.1 ms
+_LENGTH: Final = 4  # places in Saved
+_HOLDINGS: Final = 6
+
+
+def checking_block(state: State, touched: Sequence[tuple[Saved | None, Account]]) -> Iterator[None]:
+    """Check the invariants over all that the open block touched, in slices. Raises InvariantViolation."""
+    deltas: dict[int, int] = {}
+    held_deltas: dict[int, int] = {}
+    issuers = {asset.issuer: number for number, asset in state.assets.items()}
+    entries = 0
+    for done, (before, after) in enumerate(touched, 1):
+        _require_sound(after, issuers)
+        for asset, balance, held in after.holdings:
+            deltas[asset] = deltas.get(asset, 0) + balance
+            held_deltas[asset] = held_deltas.get(asset, 0) + held
+        entries += after.length
+        if before is not None:
+            for asset, balance, held in before[_HOLDINGS]:
+                deltas[asset] = deltas.get(asset, 0) - balance
+                held_deltas[asset] = held_deltas.get(asset, 0) - held
+            entries -= before[_LENGTH]
+        if done % SLICE == 0:
+            yield
+    for before, after in touched:
+        if after.number in issuers:
+            _require_supply(state, issuers[after.number], before, after)
+        if after.number in state.backed_by:
+            _require_reserve(state, state.backed_by[after.number])
+    _require(all(delta == 0 for delta in deltas.values()), "the deltas of an asset do not sum to 0")  # 1
+    _require(all(delta == 0 for delta in held_deltas.values()), "held money changed without a hold")  # 3
+    _require(entries == len(state.entries), "a statement's length does not match its entries")
+
+
+def audit(reader: Reader, state: State) -> dict[int, int]:
+    """Check all stored accounts; return asset -> supply. Raises InvariantViolation."""
+    totals = dict.fromkeys(sorted(state.assets), 0)
+    supplies = dict.fromkeys(sorted(state.assets), 0)
+    issuers = {asset.issuer: number for number, asset in state.assets.items()}
+    for account in _all_accounts(reader):
+        _require_sound(account, issuers)
+        for asset, balance, held in account.holdings:
+            _require(asset in totals, "an account holds an asset that does not exist")
+            _require(held == 0, "held money without a hold")  # 3
+            totals[asset] += balance
+        issued = issuers.get(account.number)
+        if issued is not None:
+            supplies[issued] = -account.balance(issued)
+    _require(all(total == 0 for total in totals.values()), "the balances of an asset do not sum to 0")  # 1
+    for number, supply in supplies.items():
+        _require(supply <= state.assets[number].max_supply, "supply above its maximum")  # 4
+        _require_reserve(state, number)
+    return supplies
+
+
+def _all_accounts(reader: Reader) -> Iterator[Account]:
+    for key, record in reader.scan(ACCOUNT_PREFIX, bytes((ACCOUNT_PREFIX[0] + 1,))):
+        yield decode_account(int.from_bytes(key[1:], "big"), record)
+
+
+def _require_sound(account: Account, issuers: dict[int, int]) -> None:
+    issued = issuers.get(account.number)
+    for asset, balance, held in account.holdings:
+        if asset == issued:
+            _require(balance <= 0 and held == 0, "an issuer's balance is above 0 or holds")  # 2
+        else:
+            _require(0 <= held <= balance, "a balance is below what it holds, or below 0")  # 2
+
+
+def _require_supply(state: State, number: int, before: Saved | None, after: Account) -> None:
+    asset = state.assets[number]
+    supply = -after.balance(number)
+    supply_before = 0 if before is None else -sum(held[1] for held in before[_HOLDINGS] if held[0] == number)
+    if supply <= supply_before:
+        return
+    _require(supply <= asset.max_supply, "supply rose above its maximum")  # 4
+    _require(not isinstance(asset.backing, Attested), "supply rose without an attestation")  # 4
+    _require_reserve(state, number)
+
+
+def _require_reserve(state: State, number: int) -> None:
+    asset = state.assets[number]
+    if not isinstance(asset.backing, OnLedger):
+        return
+    reserve = state.account(asset.backing.reserve)
+    kept = 0 if reserve is None else reserve.balance(asset.backing.asset)
+    needed = reserve_needed(state.supply(number), asset, state.assets[asset.backing.asset])
+    _require(kept >= needed, "a reserve is below the supply that it backs")  # 5
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise InvariantViolation(what)

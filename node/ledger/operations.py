@@ -1,0 +1,78 @@
+"""The table of operations: number -> how its bytes are read, type -> how it is written and applied.
+
+One rule: an operation is a file with a named tuple, a decoder and an apply, and one row in each table here.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from consensus.encoding import as_int
+from node.ledger.account_ops import (
+    ACCOUNT,
+    CLOSE,
+    KEYS,
+    OPEN,
+    SET,
+    AccountOperation,
+    CloseAccount,
+    OpenAccount,
+    SetAccount,
+    SetKeys,
+    apply_close,
+    apply_keys,
+    apply_open,
+    apply_set,
+    decode_account_operation,
+)
+from node.ledger.errors import Code, Refused
+from node.ledger.pay import PAY, Pay, apply_pay, decode_pay
+from node.ledger.step import Step
+
+Operation = Pay | AccountOperation
+
+DECODE: Final[Mapping[int, Callable[[tuple[object, ...]], Operation]]] = {
+    PAY: decode_pay,
+    ACCOUNT: decode_account_operation,
+}
+
+# What stands before the fields on the wire: the operation's number, and its act if it has several.
+PREFIX: Final[Mapping[type[Operation], tuple[int, ...]]] = {
+    Pay: (PAY,),
+    OpenAccount: (ACCOUNT, OPEN),
+    SetAccount: (ACCOUNT, SET),
+    SetKeys: (ACCOUNT, KEYS),
+    CloseAccount: (ACCOUNT, CLOSE),
+}
+
+APPLY: Final[Mapping[type[Operation], Callable[[Step, Any], None]]] = {
+    Pay: apply_pay,
+    OpenAccount: apply_open,
+    SetAccount: apply_set,
+    SetKeys: apply_keys,
+    CloseAccount: apply_close,
+}
+
+
+def decode_operation(value: tuple[object, ...]) -> Operation:
+    """Return the operation of [number, fields ...]. Raises Refused or DecodeError."""
+    if not value:
+        raise Refused(Code.MALFORMED)
+    decode_fields = DECODE.get(as_int(value[0]))
+    if decode_fields is None:
+        raise Refused(Code.MALFORMED)
+    return decode_fields(value[1:])
+
+
+def operation_value(operation: Operation) -> tuple[object, ...]:
+    """Return [number, fields ...] for encoding."""
+    return (*PREFIX[type(operation)], *operation)
+
+
+def apply_operation(step: Step, operation: Operation) -> None:
+    """Apply; the transaction's signatures and accounts are checked. Raises Refused, then the caller undoes."""
+    APPLY[type(operation)](step, operation)
+
+
+def legs_of(operation: Operation) -> int:
+    """Return how many legs count against the bound of a transaction."""
+    return len(operation.legs) if type(operation) is Pay else 1

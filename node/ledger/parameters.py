@@ -1,0 +1,140 @@
+"""What the central bank can tune without a new release: windows, tiers, who may open which accounts.
+
+One rule: parameters are state. Every node reads them from the state of the height that it executes.
+"""
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from consensus.encoding import DecodeError, as_int, as_tuple, decode, encode
+from node.ledger.account import AMOUNT_MAX, KIND_MAX, LIMITED_KINDS, TIER_MAX, Kind, kinds_mask
+from node.ledger.assets import KINDS_MASK_MAX
+
+MINUTE_MS: Final = 60_000
+HOUR_MS: Final = 60 * MINUTE_MS
+DAY_MS: Final = 24 * HOUR_MS
+WINDOW_MAX_MS: Final = 7 * DAY_MS  # bounds `seen`
+DAY_OFFSET_MAX_MS: Final = 14 * HOUR_MS  # UTC+14 is the easternmost time zone
+TIERS_MAX: Final = 32
+
+
+class Tier(NamedTuple):
+    """What a wallet of a limited kind may do in som, in tyiyn."""
+
+    number: int
+    out_per_transaction: int
+    out_per_day: int
+    balance_max: int
+
+
+class Opener(NamedTuple):
+    """Accounts of ``kind`` may open accounts of the ``kinds`` (bit set)."""
+
+    kind: int
+    kinds: int
+
+
+class Parameters(NamedTuple):
+    """All parameters. Tables ascend by their first column."""
+
+    window_person_ms: int
+    window_institution_ms: int
+    day_offset_ms: int
+    tiers: tuple[Tier, ...]
+    openers: tuple[Opener, ...]
+
+    def window_ms(self, kind: int) -> int:
+        """Return how far ahead a transaction of this kind of account may expire; its `once` refs live as long."""
+        return self.window_person_ms if LIMITED_KINDS >> kind & 1 else self.window_institution_ms
+
+    def day(self, time_ms: int) -> int:
+        """Return the calendar day of a block time."""
+        return (time_ms + self.day_offset_ms) // DAY_MS
+
+    def tier(self, number: int) -> Tier | None:
+        """Return the tier's row."""
+        for tier in self.tiers:
+            if tier.number == number:
+                return tier
+        return None
+
+    def may_open(self, opener: int, kind: int) -> bool:
+        """Return whether an account of kind ``opener`` may open one of ``kind``."""
+        return any(row.kind == opener and row.kinds >> kind & 1 for row in self.openers)
+
+
+_ALL_KINDS: Final = kinds_mask(Kind)
+_WALLETS: Final = kinds_mask((Kind.MERCHANT, Kind.PERSON, Kind.DEVICE))
+
+# Our own first figures for the pilot, not the law's.
+DEFAULT: Final = Parameters(
+    window_person_ms=10 * MINUTE_MS,
+    window_institution_ms=72 * HOUR_MS,
+    day_offset_ms=6 * HOUR_MS,  # Bishkek
+    tiers=(
+        Tier(1, 1_500_000, 3_000_000, 10_000_000),
+        Tier(2, 10_000_000, 30_000_000, 100_000_000),
+        Tier(3, 100_000_000, 300_000_000, 1_000_000_000),
+    ),
+    openers=(Opener(Kind.CENTRAL_BANK, _ALL_KINDS), Opener(Kind.BANK, _WALLETS)),
+)
+
+
+def encode_parameters(parameters: Parameters) -> dict[str, bytes]:
+    """Return each parameter's record by name."""
+    return {name: encode(getattr(parameters, name)) for name in Parameters._fields}
+
+
+def decode_parameters(records: Mapping[str, bytes]) -> Parameters:
+    """Return the parameters of a full set of records. Raises DecodeError."""
+    if set(records) != set(Parameters._fields):
+        raise DecodeError("not the known parameters")
+    return Parameters(**{name: _READERS[name](decode(records[name])) for name in Parameters._fields})  # type: ignore[arg-type]
+
+
+def _as_window(value: object) -> int:
+    return as_int(value, MINUTE_MS, WINDOW_MAX_MS)
+
+
+def _as_day_offset(value: object) -> int:
+    return as_int(value, -DAY_OFFSET_MAX_MS, DAY_OFFSET_MAX_MS)
+
+
+def _as_tiers(value: object) -> tuple[Tier, ...]:
+    rows = tuple(_as_tier(row) for row in as_tuple(value, most=TIERS_MAX))
+    _require_ascending([row.number for row in rows])
+    return rows
+
+
+def _as_tier(value: object) -> Tier:
+    number, per_transaction, per_day, balance_max = as_tuple(value, 4)
+    return Tier(
+        as_int(number, 0, TIER_MAX),
+        as_int(per_transaction, 0, AMOUNT_MAX),
+        as_int(per_day, 0, AMOUNT_MAX),
+        as_int(balance_max, 0, AMOUNT_MAX),
+    )
+
+
+def _as_openers(value: object) -> tuple[Opener, ...]:
+    rows: list[Opener] = []
+    for row in as_tuple(value, most=KIND_MAX):
+        kind, kinds = as_tuple(row, 2)
+        rows.append(Opener(as_int(kind, 1, KIND_MAX), as_int(kinds, 0, KINDS_MASK_MAX)))
+    _require_ascending([row.kind for row in rows])
+    return tuple(rows)
+
+
+def _require_ascending(numbers: list[int]) -> None:
+    if any(high <= low for low, high in pairwise(numbers)):
+        raise DecodeError("rows do not ascend")
+
+
+_READERS: Final[Mapping[str, Callable[[object], object]]] = {
+    "window_person_ms": _as_window,
+    "window_institution_ms": _as_window,
+    "day_offset_ms": _as_day_offset,
+    "tiers": _as_tiers,
+    "openers": _as_openers,
+}

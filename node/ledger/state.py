@@ -1,0 +1,203 @@
+"""The working set of execution: accounts, assets and parameters of the block that is open, over the stored state.
+
+One rule: nothing is written to an account before `edit`. What `edit` saved lets a failed transaction be undone
+exactly, lets readers see the last finished block while another one is open, and gives the invariants their "before".
+
+State keys. Lower case: in the state tree. Upper case: beside it.
+    a account u64          the account's record          w minute u64   ids seen: count, chain       (recent.py)
+    s asset u16            the asset's record            o minute u64   once refs: count, chain      (recent.py)
+    p name                 a parameter                   I R Q          their rows                   (recent.py)
+                                                         M              what the ledger restarts from (execute.py)
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+
+from node.ledger.account import ACCOUNT_MAX, Account, Holding, Profile, decode_account
+from node.ledger.assets import Asset, OnLedger, decode_asset
+from node.ledger.errors import Code, Refused
+from node.ledger.parameters import decode_parameters
+from node.ledger.recent import Reader
+
+ACCOUNT_PREFIX: Final = b"a"
+ASSET_PREFIX: Final = b"s"
+PARAMETER_PREFIX: Final = b"p"
+TREE_LOW: Final = b"a"  # the rows of the state tree lie between these
+TREE_HIGH: Final = b"{"
+
+ACCOUNTS_IN_MEMORY: Final = 1_000_000  # decoded, about 0.5 kB each; others are read from the store
+EVICT_SHARE: Final = 8  # an eighth of the bound goes at once, so that evicting is rare
+
+# (account, profile, day, out_today, length, head, holdings)
+Saved = tuple[Account, Profile, int, int, int, bytes, tuple[Holding, ...]]
+EntryRow = tuple[int, int, bytes]  # account, entry number, encoded entry
+
+
+def account_key(number: int) -> bytes:
+    """Return the state key of an account."""
+    return ACCOUNT_PREFIX + number.to_bytes(8, "big")
+
+
+def asset_key(asset: int) -> bytes:
+    """Return the state key of an asset."""
+    return ASSET_PREFIX + asset.to_bytes(2, "big")
+
+
+def parameter_key(name: str) -> bytes:
+    """Return the state key of a parameter."""
+    return PARAMETER_PREFIX + name.encode()
+
+
+class State:
+    """Accounts by number, with undo per transaction. The reader shows the last stored block at every ``begin``."""
+
+    def __init__(self, reader: Reader, accounts_in_memory: int = ACCOUNTS_IN_MEMORY) -> None:
+        """Read assets and parameters whole. Raises DecodeError if a record is damaged."""
+        self._reader = reader
+        self._bound = accounts_in_memory
+        self._accounts: dict[int, Account] = {}
+        self._saved: dict[int, Saved | None] = {}  # since the transaction began; None = did not exist
+        self._before: dict[int, Saved | None] = {}  # since the block began
+        self._loaded: list[int] = []  # since the transaction began
+        self._mark = 0
+        self.entries: list[EntryRow] = []
+        self.assets: dict[int, Asset] = {
+            int.from_bytes(key[1:], "big"): decode_asset(row) for key, row in _scan(reader, ASSET_PREFIX)
+        }
+        self.parameters = decode_parameters(
+            {key[1:].decode(): row for key, row in _scan(reader, PARAMETER_PREFIX)},
+        )
+        # reserve account -> the asset that it backs
+        self.backed_by: dict[int, int] = {
+            asset.backing.reserve: number
+            for number, asset in self.assets.items()
+            if isinstance(asset.backing, OnLedger)
+        }
+
+    # --- reading ---
+
+    def account(self, number: int) -> Account | None:
+        """Return the account as the open transaction sees it. Do not change it without ``edit``."""
+        account = self._accounts.get(number)
+        return account if account is not None else self._load(number)
+
+    def require_account(self, number: int) -> Account:
+        """Return the account. Raises Refused(NO_ACCOUNT)."""
+        account = self.account(number)
+        if account is None:
+            raise Refused(Code.NO_ACCOUNT)
+        return account
+
+    def peek(self, number: int) -> Account | None:
+        """Return the account for reading, without taking up memory if it was not there."""
+        account = self._accounts.get(number)
+        return account if account is not None else self._read(number)
+
+    def supply(self, asset: int) -> int:
+        """Return what is in circulation, in minor units."""
+        issuer = self.account(self.assets[asset].issuer)
+        return 0 if issuer is None else -issuer.balance(asset)
+
+    def account_before(self, number: int) -> Account | None:
+        """Return a copy of the account as of the last finished block."""
+        if number in self._before:
+            saved = self._before[number]
+            return None if saved is None else Account(number, *saved[1:])
+        account = self._accounts.get(number)
+        return self._read(number) if account is None else account.copy()
+
+    # --- writing ---
+
+    def edit(self, account: Account) -> None:
+        """Save the account as it is, before its first change in this transaction."""
+        number = account.number
+        if number in self._saved:
+            return
+        saved = (
+            account,
+            account.profile,
+            account.day,
+            account.out_today,
+            account.length,
+            account.head,
+            account.holdings,
+        )
+        self._saved[number] = saved
+        self._before.setdefault(number, saved)
+
+    def create(self, account: Account) -> None:
+        """Add an account that does not exist."""
+        assert self.account(account.number) is None
+        self._saved[account.number] = None
+        self._before.setdefault(account.number, None)
+        self._accounts[account.number] = account
+
+    # --- transactions and blocks ---
+
+    def begin_block(self) -> None:
+        """Start a block: the reader now has all of the last one. Clean accounts over the bound are let go."""
+        if len(self._accounts) > self._bound:
+            keep = self._bound - self._bound // EVICT_SHARE
+            for number in list(islice(self._accounts, len(self._accounts) - keep)):
+                del self._accounts[number]
+
+    def begin_transaction(self) -> None:
+        """Start a transaction."""
+        self._saved = {}
+        self._loaded = []
+        self._mark = len(self.entries)
+
+    def undo(self) -> None:
+        """Put everything back as it was when the transaction began."""
+        for number, saved in self._saved.items():
+            if saved is None:
+                del self._accounts[number]
+                if self._before[number] is None:
+                    del self._before[number]
+                continue
+            account, *fields = saved
+            (
+                account.profile,
+                account.day,
+                account.out_today,
+                account.length,
+                account.head,
+                account.holdings,
+            ) = fields  # type: ignore[assignment]
+            if self._before[number] is saved:
+                del self._before[number]
+        self._saved = {}
+        del self.entries[self._mark :]
+
+    def forget_loaded(self) -> None:
+        """After ``undo``: let go of the accounts that this transaction brought into memory."""
+        for number in self._loaded:
+            del self._accounts[number]
+        self._loaded = []
+
+    def touched(self) -> list[tuple[Saved | None, Account]]:
+        """Return (before, after) of each account that the block touched, in the order of the first touch."""
+        return [(saved, self._accounts[number]) for number, saved in self._before.items()]
+
+    def close_block(self) -> None:
+        """From here on readers see the block as finished. What it changed stays in memory until the next begins."""
+        self._before = {}
+        self.entries = []
+
+    def _load(self, number: int) -> Account | None:
+        account = self._read(number)
+        if account is not None:
+            self._accounts[number] = account
+            self._loaded.append(number)
+        return account
+
+    def _read(self, number: int) -> Account | None:
+        if not 0 < number <= ACCOUNT_MAX:
+            return None
+        record = self._reader.get(account_key(number))
+        return None if record is None else decode_account(number, record)
+
+
+def _scan(reader: Reader, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    return reader.scan(prefix, bytes((prefix[0] + 1,)))

@@ -1,0 +1,58 @@
+"""One transaction while it is applied: what an operation gets beside its own fields.
+
+One rule: operations reach the state and the block's time through this alone.
+"""
+
+from consensus.encoding import encode
+from node.ledger.account import Account
+from node.ledger.receipt import Skipped
+from node.ledger.recent import OnceRefs
+from node.ledger.state import State
+from node.ledger.statement import next_head
+
+
+class Step:
+    """Mutable; made anew for each transaction."""
+
+    __slots__ = (
+        "accounts", "day", "height", "once", "op", "original", "skipped", "spent", "state", "time_ms", "transaction_id",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        state: State,
+        once: OnceRefs,
+        height: int,
+        time_ms: int,
+        transaction_id: bytes,
+        accounts: tuple[int, ...],
+    ) -> None:
+        self.state = state
+        self.once = once
+        self.height = height
+        self.time_ms = time_ms  # block time
+        self.day = state.parameters.day(time_ms)
+        self.transaction_id = transaction_id
+        self.accounts = accounts  # all of them have signed
+        self.op = 0  # index of the operation that is being applied
+        self.spent: dict[int, int] = {}  # som that limited accounts paid in this transaction
+        self.skipped: list[Skipped] = []
+        self.original: bytes | None = None  # the first duplicate ref's transaction
+
+    def book(
+        self,
+        account: Account,
+        leg: int | None,
+        asset: int,
+        counterparty: int | None,
+        amount: int,
+        balance: int,
+        ref: bytes | None,
+    ) -> None:
+        """Append an entry to the statement of a touched account; the fields are those of ``statement.Entry``."""
+        entry = encode(
+            (self.time_ms, self.height, self.transaction_id, self.op, leg, asset, counterparty, amount, balance, ref)
+        )
+        self.state.entries.append((account.number, account.length, entry))
+        account.length += 1
+        account.head = next_head(account.head, entry)

@@ -1,0 +1,185 @@
+"""Transactions of our own clients from the moment they are admitted until a block executes them or they expire.
+
+One rule: nothing waits without a bound, and whoever is turned away learns why. Stages go one way, CHECKING, READY,
+BATCHED, but for a batch that expires unused: its transactions are READY again.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from node.ledger.account import Account, Kind
+from node.ledger.errors import Code, Refused
+from node.ledger.transaction import Transaction
+
+PAYER_TRANSACTIONS_MAX: Final = 4_096  # of one first account: a shop's till or a test, not a flood
+BANK_SHARE: Final = 2  # one bank's customers take at most 1/2 of the room
+RESERVED_SHARE: Final = 10  # the last 1/10 of the room is for the Treasury, the central bank and orders
+PRIVILEGED_KINDS: Final = frozenset((Kind.CENTRAL_BANK, Kind.ISSUER, Kind.TREASURY, Kind.ENFORCER))
+RETRY_AFTER_MS: Final = 500  # about two blocks under load
+STALE_MAX: Final = 1_000  # ids of transactions that are gone, in a list: below that it is not worth cleaning
+
+
+class Stage(IntEnum):
+    """How far a transaction has come here."""
+
+    CHECKING = 0
+    READY = 1
+    BATCHED = 2
+
+
+class Full(Exception):
+    """There is no room now; try again after RETRY_AFTER_MS."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    transaction: Transaction
+    stage: Stage
+    payer: int
+    bank: int
+
+
+class Mempool:
+    """What waits, in order of arrival, with quotas per payer and per bank."""
+
+    def __init__(self, transactions_max: int, bytes_max: int, account: Callable[[int], Account | None]) -> None:
+        self._transactions_max = transactions_max
+        self._bytes_max = bytes_max
+        self._account = account
+        self._waiting: dict[bytes, _Waiting] = {}
+        self._ready: deque[bytes] = deque()
+        self._expiries: list[tuple[int, bytes]] = []
+        self._payers: dict[int, int] = {}
+        self._banks: dict[int, int] = {}
+        self.bytes = 0
+        self.ready_bytes = 0
+        self.refused = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __contains__(self, transaction_id: bytes) -> bool:
+        return transaction_id in self._waiting
+
+    def admit(self, transaction: Transaction) -> None:
+        """Take a transaction whose signatures are still to be checked. Raise Full, or Refused(QUOTA)."""
+        assert transaction.id not in self._waiting
+        payer = transaction.accounts[0]
+        account = self._account(payer)
+        privileged = account is not None and account.profile.kind in PRIVILEGED_KINDS
+        bank = 0 if account is None else account.profile.bank or payer
+        try:
+            self._require_room(transaction, payer, bank, privileged)
+        except (Full, Refused):
+            self.refused += 1
+            raise
+        self._waiting[transaction.id] = _Waiting(transaction, Stage.CHECKING, payer, bank)
+        self.bytes += len(transaction.raw)
+        _count(self._payers, payer, 1)
+        _count(self._banks, bank, 1)
+        heapq.heappush(self._expiries, (transaction.expires_ms, transaction.id))
+
+    def checked(self, transaction_id: bytes) -> None:
+        """Note that all signatures are valid: it may go into a batch."""
+        self._make_ready(transaction_id, Stage.CHECKING)
+
+    def take(self, transactions_max: int, bytes_max: int) -> list[Transaction]:
+        """Return what goes into the next batch, at least one if any is ready."""
+        taken: list[Transaction] = []
+        taken_bytes = 0
+        while self._ready and len(taken) < transactions_max:
+            waiting = self._waiting.get(self._ready[0])
+            if waiting is None or waiting.stage is not Stage.READY:
+                self._ready.popleft()
+                continue
+            size = len(waiting.transaction.raw)
+            if taken and taken_bytes + size > bytes_max:
+                break
+            self._ready.popleft()
+            waiting.stage = Stage.BATCHED
+            self.ready_bytes -= size
+            taken_bytes += size
+            taken.append(waiting.transaction)
+        return taken
+
+    def has_ready(self) -> bool:
+        """Return whether a batch could be made."""
+        return self.ready_bytes > 0
+
+    def give_back(self, transaction_ids: Iterable[bytes]) -> None:
+        """Make the transactions of a batch that expired unused ready again."""
+        for transaction_id in transaction_ids:
+            self._make_ready(transaction_id, Stage.BATCHED)
+
+    def forget(self, transaction_ids: Iterable[bytes]) -> None:
+        """Let go of transactions: executed, or found wrong."""
+        for transaction_id in transaction_ids:
+            waiting = self._waiting.pop(transaction_id, None)
+            if waiting is None:
+                continue
+            size = len(waiting.transaction.raw)
+            self.bytes -= size
+            if waiting.stage is Stage.READY:
+                self.ready_bytes -= size
+            _count(self._payers, waiting.payer, -1)
+            _count(self._banks, waiting.bank, -1)
+
+    def expire(self, block_time_ms: int) -> Sequence[bytes]:
+        """Let go of what no block from this time on may execute, and return the ids."""
+        gone: list[bytes] = []
+        while self._expiries and self._expiries[0][0] <= block_time_ms:
+            _, transaction_id = heapq.heappop(self._expiries)
+            if transaction_id in self._waiting:
+                gone.append(transaction_id)
+        self.forget(gone)
+        self._drop_stale()
+        return gone
+
+    def _make_ready(self, transaction_id: bytes, before: Stage) -> None:
+        waiting = self._waiting.get(transaction_id)
+        if waiting is not None and waiting.stage is before:
+            waiting.stage = Stage.READY
+            self._ready.append(transaction_id)
+            self.ready_bytes += len(waiting.transaction.raw)
+
+    def _drop_stale(self) -> None:
+        """Keep the two lists of ids as short as what waits: both still name transactions that were let go of."""
+        most = 2 * len(self._waiting) + STALE_MAX
+        if len(self._expiries) > most:
+            self._expiries = [pair for pair in self._expiries if pair[1] in self._waiting]
+            heapq.heapify(self._expiries)
+        if len(self._ready) > most:
+            self._ready = deque(
+                each
+                for each in dict.fromkeys(self._ready)
+                if each in self._waiting and self._waiting[each].stage is Stage.READY
+            )
+
+    def _require_room(self, transaction: Transaction, payer: int, bank: int, privileged: bool) -> None:
+        share = 0 if privileged else RESERVED_SHARE
+        if len(self._waiting) >= _part(self._transactions_max, share):
+            raise Full
+        if self.bytes + len(transaction.raw) > _part(self._bytes_max, share):
+            raise Full
+        if privileged:
+            return
+        if self._payers.get(payer, 0) >= PAYER_TRANSACTIONS_MAX:
+            raise Refused(Code.QUOTA)
+        if self._banks.get(bank, 0) >= self._transactions_max // BANK_SHARE:
+            raise Refused(Code.QUOTA)
+
+
+def _part(whole: int, reserved_share: int) -> int:
+    return whole - whole // reserved_share if reserved_share else whole
+
+
+def _count(counts: dict[int, int], key: int, change: int) -> None:
+    left = counts.get(key, 0) + change
+    if left:
+        counts[key] = left
+    else:
+        counts.pop(key, None)

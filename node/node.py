@@ -1,0 +1,371 @@
+"""The composition root: the only place that constructs, and that knows every part; it starts and stops everything.
+
+One rule: a part that fails stops the node. A supervisor starts it again, and it resumes from its journal.
+"""
+
+import asyncio
+import gc
+import signal
+import time
+from collections.abc import Coroutine, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from consensus.encoding import as_int, as_tuple, decode, encode
+from consensus.messages import Certificate, Hash, decode_block, decode_certificate
+from consensus.timing import Timing
+from consensus.verify import certificate_valid
+from network.identity import Identity
+from network.mesh import Mesh, PeerAddress
+from network.peer import PeerError
+from network.wire import PeerId
+from node.batches import BATCH_LIFE_HEIGHTS, BatchInvalid, BatchPool, decode_batch, decode_payload, decode_transactions
+from node.checks import SignatureChecks
+from node.config import Config, ConfigError
+from node.disk_watch import DiskWatch
+from node.dissemination import Dissemination
+from node.driver import BATCH_RECORD, CONSENSUS_RECORD, ConsensusHalted, Driver
+from node.executor import Diverged, Executor, Stored
+from node.home import Opened, committee_of, open_home, read_config
+from node.ledger.errors import InvariantViolation
+from node.ledger.execute import Ledger
+from node.links import BATCHES, CHANNELS, CONSENSUS, MeshLinks
+from node.log import configure_log
+from node.mempool import Mempool
+from node.metrics import Metrics
+from node.observe import publish
+from node.outcomes import Outcomes
+from node.rpc.methods import VERSION
+from node.rpc.ports import Outcome
+from node.rpc.server import RpcServer
+from node.service import Service
+from node.storage.disk import RoomLimits
+from node.storage.errors import GuardError, KeyFileError, NotInitialised, StorageError, WrongNetwork
+from node.storage.files import Unsafe
+from node.storage.keystore import forbid_core_dumps
+from node.storage.store import Store
+from node.sync import Sync
+
+EXIT_OK: Final = 0
+EXIT_CODES: Final[tuple[tuple[tuple[type[Exception], ...], int], ...]] = (
+    ((Diverged, ConsensusHalted, InvariantViolation), 70),  # keep everything, call for help: docs/operations.md
+    # What no restart mends: somebody has to put a file right, or in its place.
+    ((ConfigError, KeyFileError, GuardError, Unsafe, NotInitialised, WrongNetwork), 7),
+    ((StorageError, OSError), 74),
+)
+TIMING: Final = Timing()
+# Allocations between two collections, and collections of one generation between two of the next. Transactions make
+# no cycles; with Python's own 700, looking for some took 3 % of a busy node's time.
+GARBAGE_THRESHOLDS: Final = (200_000, 20, 100)  # payments make no cycles: look for garbage seldom
+SEQUENCE_SHIFT: Final = 20  # batch sequences start at the time of the start, so that two lives never share one
+
+log = structlog.get_logger("node")
+
+
+class Node:
+    """One validator. ``run`` goes on until cancelled; ``rpc_port`` and ``listen_port`` are known once ``started``."""
+
+    def __init__(self, config: Config, opened: Opened, timing: Timing = TIMING) -> None:
+        """Wire every part to those it needs. Nothing runs yet."""
+        genesis = opened.genesis
+        self.config = config
+        self.opened = opened
+        self.genesis = genesis
+        self.started = asyncio.Event()
+        self.store = opened.store
+        self.committee = committee_of(genesis, 0)
+        self.metrics = Metrics(
+            {"node": config.name, "network": genesis.name, "genesis": genesis.hash.hex()[:16], "version": VERSION}
+        )
+        self.ledger = Ledger(opened.store, genesis)
+        _require_same_state(self.store, self.ledger)
+        self.links = MeshLinks(self.committee, {row.consensus_key: row.node_key for row in genesis.validators})
+        self.pool = BatchPool(self.committee, self.committee.index(opened.key.public))
+        self.mempool = Mempool(config.mempool.transactions_max, config.mempool.bytes_max, self.ledger.account)
+        self.checks = SignatureChecks(config.signature_workers)
+        self.outcomes = Outcomes(
+            lambda transaction_id: self.store.transaction(transaction_id) is not None, self.store.tip.height
+        )
+        self.executor = Executor(self.store, self.ledger, self.pool, self._fetch_batches, self._on_stored)
+        tip = self.store.tip
+        stored = self.store.block(tip.height)
+        assert stored is not None
+        self.driver = Driver(
+            genesis_hash=Hash(genesis.hash),
+            epoch_length=genesis.epoch_length,
+            committee_of=lambda epoch: committee_of(genesis, epoch),
+            timing=timing,
+            key=opened.key,
+            guard=opened.guard,
+            journal=opened.journal,
+            store=self.store,
+            root=decode_block(stored.block_bytes),
+            floor=decode_certificate(tip.certificate) if tip.certificate else None,
+            pool=self.pool,
+            executor=self.executor,
+            links=self.links,
+            now_ms=unix_ms,
+        )
+        self.dissemination = Dissemination(
+            genesis_hash=genesis.hash,
+            committee=self.committee,
+            key=opened.key,
+            pool=self.pool,
+            mempool=self.mempool,
+            checks=self.checks,
+            ledger=self.ledger,
+            links=self.links,
+            keep=self.driver.keep,
+            on_batch=self.driver.on_batch,
+            height=lambda: self.driver.core.committed.header.height,
+            now_ms=unix_ms,
+            first_sequence=unix_ms() << SEQUENCE_SHIFT,
+        )
+        self.sync = Sync(
+            genesis_hash=genesis.hash,
+            store=self.store,
+            pool=self.pool,
+            links=self.links,
+            block_of=lambda block_hash: self.driver.core.block(block_hash),
+            committed_height=lambda: self.driver.core.committed.header.height,
+            executing=self.executor.queued,
+            certificate_valid=self._certificate_valid,
+            take_batch=self.dissemination.fetched,
+            deliver=self.driver.deliver,
+        )
+        self.driver.sync = self.sync
+        self.mesh = Mesh(
+            Identity(opened.node_seed, genesis.name, genesis.hash),
+            peer_addresses(config, opened),
+            config.listen.host,
+            config.listen.port,
+            CHANNELS,
+            hello=lambda: encode((self.store.tip.height,)),
+            on_hello=self._on_hello,
+            on_message=self._on_message,
+            on_request=self._on_request,
+            on_connected=self._on_connected,
+            on_disconnected=self._on_disconnected,
+        )
+        self.links.mesh = self.mesh
+        disk = config.disk
+        self.disk = DiskWatch(
+            self.store.disk_usage, RoomLimits(disk.refuse_percent, disk.stop_percent, disk.stop_bytes)
+        )
+        self.service = Service(
+            config,
+            genesis,
+            self.committee,
+            self.store,
+            self.ledger,
+            self.mempool,
+            self.dissemination,
+            self.outcomes,
+            self.driver,
+            self.executor,
+            self.sync,
+            self.links,
+            self.mesh,
+            self.disk,
+            unix_ms,
+        )
+        self.rpc = RpcServer(
+            self.service.ports(),
+            self.metrics.render,
+            allowed_hosts=config.rpc.allowed_hosts,
+            observe=self.metrics.observe_rpc,
+        )
+        publish(
+            self.metrics,
+            self.service,
+            self.driver,
+            self.executor,
+            self.pool,
+            self.mempool,
+            self.dissemination,
+            self.checks,
+            self.store,
+            self.ledger,
+            self.mesh,
+        )
+
+    async def run(self) -> None:
+        """Replay the journal, join the network, serve clients."""
+        self._recover()
+        gc.collect()
+        gc.freeze()  # what is here now stays: full collections need not visit it
+        await self.rpc.start(self.config.rpc.host, self.config.rpc.port)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for work in self._work():
+                    tasks.create_task(work)
+                await self.mesh.started.wait()
+                log.info("started", height=self.store.tip.height, listen=self.mesh.port, rpc=self.rpc.port)
+                self.started.set()
+        finally:
+            await self.rpc.stop()
+
+    def _work(self) -> Sequence[Coroutine[Any, Any, None]]:
+        return (
+            self.checks.run(),
+            self.mesh.run(),
+            self.sync.run(),
+            self.executor.run(),
+            self.dissemination.run(),
+            self.driver.run(),
+            self.disk.run(),
+        )
+
+    def _recover(self) -> None:
+        """Bring back what was in memory: recent final digests, batches that wait, what the core said and saw."""
+        tip = self.store.tip.height
+        low = max(1, tip - BATCH_LIFE_HEIGHTS + 1)
+        while low <= tip:
+            for stored in self.store.blocks(low):
+                names = decode_payload(decode_block(stored.block_bytes).payload)
+                self.pool.finalized(names, stored.height)
+                self.pool.forget(names)
+                low = stored.height + 1
+        for kind, payload in self.opened.records:
+            if kind == BATCH_RECORD:
+                batch = decode_batch(self.genesis.hash, payload)
+                if self.store.batch(batch.digest) is None:
+                    self.pool.add(batch, decode_transactions(self.genesis.hash, batch))
+        self.driver.replay([payload for kind, payload in self.opened.records if kind == CONSENSUS_RECORD])
+        self.opened.records.clear()
+
+    # --- the network's calls ---
+
+    def _on_hello(self, peer: PeerId, data: bytes) -> None:
+        (height,) = as_tuple(decode(data), 1)
+        index = self.links.index_of(peer)
+        if index is not None:
+            self.sync.heard(index, as_int(height))
+
+    def _on_message(self, peer: PeerId, channel: int, data: bytes) -> None:
+        index = self.links.index_of(peer)
+        if index is None:
+            raise PeerError("not a validator", 20)
+        if channel == CONSENSUS.number:
+            self.driver.on_message(index, data)
+        elif channel == BATCHES.number:
+            try:
+                self.dissemination.on_message(index, data)
+            except BatchInvalid as error:
+                raise PeerError(str(error), 100) from None
+
+    async def _on_request(self, peer: PeerId, method: int, payload: bytes) -> bytes:
+        return self.sync.serve(method, payload)
+
+    def _on_connected(self, peer: PeerId) -> None:
+        index = self.links.index_of(peer)
+        if index is not None:
+            self.driver.on_connected(index)
+            self.dissemination.on_connected(index)
+
+    def _on_disconnected(self, peer: PeerId) -> None:
+        index = self.links.index_of(peer)
+        if index is not None:
+            self.sync.gone(index)
+            self.driver.on_disconnected(index)
+
+    # --- what parts ask of each other ---
+
+    async def _fetch_batches(self, names: Sequence[Any]) -> None:
+        await self.sync.fetch_batches(names)
+
+    def _certificate_valid(self, certificate: Certificate) -> bool:
+        committee = committee_of(self.genesis, certificate.epoch)
+        return certificate_valid(certificate, committee, Hash(self.genesis.hash))
+
+    def _on_stored(self, stored: Stored) -> None:
+        """A block is on disk: let go of what it settles, tell who waits, go on."""
+        header = stored.block.header
+        executed = [receipt.transaction_id for receipt in stored.executed.receipts if receipt.consumed]
+        self.mempool.forget(executed)
+        self.outcomes.stored(header.height)
+        self.outcomes.ended(executed, Outcome.EXECUTED)
+        self.outcomes.ended(self.mempool.expire(header.timestamp_ms), Outcome.EXPIRED)
+        self.dissemination.expired(self.pool.expire(header.height))
+        self.dissemination.executed(stored.batches)
+        self.metrics.block_finality.observe(max(0, unix_ms() - header.timestamp_ms) / 1_000)
+        self.driver.on_stored(stored)
+
+
+def peer_addresses(config: Config, opened: Opened) -> list[PeerAddress]:
+    """Return where the other validators listen. Raises ConfigError if the genesis does not know one."""
+    keys = {row.name: row.node_key for row in opened.genesis.validators}
+    unknown = [peer.name for peer in config.peers if peer.name not in keys]
+    if unknown:
+        raise ConfigError(f"the genesis has no validator named {unknown[0]}")
+    return [PeerAddress(PeerId(keys[peer.name]), peer.name, peer.host, peer.port) for peer in config.peers]
+
+
+def unix_ms() -> int:
+    """Return the wall clock: for block times, expiry and nothing else."""
+    return time.time_ns() // 1_000_000
+
+
+def _require_same_state(store: Store, ledger: Ledger) -> None:
+    tip = store.tip
+    if (ledger.height, ledger.root) != (tip.height, tip.root):
+        raise StorageError(f"the state does not give the root of height {tip.height}: restore or sync anew")
+
+
+def main(home: Path, passphrase: bytes | None = None) -> int:
+    """Run the node in ``home`` until a signal; return the exit code, having said why on standard error."""
+    try:
+        config = read_config(home)
+        configure_log(config.log.level, config.log.format, config.name)
+        forbid_core_dumps()
+        gc.set_threshold(*GARBAGE_THRESHOLDS)
+        with ExitStack() as resources:
+            opened = open_home(home, config, passphrase, resources)
+            _run(_serve(config, opened))
+    except Exception as error:  # the outermost frame: whatever ended us becomes an exit code and a sentence
+        return _exit_code(error)
+    return EXIT_OK
+
+
+async def _serve(config: Config, opened: Opened) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    running = asyncio.create_task(Node(config, opened).run())
+    stopping = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+    for task in (running, stopping):
+        task.cancel()
+    await asyncio.gather(running, stopping, return_exceptions=running not in done)
+    log.info("stopped")
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run on uvloop where it is installed: a third less time in sockets."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(work)
+    else:
+        uvloop.run(work)
+
+
+def _exit_code(error: Exception) -> int:
+    causes = _causes(error)
+    for kinds, code in EXIT_CODES:
+        for cause in causes:
+            if isinstance(cause, kinds):
+                log.error("ended", kind=type(cause).__name__, why=str(cause))
+                return code
+    raise error
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return the errors inside groups, which tasks that fail together make."""
+    if isinstance(error, BaseExceptionGroup):
+        return [cause for inner in error.exceptions for cause in _causes(inner)]
+    return [error]

@@ -1,0 +1,111 @@
+"""Which numbers of which part are published under which name. docs/operations.md explains each."""
+
+from collections.abc import Iterator
+
+from network.mesh import Mesh
+from node.batches import BatchPool
+from node.checks import Lane, SignatureChecks
+from node.dissemination import Dissemination
+from node.driver import Driver
+from node.executor import Executor
+from node.ledger.account import SOM
+from node.ledger.execute import Ledger
+from node.mempool import Mempool
+from node.metrics import Labelled, Metrics, Sample
+from node.service import Service
+from node.storage.store import Store
+
+
+def publish(
+    metrics: Metrics,
+    service: Service,
+    driver: Driver,
+    executor: Executor,
+    pool: BatchPool,
+    mempool: Mempool,
+    dissemination: Dissemination,
+    checks: SignatureChecks,
+    store: Store,
+    ledger: Ledger,
+    mesh: Mesh,
+) -> None:
+    """Register every part's numbers."""
+
+    def consensus() -> Iterator[Sample]:
+        status, core, counters = service.status(), driver.core, driver.counters
+        yield "gauge", "som_height", "Height executed and stored", status.height
+        yield "gauge", "som_finalized_height", "Height finalized", status.finalized_height
+        yield "gauge", "som_epoch", "Epoch", status.epoch
+        yield "gauge", "som_view", "View of the epoch", status.view
+        yield "gauge", "som_ready", "1 if synced, linked to a quorum and the last block is fresh", int(status.ready)
+        yield "gauge", "som_syncing", "1 while fetching ranges of the chain", int(status.syncing)
+        yield "gauge", "som_last_block_time_seconds", "Time of the last stored block", status.last_block_ms / 1_000
+        yield "gauge", "som_peers_connected", "Links to validators", status.peers_connected
+        yield "counter", "som_views_notarized", "Views notarized", core.counters.views_notarized
+        yield "counter", "som_views_nullified", "Views nullified", core.counters.views_nullified
+        yield "counter", "som_leader_timeouts", "Views without a proposal in time", core.counters.leader_timeouts
+        yield "counter", "som_view_timeouts", "Views that ended by their timer", core.counters.view_timeouts
+        yield "counter", "som_leaders_skipped", "Views of silent leaders", core.counters.leaders_skipped
+        yield "counter", "som_proposals_invalid", "Proposals found invalid", core.counters.proposals_invalid
+        yield "counter", "som_retries", "Retransmissions while nothing moved", core.counters.retries
+        yield "counter", "som_evidence", "Equivocations proven here", counters.evidence
+        yield "counter", "som_messages_invalid", "Consensus messages refused", counters.invalid
+        yield "counter", "som_inbox_dropped", "Consensus messages dropped, the inbox was full", counters.dropped
+        yield (
+            "counter",
+            "som_signatures_refused",
+            "Votes that the double-sign guard refused",
+            counters.refused_signatures,
+        )
+        yield (
+            "counter",
+            "som_late_timers",
+            "Timers late by 50 ms or more: this process stood still",
+            counters.late_timers,
+        )
+
+    def transactions() -> Iterator[Sample]:
+        yield "gauge", "som_mempool_transactions", "Transactions that wait here", len(mempool)
+        yield "gauge", "som_mempool_bytes", "Bytes that wait here", mempool.bytes
+        yield "counter", "som_mempool_refused", "Transactions turned away for lack of room", mempool.refused
+        yield "gauge", "som_batches_waiting", "Batches held and not executed", len(pool)
+        yield "counter", "som_batches_made", "Batches of our own", dissemination.batches_made
+        yield "counter", "som_batches_invalid", "Batches refused", dissemination.batches_invalid
+        yield "counter", "som_signatures_checked", "Signatures of transactions checked", checks.checked
+        yield "gauge", "som_execution_queue_blocks", "Final blocks not executed yet", executor.queued()
+        yield "counter", "som_transactions_executed", "Transactions executed, by this process", executor.transactions
+        yield "counter", "som_execution_seconds", "Time spent executing", executor.execution_seconds
+        yield "counter", "som_store_seconds", "Time spent in synced writes", executor.store_seconds
+
+    def money() -> Iterator[Sample]:
+        yield "gauge", "som_supply_tyiyn", "Digital som in circulation", ledger.supply(SOM)
+
+    def disk() -> Iterator[Sample]:
+        stats = store.stats()
+        yield "gauge", "som_store_bytes", "Size of the store's directory", stats.directory_bytes
+        yield "gauge", "som_disk_free_bytes", "Free on its file system", stats.disk_free_bytes
+        yield "gauge", "som_journal_bytes", "Size of the consensus journal", driver.journal_bytes()
+
+    def lanes() -> Iterator[Labelled]:
+        waiting = {lane.name.lower(): float(checks.queued(lane)) for lane in Lane}
+        yield "gauge", "som_checks_queued", "Signature checks that wait, by lane", "lane", waiting
+
+    def network() -> Iterator[Labelled]:
+        peers = mesh.peers()
+        yield "gauge", "som_peer_connected", "1 if linked", "peer", {peer.name: float(peer.connected) for peer in peers}
+        rtts = {peer.name: peer.rtt_ms / 1_000 for peer in peers if peer.rtt_ms is not None}
+        yield "gauge", "som_peer_rtt_seconds", "Round trip of the last ping", "peer", rtts
+        yield "gauge", "som_peer_score", "Points for misbehaviour", "peer", {peer.name: peer.score for peer in peers}
+        offsets = {p.name: p.clock_offset_ms / 1_000 for p in peers if p.clock_offset_ms is not None}
+        yield "gauge", "som_peer_clock_offset_seconds", "Their clock less ours", "peer", offsets
+        sent = {str(number): float(count.bytes_out) for number, count in mesh.channel_counters.items()}
+        yield "counter", "som_network_sent_bytes", "Bytes sent by channel", "channel", sent
+        received = {str(number): float(count.bytes_in) for number, count in mesh.channel_counters.items()}
+        yield "counter", "som_network_received_bytes", "Bytes received by channel", "channel", received
+        dropped = {str(number): float(count.dropped) for number, count in mesh.channel_counters.items()}
+        yield "counter", "som_network_dropped", "Messages dropped, an outbox was full", "channel", dropped
+
+    for source in (consensus, transactions, money, disk):
+        metrics.add(source)
+    for labelled in (lanes, network):
+        metrics.add_labelled(labelled)

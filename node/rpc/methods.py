@@ -1,0 +1,477 @@
+"""The methods, one small function each: (ports, params) -> result.
+
+One rule: an answer is what is on disk. Reads go to the store as of its tip, never to a block that is being executed, so
+nothing that a caller was told can be undone by a crash.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from consensus.messages import decode_block
+from node.batches import decode_payload
+from node.ledger.account import format_account
+from node.ledger.commitment import encode_outcome_proof, encode_proof, outcome_leaf, prove_outcome
+from node.ledger.errors import Code
+from node.ledger.pay import Pay
+from node.ledger.state import account_key
+from node.ledger.statement import decode_entry
+from node.ledger.transaction import Transaction
+from node.references import Reference, decode_reference
+from node.rpc import types
+from node.rpc.anchors import certified_height, find_anchor, wait_for_anchor
+from node.rpc.cursors import decode_cursor, encode_cursor
+from node.rpc.errors import NOT_FOUND, PROOF_UNAVAILABLE, PRUNED, RpcError, fault_of
+from node.rpc.forms import LIMIT_MAX
+from node.rpc.openrpc import document
+from node.rpc.ports import Outcome, Ports, Submitted
+from node.rpc.reading import (
+    account_at,
+    block_at,
+    block_transactions,
+    checked_number,
+    consumed,
+    named_block,
+    outcome_leaves,
+    outcome_of,
+    receipt_of,
+    signers_of,
+    supply_at,
+    transaction_at,
+    transaction_id_of,
+    validator_name,
+)
+from node.rpc.registry import Method
+from node.rpc.views import account_view, asset_view, entry_view, header_view, transaction_view
+from node.storage.reads import Reads
+
+HASH_BYTES: Final = 32
+REFERENCES_MAX: Final = LIMIT_MAX  # of one ref: the latest
+PROOF_TRIES_MAX: Final = 8  # each waits for a block that is being written
+PROOF_WAIT_SECONDS: Final = 2.0
+
+_PENDING: Final = types.Outcome(status="pending", final=False)
+
+
+def software_version() -> str:
+    """Return the version of the installed distribution."""
+    try:
+        return version("digital-som")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+VERSION: Final = software_version()
+
+
+# --- the chain ---
+
+
+async def get_info(ports: Ports, params: types.GetInfoParams) -> types.GetInfoResult:
+    """Which network this is, and where the node stands in it."""
+    status, network = ports.status(), ports.network
+    tip = ports.store.tip
+    return types.GetInfoResult(
+        at_height=tip.height,
+        name=network.name,
+        kind=network.kind,
+        network=network.number,
+        genesis_hash=network.genesis_hash.hex(),
+        node=status.name,
+        version=VERSION,
+        height=tip.height,
+        finalized_height=status.finalized_height,
+        block_hash=tip.block_hash.hex(),
+        state_root=tip.root.hex(),
+        block_time_ms=block_at(ports.store, tip.height).timestamp_ms,
+        now_ms=ports.now_ms(),
+        epoch=status.epoch,
+        view=status.view,
+        leader=status.leader,
+        syncing=status.syncing,
+        ready=status.ready,
+        reasons=status.reasons,
+        validators=len(network.validators),
+        peers_connected=status.peers_connected,
+        mempool_transactions=status.mempool_transactions,
+    )
+
+
+async def get_block(ports: Ports, params: types.GetBlockParams) -> types.GetBlockResult:
+    """A final block: its header, who finalized it, and a page of its transactions."""
+    with ports.store.snapshot() as store:
+        stored = named_block(store, store.tip.height, params)
+        roots = store.roots(stored.height)
+        block = decode_block(stored.block_bytes) if stored.block_bytes else None
+        certificate_height, signers = signers_of(ports, store, stored.height)
+        transactions, next_cursor = block_transactions(ports, store, block, stored.height, params)
+        return types.GetBlockResult(
+            at_height=store.tip.height,
+            header=None
+            if block is None
+            else header_view(block.hash, block.header, validator_name(ports, block.header.proposer)),
+            block_hash=stored.block_hash.hex(),
+            height=stored.height,
+            timestamp_ms=stored.timestamp_ms,
+            state_root_after=(bytes(HASH_BYTES) if roots is None else roots.root).hex(),
+            transaction_count=len(store.outcome_leaves(stored.height) or b"") // HASH_BYTES,
+            batches=() if block is None else tuple(name.hex() for name in decode_payload(block.payload)),
+            signers=signers,
+            certificate_height=certificate_height,
+            transactions=transactions,
+            next_cursor=next_cursor,
+        )
+
+
+async def get_consensus(ports: Ports, params: types.GetConsensusParams) -> types.GetConsensusResult:
+    """Who has voted in the view under way, and who is awaited."""
+    status, network = ports.status(), ports.network
+    connected = {peer.node_key for peer in ports.peers() if peer.connected}
+    spoken = {*status.notarized, *status.nullified, *status.finalized}
+    names = [member.name for member in network.validators]
+    return types.GetConsensusResult(
+        at_height=ports.store.tip.height,
+        epoch=status.epoch,
+        view=status.view,
+        leader=status.leader,
+        finalized_height=status.finalized_height,
+        quorum_weight=network.committee.quorum,
+        total_weight=network.committee.total,
+        votes=tuple(
+            types.ValidatorVote(
+                name=member.name,
+                weight=member.weight,
+                notarized=member.name in status.notarized,
+                nullified=member.name in status.nullified,
+                finalized=member.name in status.finalized,
+                connected=member.node_key in connected or member.name == status.name,
+            )
+            for member in network.validators
+        ),
+        voted=tuple(name for name in names if name in spoken),
+        awaited=tuple(name for name in names if name not in spoken),
+    )
+
+
+# --- transactions ---
+
+
+async def submit(ports: Ports, params: types.SubmitParams) -> types.SubmitResult:
+    """Take a signed transaction. The same bytes again are a success with the first receipt."""
+    raw = bytes.fromhex(params.tx)
+    (submitted,) = await ports.submit([raw])
+    tx_id = submitted.tx_id or transaction_id_of(raw, ports.network.genesis_hash)
+    if submitted.code and not _executed(ports, tx_id):
+        raise _refusal(submitted, tx_id)
+    assert tx_id is not None
+    (outcome,) = await _wait(ports, [tx_id], params.wait, params.timeout_ms)
+    return types.SubmitResult(
+        at_height=ports.store.tip.height, tx_id=tx_id.hex(), outcome=outcome, receipt=receipt_of(ports.store, tx_id)
+    )
+
+
+async def submit_many(ports: Ports, params: types.SubmitManyParams) -> types.SubmitManyResult:
+    """Take up to 1,000 signed transactions; each is taken or refused for itself."""
+    raws = [bytes.fromhex(tx) for tx in params.txs]
+    submitted = await ports.submit(raws)
+    genesis_hash = ports.network.genesis_hash
+    ids = [one.tx_id or transaction_id_of(raw, genesis_hash) for one, raw in zip(submitted, raws, strict=True)]
+    refused = [bool(one.code) and not _executed(ports, tx_id) for one, tx_id in zip(submitted, ids, strict=True)]
+    taken = [tx_id for tx_id, no in zip(ids, refused, strict=True) if tx_id is not None and not no]
+    outcomes = dict(zip(taken, await _wait(ports, taken, params.wait, params.timeout_ms), strict=True))
+    items = [
+        _item(one, tx_id, None if no or tx_id is None else outcomes[tx_id])
+        for one, tx_id, no in zip(submitted, ids, refused, strict=True)
+    ]
+    return types.SubmitManyResult(at_height=ports.store.tip.height, items=tuple(items))
+
+
+async def get_transaction(ports: Ports, params: types.GetTransactionParams) -> types.GetTransactionResult:
+    """What became of a transaction; with ``transaction`` also what it says."""
+    tx_id = bytes.fromhex(params.tx_id)
+    waits = ports.pending(tx_id)  # asked first: what leaves the mempool after this is in the store before it
+    with ports.store.snapshot() as store:
+        stored = consumed(store, tx_id) if params.transaction else None
+        return types.GetTransactionResult(
+            at_height=store.tip.height,
+            block_time_ms=block_at(store, store.tip.height).timestamp_ms,
+            tx_id=params.tx_id,
+            outcome=outcome_of(store, tx_id, waits),
+            receipt=receipt_of(store, tx_id),
+            transaction=None if stored is None else transaction_view(transaction_at(ports, store, stored)),
+        )
+
+
+async def get_by_ref(ports: Ports, params: types.GetByRefParams) -> types.GetByRefResult:
+    """What an account has paid under references, ever: how a payment file is imported twice and paid once."""
+    payer = checked_number(params.account)
+    with ports.store.snapshot() as store:
+        found: list[types.Paid] = []
+        decoded: dict[bytes, Transaction] = {}
+        for ref in dict.fromkeys(params.refs):
+            for row in store.references(payer, bytes.fromhex(ref), REFERENCES_MAX):
+                found.append(_paid(ports, store, decoded, ref, decode_reference(row)))
+        return types.GetByRefResult(
+            at_height=store.tip.height,
+            block_time_ms=block_at(store, store.tip.height).timestamp_ms,
+            payments=tuple(found),
+        )
+
+
+async def get_transaction_proof(
+    ports: Ports, params: types.GetTransactionProofParams
+) -> types.GetTransactionProofResult:
+    """A receipt, with everything that one who knows only the genesis needs to believe it."""
+    tx_id = bytes.fromhex(params.tx_id)
+    stored = consumed(ports.store, tx_id)
+    if stored is None:
+        raise RpcError(NOT_FOUND, tx_id=params.tx_id, path="tx_id")
+    leaves = outcome_leaves(ports.store, stored.height)
+    leaf = outcome_leaf(tx_id, stored.receipt)
+    if leaf not in leaves:
+        raise RpcError(PRUNED, tx_id=params.tx_id)
+    return types.GetTransactionProofResult(
+        at_height=ports.store.tip.height,
+        tx_id=params.tx_id,
+        receipt=stored.receipt.hex(),
+        path=encode_outcome_proof(prove_outcome(leaves, leaves.index(leaf))).hex(),
+        anchor=await wait_for_anchor(ports, stored.height),
+    )
+
+
+# --- accounts ---
+
+
+async def get_account(ports: Ports, params: types.GetAccountParams) -> types.GetAccountResult:
+    """An account: kind, keys, limits, balances."""
+    with ports.store.snapshot() as store:
+        account = account_at(store, params.account)
+        return types.GetAccountResult(at_height=store.tip.height, account=account_view(account, ports.ledger.assets()))
+
+
+async def get_history(ports: Ports, params: types.GetHistoryParams) -> types.GetHistoryResult:
+    """A page of an account's statement, newest first unless asked otherwise."""
+    with ports.store.snapshot() as store:
+        account = account_at(store, params.account)
+        of = ("account_getHistory", params.account, params.order)
+        start = decode_cursor(of, params.cursor)
+        rows = store.entries(account.number, start, params.limit + 1, descending=params.order == "desc")
+        more = len(rows) > params.limit
+        return types.GetHistoryResult(
+            at_height=store.tip.height,
+            account=params.account,
+            length=account.length,
+            head=account.head.hex(),
+            entries=tuple(entry_view(number, decode_entry(row)) for number, row in rows[: params.limit]),
+            next_cursor=encode_cursor(of, rows[params.limit][0]) if more else None,
+        )
+
+
+async def get_account_proof(ports: Ports, params: types.GetAccountProofParams) -> types.GetAccountProofResult:
+    """An account's record, or its absence, with everything that one who knows only the genesis needs to believe it."""
+    key = account_key(checked_number(params.account))
+    height, record, path = await _provable(ports, key)
+    return types.GetAccountProofResult(
+        at_height=ports.store.tip.height,
+        account=params.account,
+        record=None if record is None else record.hex(),
+        path=path.hex(),
+        anchor=find_anchor(ports.store, height) or await wait_for_anchor(ports, height),
+    )
+
+
+# --- assets, validators, peers ---
+
+
+async def get_supply(ports: Ports, params: types.GetSupplyParams) -> types.GetSupplyResult:
+    """What is issued of an asset and not redeemed."""
+    asset = ports.ledger.asset(params.asset)
+    if asset is None:
+        raise RpcError(NOT_FOUND, path="asset", actual=str(params.asset))
+    with ports.store.snapshot() as store:
+        return types.GetSupplyResult(
+            at_height=store.tip.height,
+            asset=params.asset,
+            code=asset.code,
+            scale=asset.scale,
+            supply=str(supply_at(store, asset.issuer, params.asset)),
+            max_supply=str(asset.max_supply),
+        )
+
+
+async def list_assets(ports: Ports, params: types.ListAssetsParams) -> types.ListAssetsResult:
+    """A page of the register of assets."""
+    of = ("asset_list", params.order)
+    start = decode_cursor(of, params.cursor)
+    rows = sorted(ports.ledger.assets().items(), reverse=params.order == "desc")
+    if start is not None:
+        rows = [row for row in rows if (row[0] >= start if params.order == "asc" else row[0] <= start)]
+    more = len(rows) > params.limit
+    with ports.store.snapshot() as store:
+        return types.ListAssetsResult(
+            at_height=store.tip.height,
+            assets=tuple(
+                asset_view(number, asset, supply_at(store, asset.issuer, number))
+                for number, asset in rows[: params.limit]
+            ),
+            next_cursor=encode_cursor(of, rows[params.limit][0]) if more else None,
+        )
+
+
+async def list_validators(ports: Ports, params: types.ListValidatorsParams) -> types.ListValidatorsResult:
+    """The committee of this epoch."""
+    committee = ports.network.committee
+    return types.ListValidatorsResult(
+        at_height=ports.store.tip.height,
+        epoch=committee.epoch,
+        total_weight=committee.total,
+        quorum_weight=committee.quorum,
+        faulty_weight_max=committee.faulty_max,
+        validators=tuple(
+            types.ValidatorView(
+                index=member.index,
+                name=member.name,
+                consensus_key=member.public_key.hex(),
+                node_key=member.node_key.hex(),
+                weight=member.weight,
+            )
+            for member in ports.network.validators
+        ),
+    )
+
+
+async def get_peers(ports: Ports, params: types.GetPeersParams) -> types.GetPeersResult:
+    """This node's links to other nodes."""
+    return types.GetPeersResult(
+        at_height=ports.store.tip.height,
+        peers=tuple(
+            types.PeerView(
+                name=peer.name,
+                node_key=peer.node_key.hex(),
+                connected=peer.connected,
+                height=peer.height,
+                since_ms=peer.since_ms,
+            )
+            for peer in ports.peers()
+        ),
+    )
+
+
+async def discover(ports: Ports, params: types.DiscoverParams) -> dict[str, Any]:
+    """This document: every method with its types and an example."""
+    return DOCUMENT
+
+
+# --- steps ---
+
+
+def _executed(ports: Ports, tx_id: bytes | None) -> bool:
+    return tx_id is not None and consumed(ports.store, tx_id) is not None
+
+
+def _refusal(submitted: Submitted, tx_id: bytes | None) -> RpcError:
+    return RpcError(
+        fault_of(submitted.code),
+        tx_id=None if tx_id is None else tx_id.hex(),
+        retry_after_ms=submitted.retry_after_ms,
+    )
+
+
+def _item(submitted: Submitted, tx_id: bytes | None, outcome: types.Outcome | None) -> types.SubmittedItem:
+    named = None if tx_id is None else tx_id.hex()
+    if outcome is not None:
+        return types.SubmittedItem(tx_id=named, outcome=outcome)
+    fault = fault_of(submitted.code)
+    return types.SubmittedItem(
+        tx_id=named,
+        outcome=types.Outcome(status="unknown", final=False),
+        refused=types.Refusal(
+            code=fault.code,
+            name=fault.name,
+            message=fault.en,
+            retryable=fault.retryable,
+            retry_after_ms=submitted.retry_after_ms,
+        ),
+    )
+
+
+async def _wait(ports: Ports, ids: Sequence[bytes], wait: str, timeout_ms: int) -> list[types.Outcome]:
+    """Return what is known of transactions that were taken, after waiting if asked to."""
+    if wait != "final":
+        return [_ended(ports, tx_id, Outcome.PENDING) for tx_id in ids]
+    ended = await asyncio.gather(*(ports.outcome(tx_id, timeout_ms / 1_000) for tx_id in ids))
+    return [_ended(ports, tx_id, how) for tx_id, how in zip(ids, ended, strict=True)]
+
+
+def _ended(ports: Ports, tx_id: bytes, how: Outcome) -> types.Outcome:
+    if how is Outcome.PENDING and ports.pending(tx_id):
+        return _PENDING  # it leaves the mempool once its block is stored: until then the store need not be asked
+    outcome = outcome_of(ports.store, tx_id, how is Outcome.PENDING or ports.pending(tx_id))
+    if how is Outcome.EXPIRED and not outcome.final:
+        return types.Outcome(status="expired", final=True, code=int(Code.EXPIRED), name=Code.EXPIRED.name)
+    return outcome
+
+
+def _paid(ports: Ports, store: Reads, decoded: dict[bytes, Transaction], ref: str, reference: Reference) -> types.Paid:
+    stored = store.transaction(reference.transaction_id)
+    if stored is None:
+        raise RpcError(PRUNED, path="refs", tx_id=reference.transaction_id.hex())
+    transaction = decoded.get(reference.transaction_id)
+    if transaction is None:
+        transaction = decoded[reference.transaction_id] = transaction_at(ports, store, stored)
+    pay = transaction.operations[reference.op]
+    assert isinstance(pay, Pay)  # or the index is wrong
+    to, amount, _ = pay.legs[reference.leg]
+    return types.Paid(
+        ref=ref,
+        tx_id=reference.transaction_id.hex(),
+        op=reference.op,
+        leg=reference.leg,
+        height=stored.height,
+        asset=pay.asset,
+        to=format_account(to),
+        amount=str(amount),
+    )
+
+
+async def _provable(ports: Ports, key: bytes) -> tuple[int, bytes | None, bytes]:
+    """Return a height, the value of ``key`` then, and its path to that height's state tree root.
+
+    The tree in memory is that of the last executed block. If the newest certified height has the same tree, as it has
+    on an idle network, that one is named, and nobody waits.
+    """
+    ledger, store = ports.ledger, ports.store
+    for _ in range(PROOF_TRIES_MAX):
+        if ledger.height == store.tip.height:  # else a block is being written; no await from here on
+            value, path = ledger.value(key), encode_proof(ledger.prove(key))
+            certified = certified_height(store)
+            roots = None if certified is None else store.roots(certified)
+            same = roots is not None and roots.state_tree_root == ledger.state_tree_root
+            return (certified if same and certified is not None else ledger.height), value, path
+        await ports.reached(ledger.height, PROOF_WAIT_SECONDS)
+    raise RpcError(PROOF_UNAVAILABLE)
+
+
+_TABLE: Final = (
+    Method("rpc.discover", types.DiscoverParams, types.DiscoverResult, discover, cost=10),
+    Method("chain_getInfo", types.GetInfoParams, types.GetInfoResult, get_info),
+    Method("chain_getBlock", types.GetBlockParams, types.GetBlockResult, get_block, cost=2),
+    Method("chain_getConsensus", types.GetConsensusParams, types.GetConsensusResult, get_consensus),
+    Method("tx_submit", types.SubmitParams, types.SubmitResult, submit),
+    Method("tx_submitMany", types.SubmitManyParams, types.SubmitManyResult, submit_many, cost=10),
+    Method("tx_get", types.GetTransactionParams, types.GetTransactionResult, get_transaction),
+    Method("tx_getByRef", types.GetByRefParams, types.GetByRefResult, get_by_ref, cost=5),
+    Method(
+        "tx_getProof", types.GetTransactionProofParams, types.GetTransactionProofResult, get_transaction_proof, cost=5
+    ),
+    Method("account_get", types.GetAccountParams, types.GetAccountResult, get_account),
+    Method("account_getHistory", types.GetHistoryParams, types.GetHistoryResult, get_history, cost=2),
+    Method("account_getProof", types.GetAccountProofParams, types.GetAccountProofResult, get_account_proof, cost=5),
+    Method("supply_get", types.GetSupplyParams, types.GetSupplyResult, get_supply),
+    Method("asset_list", types.ListAssetsParams, types.ListAssetsResult, list_assets),
+    Method("validator_list", types.ListValidatorsParams, types.ListValidatorsResult, list_validators),
+    Method("net_getPeers", types.GetPeersParams, types.GetPeersResult, get_peers),
+)
+METHODS: Final[dict[str, Method]] = {method.name: method for method in _TABLE}
+DOCUMENT: Final = document(_TABLE)

@@ -1,0 +1,117 @@
+"""What the RPC needs from the node: the only things its methods reach.
+
+One rule: everything here is a value or a question. What could change the node is ``submit`` alone.
+The composition root supplies a ``Ports``; tests supply one over a real store and a real ledger.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from consensus.committee import Committee
+from node.ledger.execute import Ledger
+from node.storage.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatorInfo:
+    """A validator as genesis or a later epoch names it. Keys are 32 bytes; ``index`` is its place in the committee."""
+
+    name: str
+    public_key: bytes
+    node_key: bytes
+    weight: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkInfo:
+    """Which chain this is. ``kind`` is devnet, testnet or production; ``number`` is what transactions carry (u32)."""
+
+    name: str
+    kind: str
+    number: int
+    genesis_hash: bytes
+    committee: Committee
+    validators: tuple[ValidatorInfo, ...]  # in committee order
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """Where this node is, in one consistent look. ``notarized`` and the rest hold validator names of the current view.
+
+    ``name`` is this node's own. ``height`` is executed and synced; ``finalized_height`` may be ahead of it.
+    ``last_block_ms`` is the block time of ``height`` (Unix ms). ``reasons`` say, in short English phrases, why
+    ``ready`` is False.
+    """
+
+    name: str
+    height: int
+    finalized_height: int
+    epoch: int
+    view: int
+    leader: str
+    syncing: bool
+    last_block_ms: int
+    peers_connected: int
+    mempool_transactions: int
+    ready: bool
+    reasons: tuple[str, ...]
+    notarized: tuple[str, ...]
+    nullified: tuple[str, ...]
+    finalized: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerInfo:
+    """A link to another node. ``height`` is what it last said, a hint; ``since_ms`` is Unix time, None when down."""
+
+    name: str
+    node_key: bytes
+    connected: bool
+    height: int | None
+    since_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What became of one transaction's bytes at the door, in the order given.
+
+    ``code`` 0 = in the mempool, or known already (``duplicate``: pending or executed); positive = a ledger code, never
+    retryable as it is; negative = a server code (overloaded, rate_limited) with ``retry_after_ms``.
+    ``tx_id`` is None if the bytes do not decode.
+    """
+
+    tx_id: bytes | None
+    code: int
+    duplicate: bool = False
+    retry_after_ms: int | None = None
+
+
+class Outcome(Enum):
+    """How the wait for a transaction ended. EXECUTED: its receipt is in the store. EXPIRED: it can never execute."""
+
+    EXECUTED = "executed"
+    EXPIRED = "expired"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """All that methods may ask. Callables are called on the event loop; none of the plain ones may block or wait.
+
+    Awaiting ones may be cancelled at any time: the caller has gone.
+    """
+
+    network: NetworkInfo
+    store: Store
+    ledger: Ledger
+    submit: Callable[[Sequence[bytes]], Awaitable[list[Submitted]]]
+    # Waits until the transaction is executed here, has expired, or the seconds have passed; at once for 0 seconds.
+    outcome: Callable[[bytes, float], Awaitable[Outcome]]
+    # Waits until the executed height is at least this, or the seconds have passed; returns which.
+    reached: Callable[[int, float], Awaitable[bool]]
+    pending: Callable[[bytes], bool]  # whether a transaction id is in the mempool or in a block not yet executed
+    status: Callable[[], NodeStatus]
+    peers: Callable[[], list[PeerInfo]]
+    now_ms: Callable[[], int]  # Unix time

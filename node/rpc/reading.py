@@ -1,0 +1,174 @@
+"""What methods read: blocks, transactions and accounts of a store, or of one moment of it.
+
+One rule: everything here comes from disk, and what is not there is an error with a name, never an empty answer.
+"""
+
+from typing import Final
+
+from consensus.encoding import DecodeError, as_bytes, as_tuple, decode
+from consensus.messages import Block, decode_certificate
+from node.batches import decode_batch, decode_payload
+from node.ledger.account import Account, decode_account, is_account_number
+from node.ledger.errors import Code
+from node.ledger.receipt import decode_receipt
+from node.ledger.state import account_key
+from node.ledger.transaction import Transaction, decode_transaction, transaction_id
+from node.rpc import types
+from node.rpc.cursors import decode_cursor, encode_cursor
+from node.rpc.errors import INVALID_PARAMS, NOT_FOUND, PRUNED, RpcError
+from node.rpc.ports import Ports
+from node.rpc.views import receipt_view
+from node.storage.reads import Reads
+from node.storage.records import StoredBlock, StoredTransaction
+
+HASH_BYTES: Final = 32
+
+
+def block_at(store: Reads, height: int) -> StoredBlock:
+    """Return the block. Raises RpcError (pruned)."""
+    block = store.block(height)
+    if block is None:
+        raise RpcError(PRUNED, path="height", actual=str(height))
+    return block
+
+
+def named_block(store: Reads, tip: int, params: types.GetBlockParams) -> StoredBlock:
+    """Return the block that params name, the latest if none. Raises RpcError."""
+    if params.hash is not None and params.height is not None:
+        raise RpcError(INVALID_PARAMS, path="hash", expected="height or hash, not both")
+    if params.hash is not None:
+        found = store.block_by_hash(bytes.fromhex(params.hash))
+        if found is None:
+            raise RpcError(NOT_FOUND, path="hash")
+        return found
+    height = tip if params.height is None else params.height
+    if height > tip:
+        raise RpcError(NOT_FOUND, path="height", expected=f"at most {tip}", actual=str(height))
+    return block_at(store, height)
+
+
+def signers_of(ports: Ports, store: Reads, height: int) -> tuple[int | None, tuple[str, ...]]:
+    """Return the height of the certificate that finalizes a block, and who signed it."""
+    found = store.certificate_from(height) if height else None
+    if found is None:
+        return None, ()
+    certificate_height, data = found
+    return certificate_height, tuple(validator_name(ports, signer) for signer, _ in decode_certificate(data).signatures)
+
+
+def validator_name(ports: Ports, index: int) -> str:
+    """Return the name of a validator of this epoch."""
+    members = ports.network.validators
+    return members[index].name if index < len(members) else str(index)
+
+
+def block_transactions(
+    ports: Ports, store: Reads, block: Block | None, height: int, params: types.GetBlockParams
+) -> tuple[tuple[types.BlockTransaction, ...], str | None]:
+    """Return a page of a block's transactions, and the cursor to the next."""
+    if params.limit == 0 or block is None:
+        return (), None
+    ids = block_ids(ports, store, block)
+    of = ("chain_getBlock", height, params.order)
+    ordered = list(enumerate(ids))
+    if params.order == "desc":
+        ordered.reverse()
+    start = decode_cursor(of, params.cursor) or 0
+    page = ordered[start : start + params.limit]
+    shown = tuple(
+        types.BlockTransaction(index=index, tx_id=tx_id.hex(), outcome=outcome_of(store, tx_id, False))
+        for index, tx_id in page
+    )
+    following = start + len(page)
+    return shown, encode_cursor(of, following) if following < len(ordered) else None
+
+
+def block_ids(ports: Ports, store: Reads, block: Block) -> list[bytes]:
+    """Return the ids of a block's transactions, in the order of execution."""
+    genesis_hash = ports.network.genesis_hash
+    ids: list[bytes] = []
+    for name in decode_payload(block.payload):
+        data = store.batch(name)
+        if data is None:
+            raise RpcError(PRUNED, path="height", actual=str(block.header.height))
+        ids += (
+            transaction_id_of(raw, genesis_hash) or b"" for raw in decode_batch(genesis_hash, data).raw_transactions
+        )
+    return ids
+
+
+def transaction_id_of(raw: bytes, genesis_hash: bytes) -> bytes | None:
+    """Return the id, None for bytes that are no transaction."""
+    try:
+        body, _ = as_tuple(decode(raw), 2)
+        return transaction_id(genesis_hash, as_bytes(body))
+    except DecodeError:
+        return None
+
+
+def outcome_of(store: Reads, tx_id: bytes, waits: bool) -> types.Outcome:
+    """Return what is known of a transaction; ``waits`` says that it is in the mempool."""
+    stored = consumed(store, tx_id)
+    if stored is None:
+        return types.Outcome(status="pending" if waits else "unknown", final=False)
+    receipt = decode_receipt(tx_id, stored.receipt)
+    return types.Outcome(
+        status="applied" if receipt.applied else "failed",
+        final=True,
+        height=stored.height,
+        code=receipt.code,
+        name=Code(receipt.code).name,
+    )
+
+
+def consumed(store: Reads, tx_id: bytes) -> StoredTransaction | None:
+    """Return the one result of an id. A receipt for a failed envelope is none: anyone can cause it."""
+    stored = store.transaction(tx_id)
+    return stored if stored is not None and decode_receipt(tx_id, stored.receipt).consumed else None
+
+
+def receipt_of(store: Reads, tx_id: bytes) -> types.Receipt | None:
+    """Return the receipt of a transaction, and where it is."""
+    stored = consumed(store, tx_id)
+    if stored is None:
+        return None
+    receipt = decode_receipt(tx_id, stored.receipt)
+    return receipt_view(receipt, stored.height, stored.index, block_at(store, stored.height).timestamp_ms)
+
+
+def transaction_at(ports: Ports, store: Reads, stored: StoredTransaction) -> Transaction:
+    """Return a transaction from the batch that brought it. Raises RpcError (pruned)."""
+    data = store.batch(stored.batch_digest)
+    if data is None:
+        raise RpcError(PRUNED, path="transaction")
+    genesis_hash = ports.network.genesis_hash
+    return decode_transaction(decode_batch(genesis_hash, data).raw_transactions[stored.position], genesis_hash)
+
+
+def outcome_leaves(store: Reads, height: int) -> list[bytes]:
+    """Return the leaf hashes of a block's outcomes."""
+    data = store.outcome_leaves(height) or b""
+    return [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
+
+
+def checked_number(text: str) -> int:
+    """Return an account's number. Raises RpcError unless its check digits hold."""
+    number = int(text)
+    if not is_account_number(number):
+        raise RpcError(INVALID_PARAMS, path="account", expected="check digits that hold", actual=text)
+    return number
+
+
+def account_at(store: Reads, text: str) -> Account:
+    """Return an account. Raises RpcError (not_found)."""
+    number = checked_number(text)
+    record = store.get(account_key(number))
+    if record is None:
+        raise RpcError(NOT_FOUND, path="account", actual=text)
+    return decode_account(number, record)
+
+
+def supply_at(store: Reads, issuer: int, asset: int) -> int:
+    """Return what is issued of an asset: what its issuer lacks."""
+    record = store.get(account_key(issuer))
+    return 0 if record is None else -decode_account(issuer, record).balance(asset)

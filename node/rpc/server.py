@@ -1,0 +1,325 @@
+"""HTTP: who may knock, how long we listen, and which status line goes out.
+
+One rule: no stranger costs more than a bounded connection. Idle and half-sent requests are closed by the clock, bodies
+are bounded alone and together, and a reader that does not read is cut off. What a call means is in methods.py.
+"""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Final, cast
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from node.ledger.errors import LANGUAGES, Language
+from node.rpc.errors import (
+    FORBIDDEN,
+    INVALID_REQUEST,
+    LIMIT_EXCEEDED,
+    METHOD_NOT_FOUND,
+    OVERLOADED,
+    RATE_LIMITED,
+    SYNCING,
+    RpcError,
+)
+from node.rpc.jsonrpc import BODY_BYTES_MAX, Answer, Request, answer, failure
+from node.rpc.limiter import Limiter
+from node.rpc.methods import METHODS
+from node.rpc.ports import Ports
+from node.rpc.registry import call_method
+
+RETRY_AFTER_MS: Final = 1_000  # when nothing better is known
+SHUTDOWN_SECONDS: Final = 2.0  # for calls under way when the node stops
+LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
+LINGER_SECONDS: Final = 1.0  # what still comes of a body is read past so long, else a reset would overtake our reply
+JSON: Final = "application/json"
+
+Observe = Callable[[str, str, float], None]  # method, error name or "ok", seconds
+
+_log = structlog.get_logger("rpc")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """What strangers may use. The defaults fit an observer behind a proxy as well as a bank's own node."""
+
+    connections_max: int = 500
+    connections_per_address_max: int = 250  # one address never takes all; a proxy in front needs more
+    body_seconds: float = 10.0  # for the whole body: aiohttp itself would wait for ever
+    keepalive_seconds: float = 15.0  # also for a request line or headers that do not end
+    write_seconds: float = 10.0  # for a reply that the caller does not read
+    header_bytes_max: int = 8_190
+    headers_max: int = 64
+    bodies_bytes_max: int = 64 * 1024 * 1024  # of all bodies being read or answered: 16 of the largest
+    calls_per_second: int = 5_000  # per address; above what one core answers, so it binds only the greedy
+    calls_burst: int = 10_000
+
+
+class RpcServer:
+    """Serves ``ports`` over HTTP. ``start``, then ``stop``; ``port`` is what was bound."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        render_metrics: Callable[[], bytes],
+        *,
+        allowed_hosts: Collection[str] = (),
+        limits: ServerLimits | None = None,
+        observe: Observe | None = None,
+    ) -> None:
+        """``allowed_hosts`` are accepted in the Host header beside loopback names, without port."""
+        self._ports = ports
+        self._render_metrics = render_metrics
+        self._limits = limits or ServerLimits()
+        self._hosts = frozenset(name.lower() for name in (*LOOPBACK_NAMES, *allowed_hosts))
+        self._observe = observe or (lambda method, outcome, seconds: None)
+        self._limiter = Limiter(self._limits.calls_per_second, self._limits.calls_burst)
+        self._bodies_bytes = 0
+        self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        """The TCP port that is listened on."""
+        assert self._listener is not None
+        return int(self._listener.sockets[0].getsockname()[1])
+
+    @property
+    def connections(self) -> int:
+        """Open connections, for metrics."""
+        return 0 if self._runner is None or self._runner.server is None else len(self._runner.server.connections)
+
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+        """Listen on ``host``:``port`` (0: any free port). Raises OSError if it is taken."""
+        app = web.Application(client_max_size=BODY_BYTES_MAX)
+        app.add_routes(
+            [
+                web.post("/rpc", self._rpc),
+                web.post("/", self._rpc),
+                web.get("/healthz", self._health),
+                web.get("/readyz", self._ready),
+                web.get("/metrics", self._metrics),
+            ]
+        )
+        limits = self._limits
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handler_cancellation=True,  # a caller that has gone waits for nothing
+            keepalive_timeout=limits.keepalive_seconds,
+            lingering_time=LINGER_SECONDS,
+            max_line_size=limits.header_bytes_max,
+            max_field_size=limits.header_bytes_max,
+            max_headers=limits.headers_max,
+            auto_decompress=False,
+            shutdown_timeout=SHUTDOWN_SECONDS,
+        )
+        await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._door, host, port, ssl=tls, backlog=128)
+
+    async def stop(self) -> None:
+        """Stop listening, let calls under way end for SHUTDOWN_SECONDS, close everything. Safe to call twice."""
+        if self._listener is not None:
+            self._listener.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    # --- connections ---
+
+    def _door(self) -> asyncio.Protocol:
+        return _Door(self._admit)
+
+    def _admit(self, transport: asyncio.Transport) -> asyncio.Protocol | None:
+        """Return who serves a new connection; None if there is no room."""
+        server = self._runner.server if self._runner else None
+        if server is None or len(server.connections) >= self._limits.connections_max:
+            return None
+        address = _address(transport.get_extra_info("peername"))
+        same = sum(1 for open_ in server.connections if _address(open_.peername) == address)
+        return server() if same < self._limits.connections_per_address_max else None
+
+    # --- requests ---
+
+    async def _rpc(self, request: web.Request) -> web.StreamResponse:
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return await self._send(request, refusal)
+        size = BODY_BYTES_MAX if request.content_length is None else request.content_length
+        if size > BODY_BYTES_MAX:
+            return await self._send(request, _too_large(size))
+        if self._bodies_bytes + size > self._limits.bodies_bytes_max:
+            return await self._send(request, _plain(503, RpcError(OVERLOADED, retry_after_ms=RETRY_AFTER_MS)))
+        self._bodies_bytes += size
+        try:
+            return await self._send(request, await self._answered(request))
+        finally:
+            self._bodies_bytes -= size
+
+    async def _answered(self, request: web.Request) -> web.Response:
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                body = await request.read()
+        except TimeoutError:
+            return _plain(408, RpcError(INVALID_REQUEST, expected="the whole body in time"))
+        except web.HTTPRequestEntityTooLarge:
+            return _too_large(None)
+        except (web.HTTPException, ValueError):  # chunks that are none
+            return _plain(400, RpcError(INVALID_REQUEST, expected="a body as HTTP says"))
+        caller = _address(request.transport.get_extra_info("peername") if request.transport else None)
+
+        async def call(called: Request) -> msgspec.Raw:
+            return await self._call(called, caller)
+
+        return _response(await answer(body, call, _crashed, _language(request.headers.get("Accept-Language", ""))))
+
+    async def _call(self, called: Request, caller: str) -> msgspec.Raw:
+        method = METHODS.get(called.method)
+        name = "unknown" if method is None else called.method
+        outcome = "ok"
+        started = time.perf_counter()
+        try:
+            wait_ms = self._limiter.wait_ms(caller, int(started * 1_000), method.cost if method else 1)
+            if wait_ms:
+                raise RpcError(RATE_LIMITED, retry_after_ms=wait_ms)
+            if method is None:
+                raise RpcError(METHOD_NOT_FOUND, actual=called.method)
+            return await call_method(method, self._ports, called.params)
+        except RpcError as error:
+            outcome = error.fault.name
+            raise
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        except Exception:
+            outcome = "internal_error"
+            raise
+        finally:
+            self._observe(name, outcome, time.perf_counter() - started)
+
+    async def _health(self, request: web.Request) -> web.StreamResponse:
+        return await self._send(request, _json(200, {"alive": True}))
+
+    async def _ready(self, request: web.Request) -> web.StreamResponse:
+        status = self._ports.status()
+        body = {"ready": status.ready, "reasons": status.reasons, "height": status.height}
+        return await self._send(request, _json(200 if status.ready else 503, body))
+
+    async def _metrics(self, request: web.Request) -> web.StreamResponse:
+        refusal = self._host_refusal(request)
+        if refusal is not None:
+            return await self._send(request, refusal)
+        headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        return await self._send(request, web.Response(body=self._render_metrics(), headers=headers))
+
+    def _refusal(self, request: web.Request) -> web.Response | None:
+        refusal = self._host_refusal(request)
+        if refusal is not None:
+            return refusal
+        if request.content_type != JSON:  # a form of a foreign page cannot set it without asking first
+            return _plain(415, RpcError(INVALID_REQUEST, path="Content-Type", expected=JSON))
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            return _plain(415, RpcError(INVALID_REQUEST, path="Content-Encoding", expected="identity"))
+        return None
+
+    def _host_refusal(self, request: web.Request) -> web.Response | None:
+        if _host_name(request.headers.get("Host", "")) not in self._hosts:
+            return _plain(403, RpcError(FORBIDDEN, path="Host", expected="a name of this node"))
+        origin = request.headers.get("Origin")
+        if origin is not None and origin.partition("://")[2] != request.headers.get("Host"):
+            return _plain(403, RpcError(FORBIDDEN, path="Origin", expected="this node's own pages"))
+        return None
+
+    async def _send(self, request: web.Request, response: web.Response) -> web.StreamResponse:
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        if response.status in (403, 408, 413, 415):
+            response.force_close()  # what is left of the body is not worth reading
+        try:
+            async with asyncio.timeout(self._limits.write_seconds):
+                await response.prepare(request)
+                await response.write_eof()
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+        return response
+
+
+class _Door(asyncio.Protocol):
+    """Hands a connection to HTTP, or says 503 and closes."""
+
+    def __init__(self, admit: Callable[[asyncio.Transport], asyncio.Protocol | None]) -> None:
+        self._admit = admit
+
+    def connection_made(self, base: asyncio.BaseTransport) -> None:
+        transport = cast(asyncio.Transport, base)  # uvloop's is one by its methods only
+        served_by = self._admit(transport)
+        if served_by is None:
+            transport.write(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\r\n")
+            transport.close()
+            return
+        transport.set_protocol(served_by)
+        served_by.connection_made(transport)
+
+
+def _response(answered: Answer) -> web.Response:
+    if answered.body is None:
+        return web.Response(status=204)
+    error = answered.error
+    status = 200
+    if answered.malformed:
+        status = 400
+    elif error is not None and error.fault in (RATE_LIMITED, OVERLOADED):
+        status = 429
+    elif error is not None and error.fault is SYNCING:
+        status = 503
+    return _with_body(status, answered.body, error)
+
+
+def _plain(status: int, error: RpcError) -> web.Response:
+    return _with_body(status, failure(None, error, "en"), error)
+
+
+def _too_large(size: int | None) -> web.Response:
+    actual = None if size is None else str(size)
+    return _plain(413, RpcError(LIMIT_EXCEEDED, expected=f"at most {BODY_BYTES_MAX} bytes", actual=actual))
+
+
+def _with_body(status: int, body: bytes, error: RpcError | None) -> web.Response:
+    response = web.Response(status=status, body=body, content_type=JSON)
+    if error is not None and status in (429, 503):
+        wait_ms = error.details.retry_after_ms or RETRY_AFTER_MS
+        response.headers["Retry-After"] = str(-(-wait_ms // 1_000))
+    return response
+
+
+def _json(status: int, value: object) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(value), content_type=JSON)
+
+
+def _crashed(called: Request, error: Exception) -> None:
+    _log.error("call_failed", method=called.method, exc_info=error)
+
+
+def _address(peername: object) -> str:
+    return str(peername[0]) if isinstance(peername, tuple) and peername else "local"
+
+
+def _host_name(host: str) -> str:
+    name, colon, port = host.lower().rpartition(":")
+    return name if colon and port.isdigit() else host.lower()
+
+
+def _language(accepted: str) -> Language:
+    """Return the first of our languages that an Accept-Language header names."""
+    for part in accepted[:256].lower().split(","):
+        name = part.partition(";")[0].strip()[:2]
+        for language in LANGUAGES:
+            if name == language:
+                return language
+    return "en"

@@ -1,0 +1,176 @@
+"""The node as the RPC sees it: answers from the parts, in the RPC's own terms.
+
+One rule: nothing is decided here.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from consensus.committee import Committee
+from consensus.messages import Kind
+from network.mesh import Mesh
+from node.config import Config
+from node.disk_watch import DiskWatch
+from node.dissemination import Dissemination
+from node.driver import Driver
+from node.executor import Executor
+from node.ledger.errors import Code, Refused
+from node.ledger.execute import Ledger
+from node.ledger.genesis import Genesis
+from node.ledger.transaction import Transaction
+from node.links import MeshLinks
+from node.mempool import RETRY_AFTER_MS, Full, Mempool
+from node.outcomes import Outcomes
+from node.rpc.errors import OVERLOADED
+from node.rpc.ports import NetworkInfo, NodeStatus, PeerInfo, Ports, Submitted, ValidatorInfo
+from node.storage.store import Store
+from node.sync import Sync
+
+FRESH_MS: Final = 15_000  # a ready node's last block is no older: three heartbeats of an idle network
+
+
+class Service:
+    """Makes the Ports of a node."""
+
+    def __init__(
+        self,
+        config: Config,
+        genesis: Genesis,
+        committee: Committee,
+        store: Store,
+        ledger: Ledger,
+        mempool: Mempool,
+        dissemination: Dissemination,
+        outcomes: Outcomes,
+        driver: Driver,
+        executor: Executor,
+        sync: Sync,
+        links: MeshLinks,
+        mesh: Mesh,
+        disk: DiskWatch,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._ledger = ledger
+        self._mempool = mempool
+        self._dissemination = dissemination
+        self._outcomes = outcomes
+        self._driver = driver
+        self._executor = executor
+        self._sync = sync
+        self._links = links
+        self._mesh = mesh
+        self._disk = disk
+        self._now_ms = now_ms
+        self._network = network_info(genesis, committee)
+
+    def ports(self) -> Ports:
+        """Return what the RPC may ask."""
+        return Ports(
+            network=self._network,
+            store=self._store,
+            ledger=self._ledger,
+            submit=self.submit,
+            outcome=self._outcomes.outcome,
+            reached=self._outcomes.reached,
+            pending=self.pending,
+            status=self.status,
+            peers=self.peers,
+            now_ms=self._now_ms,
+        )
+
+    async def submit(self, raws: Sequence[bytes]) -> list[Submitted]:
+        """Admit transactions. Whatever was executed or waits already is a success."""
+        if not self._disk.accepts():
+            return [self._submitted(Full()) for _ in raws]
+        answers = await self._dissemination.submit(raws)
+        return [self._submitted(answer) for answer in answers]
+
+    def _submitted(self, answer: Transaction | Refused | Full) -> Submitted:
+        match answer:
+            case Full():
+                return Submitted(None, OVERLOADED.code, retry_after_ms=RETRY_AFTER_MS)
+            case Refused() if answer.code is Code.QUOTA:
+                return Submitted(None, int(answer.code), retry_after_ms=RETRY_AFTER_MS)
+            case Refused() if answer.code is Code.DUPLICATE:
+                return Submitted(answer.original, 0, duplicate=True)
+            case Refused():
+                return Submitted(None, int(answer.code))
+            case _:
+                return Submitted(answer.id, 0)
+
+    def pending(self, transaction_id: bytes) -> bool:
+        """Return whether a transaction waits in the mempool or in a batch that is not executed."""
+        return transaction_id in self._mempool
+
+    def status(self) -> NodeStatus:
+        """Return where this node is."""
+        core = self._driver.core
+        stored = self._store.block(self._store.tip.height)
+        last_block_ms = 0 if stored is None else stored.timestamp_ms
+        connected = len(self._links.connected())
+        syncing = self._sync.behind()
+        reasons = self._reasons(last_block_ms, syncing)
+        votes = core.votes()
+        return NodeStatus(
+            name=self._config.name,
+            height=self._store.tip.height,
+            finalized_height=core.committed.header.height,
+            epoch=core.epoch,
+            view=core.view,
+            leader=self._name(core.leader),
+            syncing=syncing,
+            last_block_ms=last_block_ms,
+            peers_connected=connected,
+            mempool_transactions=len(self._mempool),
+            ready=not reasons,
+            reasons=reasons,
+            notarized=self._names(votes[Kind.NOTARIZE]),
+            nullified=self._names(votes[Kind.NULLIFY]),
+            finalized=self._names(votes[Kind.FINALIZE]),
+        )
+
+    def _reasons(self, last_block_ms: int, syncing: bool) -> tuple[str, ...]:
+        committee = self._network.committee
+        reasons = []
+        if syncing:
+            reasons.append("behind the network")
+        if self._now_ms() - last_block_ms > FRESH_MS:
+            reasons.append("no block for 15 seconds")
+        here = [*self._links.connected()]
+        mine = next((info.index for info in self._network.validators if info.name == self._config.name), None)
+        if mine is not None and mine not in here:
+            here.append(mine)
+        if committee.weight(here) < committee.quorum:
+            reasons.append("no links to a quorum")
+        if not self._disk.accepts():
+            reasons.append("the disk is nearly full")
+        return tuple(reasons)
+
+    def peers(self) -> list[PeerInfo]:
+        """Return the links."""
+        return [
+            PeerInfo(status.name, status.peer, status.connected, self._height(status.peer), status.since_ms)
+            for status in self._mesh.peers()
+        ]
+
+    def _height(self, node_key: bytes) -> int | None:
+        index = next((info.index for info in self._network.validators if info.node_key == node_key), None)
+        return None if index is None else self._sync.height_of(index)
+
+    def _name(self, index: int) -> str:
+        return self._network.validators[index].name
+
+    def _names(self, indices: Sequence[int]) -> tuple[str, ...]:
+        return tuple(self._name(index) for index in indices)
+
+
+def network_info(genesis: Genesis, committee: Committee) -> NetworkInfo:
+    """Return which chain this is, validators in committee order."""
+    rows = {row.consensus_key: row for row in genesis.validators}
+    validators = []
+    for index, member in enumerate(committee.validators):
+        row = rows[member.public_key]
+        validators.append(ValidatorInfo(row.name, row.consensus_key, row.node_key, row.weight, index))
+    return NetworkInfo(genesis.name, genesis.kind, genesis.network, genesis.hash, committee, tuple(validators))

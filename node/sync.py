@@ -1,0 +1,371 @@
+"""What we lack and others have, and what others lack and we have: blocks, batches, ranges of the final chain.
+
+One rule: a height that a peer claims is a hint; only a certificate moves us. Catching up is always on: whenever a peer
+says that it is ahead, we ask, and while we are behind the core has no parent to vote on, so we are mute.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from consensus.encoding import DecodeError, as_bytes, as_int, as_tuple, decode, encode
+from consensus.events import BlockFetched, BlocksSynced
+from consensus.messages import (
+    HASH_BYTES,
+    Block,
+    Certificate,
+    Hash,
+    Kind,
+    decode_block,
+    decode_certificate,
+)
+from node.batches import (
+    BATCH_BYTES_MAX,
+    DIGESTS_ASKED_MAX,
+    Batch,
+    BatchDigest,
+    BatchPool,
+    decode_batch,
+    decode_digests,
+)
+from node.storage.store import Store
+
+BLOCK, BATCHES, RANGE = 1, 2, 3  # request methods on the wire
+
+DEADLINE_SECONDS: Final = 3.0  # for one request; a healthy peer answers in milliseconds
+AGAIN_SECONDS: Final = 0.1  # between two rounds of asking for the same batch
+BEHIND_HEIGHTS: Final = 8  # fewer missing blocks come by their hashes through the core
+RANGE_BLOCKS_MAX: Final = 256  # in one answer
+RANGE_BLOCKS_HARD_MAX: Final = 1_024  # while looking for one that its own certificate finalizes
+RANGE_BYTES_MAX: Final = 512 * 1024
+BATCHES_BYTES_MAX: Final = 512 * 1024  # of one answer: at least one whole batch
+EXECUTING_MAX: Final = 512  # final blocks that wait for execution; above it we ask for no more
+FETCHES_MAX: Final = 64  # blocks being fetched by hash
+DOUBT_SECONDS: Final = 1.0  # a height that its peer cannot show is not believed for so long, then twice as long ...
+DOUBT_SECONDS_MAX: Final = 60.0
+SLOW_SECONDS: Final = 10.0  # who let a request time out is asked after the others for so long
+
+log = structlog.get_logger("sync")
+
+
+class RequestFailed(Exception):
+    """No answer, or a refusal."""
+
+
+class Links(Protocol):
+    """What this room asks of the network: validators by committee index."""
+
+    def connected(self) -> Sequence[int]:
+        """Return the validators with a link."""
+
+    async def request(self, peer: int, method: int, payload: bytes, deadline_seconds: float) -> bytes:
+        """Ask one validator. Raise RequestFailed."""
+
+    def blame(self, peer: int, points: int, reason: str) -> None:
+        """Score a validator for what it sent."""
+
+
+class Sync:
+    """Fetches and serves."""
+
+    def __init__(
+        self,
+        genesis_hash: bytes,
+        store: Store,
+        pool: BatchPool,
+        links: Links,
+        block_of: Callable[[Hash], Block | None],
+        committed_height: Callable[[], int],
+        executing: Callable[[], int],
+        certificate_valid: Callable[[Certificate], bool],
+        take_batch: Callable[[Batch], Awaitable[bool]],
+        deliver: Callable[[BlockFetched | BlocksSynced], None],
+    ) -> None:
+        """``take_batch`` verifies and holds a batch; ``deliver`` puts an input in the driver's inbox."""
+        self._genesis_hash = genesis_hash
+        self._store = store
+        self._pool = pool
+        self._links = links
+        self._block_of = block_of
+        self._committed_height = committed_height
+        self._executing = executing
+        self._certificate_valid = certificate_valid
+        self._take_batch = take_batch
+        self._deliver = deliver
+        self._heights: dict[int, int] = {}  # what peers claim
+        self._doubts: dict[int, tuple[float, float]] = {}  # until when a peer's claim is not believed, and for how long
+        self._slow_until: dict[int, float] = {}
+        self._fetching: set[Hash] = set()
+        self._to_fetch: asyncio.Queue[tuple[Hash, tuple[int, ...]]] = asyncio.Queue(FETCHES_MAX)
+        self._moved = asyncio.Event()
+        self._turn = 0
+
+    # --- what we lack ---
+
+    def heard(self, peer: int, height: int) -> None:
+        """Note the final height that a peer claims."""
+        self._heights[peer] = height
+        if self.behind():
+            self._moved.set()
+
+    def gone(self, peer: int) -> None:
+        """Forget what a peer claimed: its link is down."""
+        self._heights.pop(peer, None)
+
+    def height_of(self, peer: int) -> int | None:
+        """Return the final height that a peer claims."""
+        return self._heights.get(peer)
+
+    def behind(self) -> bool:
+        """Return whether a peer that we believe claims to be so far ahead that we ask for ranges."""
+        return any(self._believed(peer) for peer in self._far_ahead())
+
+    def _far_ahead(self) -> list[int]:
+        most = self._committed_height() + BEHIND_HEIGHTS
+        return [peer for peer, height in self._heights.items() if height > most]
+
+    def _believed(self, peer: int) -> bool:
+        return self._now() >= self._doubts.get(peer, (0.0, 0.0))[0]
+
+    def _doubt(self, peer: int) -> None:
+        """A peer could not show what it claimed: a liar, or slow. Longer each time, so that a lie costs us nothing."""
+        _, before = self._doubts.get(peer, (0.0, 0.0))
+        length = min(max(2 * before, DOUBT_SECONDS), DOUBT_SECONDS_MAX)
+        self._doubts[peer] = (self._now() + length, length)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def committed(self) -> None:
+        """Hear that the final height of our own core rose."""
+        self._moved.set()
+
+    def fetch_block(self, block_hash: Hash, holders: tuple[int, ...]) -> None:
+        """Ask for a block; whatever comes goes to the inbox. The core asks again while it wants it."""
+        if block_hash not in self._fetching and not self._to_fetch.full():
+            self._fetching.add(block_hash)
+            self._to_fetch.put_nowait((block_hash, holders))
+
+    async def fetch_batches(self, names: Sequence[BatchDigest], rounds: int | None = None) -> None:
+        """Return when all these batches are in the pool, or nobody had them in so many rounds of asking everybody.
+
+        Without ``rounds`` it asks for ever: a final block needs them.
+        """
+        missing = [name for name in names if name not in self._pool]
+        done = 0
+        while missing and (rounds is None or done < rounds):
+            done += 1
+            asked = missing[:DIGESTS_ASKED_MAX]
+            for peer in self._in_turn()[:2]:
+                await self._fetch_batches_from(peer, asked)
+                asked = [name for name in asked if name not in self._pool]
+                if not asked:
+                    break
+            if asked:
+                await asyncio.sleep(AGAIN_SECONDS)
+            missing = [name for name in missing if name not in self._pool]
+
+    async def run(self) -> None:
+        """Fetch and catch up until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._catch_up())
+            while True:
+                block_hash, holders = await self._to_fetch.get()
+                tasks.create_task(self._fetch_block(block_hash, holders))
+
+    async def _fetch_block(self, block_hash: Hash, holders: tuple[int, ...]) -> None:
+        connected = self._in_turn()
+        likely = [peer for peer in connected if peer in holders]
+        try:
+            for peer in (likely + [peer for peer in connected if peer not in holders])[:3]:
+                block = await self._block_from(peer, block_hash)
+                if block is not None:
+                    self._deliver(BlockFetched(block))
+                    return
+        finally:
+            self._fetching.discard(block_hash)
+
+    async def _block_from(self, peer: int, block_hash: Hash) -> Block | None:
+        try:
+            data = await self._request(peer, BLOCK, block_hash)
+            if not data:
+                return None
+            block = decode_block(data)
+            if block.hash != block_hash:
+                raise DecodeError("another block than asked for")
+        except RequestFailed:
+            return None
+        except DecodeError as error:
+            self._links.blame(peer, 100, f"block: {error}")
+            return None
+        return block
+
+    async def _fetch_batches_from(self, peer: int, names: Sequence[BatchDigest]) -> None:
+        try:
+            data = await self._request(peer, BATCHES, encode(tuple(names)))
+            items = as_tuple(decode(data), most=len(names))
+            batches = [decode_batch(self._genesis_hash, as_bytes(item, most=BATCH_BYTES_MAX)) for item in items]
+            if any(batch.digest not in names for batch in batches):
+                raise DecodeError("another batch than asked for")
+        except RequestFailed:
+            return
+        except DecodeError as error:
+            self._links.blame(peer, 100, f"batches: {error}")
+            return
+        for batch in batches:
+            if not await self._take_batch(batch):  # honest validators hold, and so send, only what is valid
+                self._links.blame(peer, 100, "a batch that is not valid")
+                return
+
+    async def _catch_up(self) -> None:
+        while True:
+            await self._moved.wait()
+            self._moved.clear()
+            while self._far_ahead():  # also while none of them is believed: each is asked again some time
+                if self._executing() > EXECUTING_MAX or not await self._get_range():
+                    await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _get_range(self) -> bool:
+        """Ask one peer for the next range; return whether the final height rose."""
+        low = self._committed_height() + 1
+        far = [peer for peer in self._far_ahead() if self._believed(peer)]
+        peer = next((peer for peer in self._in_turn() if peer in far), None)
+        if peer is None:
+            return False
+        if await self._got_range(peer, low):
+            self._doubts.pop(peer, None)
+            return True
+        self._doubt(peer)
+        return False
+
+    async def _got_range(self, peer: int, low: int) -> bool:
+        try:
+            answer = await self._request(peer, RANGE, encode((low,)))
+            synced = self._checked_range(peer, low, answer)
+        except RequestFailed:
+            return False
+        except DecodeError as error:
+            self._links.blame(peer, 100, f"range: {error}")
+            return False
+        if synced is None:
+            return False
+        self._deliver(synced)
+        return await self._rises_to(synced.blocks[-1].header.height)
+
+    def _checked_range(self, peer: int, low: int, data: bytes) -> BlocksSynced | None:
+        height, items, certificate_bytes = as_tuple(decode(data), 3)
+        self._heights[peer] = as_int(height)
+        blocks = tuple(decode_block(as_bytes(item)) for item in as_tuple(items, most=RANGE_BLOCKS_HARD_MAX))
+        if not blocks:
+            return None
+        certificate = decode_certificate(as_bytes(certificate_bytes))
+        for offset, block in enumerate(blocks):
+            if block.header.height != low + offset:
+                raise DecodeError("not the heights asked for")
+            if offset and block.header.parent_hash != blocks[offset - 1].hash:
+                raise DecodeError("blocks that do not follow one another")
+        if certificate.kind is not Kind.FINALIZE or certificate.hash != blocks[-1].hash:
+            raise DecodeError("the certificate does not finalize the last block")
+        if not self._certificate_valid(certificate):
+            raise DecodeError("the certificate is not valid")
+        return BlocksSynced(blocks, certificate)
+
+    async def _rises_to(self, height: int) -> bool:
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                while self._committed_height() < height:
+                    await self._moved.wait()
+                    self._moved.clear()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _request(self, peer: int, method: int, payload: bytes) -> bytes:
+        """Ask, and remember who does not answer in time. Raises RequestFailed."""
+        began = self._now()
+        try:
+            return await self._links.request(peer, method, payload, DEADLINE_SECONDS)
+        except RequestFailed:
+            if self._now() - began >= DEADLINE_SECONDS / 2:
+                self._slow_until[peer] = self._now() + SLOW_SECONDS
+            raise
+
+    def _in_turn(self) -> list[int]:
+        """Return the connected validators, beginning with another one each time, those that time out at the end."""
+        peers = list(self._links.connected())
+        self._turn += 1
+        start = self._turn % len(peers) if peers else 0
+        now = self._now()
+        return sorted(peers[start:] + peers[:start], key=lambda peer: now < self._slow_until.get(peer, now))
+
+    # --- what others lack ---
+
+    def serve(self, method: int, payload: bytes) -> bytes:
+        """Return the answer to a peer's request. Raise DecodeError for what it should not have asked."""
+        if method == BLOCK:
+            return self._serve_block(Hash(as_bytes(payload, HASH_BYTES)))
+        if method == BATCHES:
+            return self._serve_batches(decode_digests(payload))
+        if method == RANGE:
+            (low,) = as_tuple(decode(payload), 1)
+            return self._serve_range(as_int(low, 1))
+        raise DecodeError("unknown method")
+
+    def _serve_block(self, block_hash: Hash) -> bytes:
+        block = self._block_of(block_hash)
+        if block is not None:
+            return block.encoded
+        stored = self._store.block_by_hash(block_hash)
+        return b"" if stored is None else stored.block_bytes
+
+    def _serve_batches(self, names: Sequence[BatchDigest]) -> bytes:
+        found: list[bytes] = []
+        room = BATCHES_BYTES_MAX
+        for name in names:
+            held = self._pool.get(name)
+            data = held.batch.encoded if held is not None else self._store.batch(name)
+            if data is None:
+                continue
+            if found and len(data) > room:
+                break
+            found.append(data)
+            room -= len(data)
+        return encode(tuple(found))
+
+    def _serve_range(self, low: int) -> bytes:
+        """Answer with blocks from ``low`` on that one certificate finalizes: in one epoch, the last by its own."""
+        tip = self._store.tip.height
+        last = self._last_of_range(low)
+        if last is None:
+            return encode((tip, (), b""))
+        high, certificate = last
+        blocks = self._store.blocks(low, high - low + 1, bytes_max=RANGE_BYTES_MAX)
+        if blocks and blocks[-1].height == high:
+            return encode((tip, tuple(block.block_bytes for block in blocks), certificate))
+        # The bytes ran out below ``high``: end at the last block among these that has its own certificate.
+        for count in range(len(blocks), 0, -1):
+            own = self._store.certificate(blocks[count - 1].height)
+            if own:
+                return encode((tip, tuple(block.block_bytes for block in blocks[:count]), own))
+        return encode((tip, (), b""))
+
+    def _last_of_range(self, low: int) -> tuple[int, bytes] | None:
+        first = self._store.certificate_from(low)
+        if first is None or first[0] >= low + RANGE_BLOCKS_HARD_MAX:
+            return None
+        best = first
+        epoch = decode_certificate(first[1]).epoch
+        step = RANGE_BLOCKS_MAX
+        while step >= 1:  # the furthest in this epoch within RANGE_BLOCKS_MAX
+            further = self._store.certificate_from(low + step - 1)
+            if (
+                further is not None
+                and further[0] < low + RANGE_BLOCKS_MAX
+                and decode_certificate(further[1]).epoch == epoch
+            ):
+                best = max(best, further)
+                break
+            step //= 2
+        return best

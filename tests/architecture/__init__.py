@@ -1,0 +1,1 @@
+"""The rules that tests/test_architecture.py holds the code to."""

@@ -1,0 +1,119 @@
+"""`som` run in this process against a chain that lives in a thread of its own."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeVar
+
+from click.testing import CliRunner, Result
+
+from node.cli import main
+from node.ledger.genesis import format_genesis
+from tests.solo_chain import ALICE, BANK, BOB, ISSUER, TREASURY, SoloChain, digits, key, serving, solo_chain
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Som:
+    """A user's home directory, and the network that it speaks with."""
+
+    home: Path
+    url: str
+    chain: SoloChain
+    loop: asyncio.AbstractEventLoop
+
+    def run(self, *arguments: str, typed: str | None = None, url: str | None = None) -> Result:
+        """Run a command; exceptions that it does not explain fail the test."""
+        shared = {
+            "SOM_NODE": url or self.url,
+            "SOM_OUTBOX": str(self.home / "outbox.sqlite3"),
+            "SOM_ACCOUNTS": str(self.home / "accounts.json"),
+        }
+        return CliRunner(env=shared).invoke(main, list(arguments), input=typed, catch_exceptions=False)
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        """Run a command that succeeds; return its data."""
+        result = self.run(*arguments, "--json")
+        assert result.exit_code == 0, result.output
+        found: dict[str, Any] = json.loads(result.stdout)
+        return found
+
+    def on_chain(self, work: Callable[[SoloChain], Awaitable[T]]) -> T:
+        """Do something where the chain lives."""
+
+        async def there() -> T:
+            return await work(self.chain)
+
+        return asyncio.run_coroutine_threadsafe(there(), self.loop).result(30)
+
+    def balance(self, number: int) -> int:
+        """Return what the ledger says."""
+        account = self.chain.ledger.account(number)
+        return 0 if account is None else account.balance()
+
+
+@contextmanager
+def som_lab(home: Path) -> Iterator[Som]:
+    """Give a user a funded network, its genesis.json and its accounts.json."""
+    home.mkdir(parents=True, exist_ok=True)
+    started = threading.Event()
+    found: list[Som] = []
+    failed: list[BaseException] = []
+
+    async def live() -> None:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        stops.append(lambda: loop.call_soon_threadsafe(stop.set))
+        async with solo_chain(home / "chain") as chain, serving(chain) as url:
+            found.append(Som(home, url, chain, loop))
+            started.set()
+            await stop.wait()
+
+    def run() -> None:
+        try:
+            asyncio.run(live())
+        except BaseException as error:
+            failed.append(error)
+            started.set()
+
+    stops: list[Callable[[], object]] = []
+    thread = threading.Thread(target=run)
+    thread.start()
+    started.wait(30)
+    try:
+        if failed:
+            raise failed[0]
+        som = found[0]
+        (home / "genesis.json").write_text(format_genesis(som.chain.genesis))
+        (home / "accounts.json").write_text(json.dumps(accounts()))
+        yield som
+    finally:
+        for stop in stops:
+            stop()
+        thread.join(30)
+
+
+def accounts() -> dict[str, Any]:
+    """Return the accounts.json of the chain, in the form of a devnet's."""
+    numbers = {"issuer": ISSUER, "treasury": TREASURY, "bank": BANK, "alice": ALICE, "bob": BOB}
+    rows = [
+        {
+            "name": name,
+            "number": digits(number),
+            "threshold": 1,
+            "keys": [{"public": key(name).public.hex(), "seed": seed(name).hex()}],
+        }
+        for name, number in numbers.items()
+    ]
+    return {"accounts": rows}
+
+
+def seed(name: str) -> bytes:
+    """Return the seed of ``solo_chain.key``."""
+    return sha256(b"solo " + name.encode()).digest()

@@ -1,0 +1,96 @@
+"""python -m tests.simulation --seeds 500 [--first 0] [--jobs 2] · --seed 7 --trace · --planted [--only NAME]"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Final
+
+from tests.simulation import planted
+from tests.simulation.cluster import Failure, Result, run
+from tests.simulation.plan import draw
+
+SHOWN_EVERY: Final = 100  # seeds
+
+
+def main(arguments: list[str]) -> int:
+    """Run seeds; return 1 if one failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100, help="how many seeds")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
+    parser.add_argument("--seed", type=int, help="this one only")
+    parser.add_argument("--trace", action="store_true", help="tell the story of --seed")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--keep-going", action="store_true", help="do not stop at the first failure")
+    parser.add_argument("--planted", action="store_true", help="plant known faults and see who notices")
+    parser.add_argument("--only", help="plant this fault only")
+    options = parser.parse_args(arguments)
+    if options.planted:
+        return planted.report(options.only, options.first, options.seeds, options.jobs)
+    if options.seed is not None:
+        return _run_one(options.seed, options.trace)
+    return _run_many(range(options.first, options.first + options.seeds), options.jobs, options.keep_going)
+
+
+def _run_one(seed: int, trace: bool) -> int:
+    print(f"seed {seed}: {draw(seed).summary()}")
+    try:
+        result = run(seed, trace)
+    except Failure as failure:
+        print(failure)
+        return 1
+    print(
+        f"seed {seed}: {result.heights} heights, {result.events} events, "
+        f"{result.virtual_ms} virtual ms, {result.digest}"
+    )
+    return 0
+
+
+def _run_many(seeds: range, jobs: int, keep_going: bool) -> int:
+    started = time.monotonic()
+    results: list[Result] = []
+    failures: list[Failure] = []
+    for outcome in _outcomes(seeds, jobs):
+        if isinstance(outcome, Result):
+            results.append(outcome)
+            if len(results) % SHOWN_EVERY == 0:
+                print(f"{len(results)} seeds clean", file=sys.stderr, flush=True)
+            continue
+        failures.append(outcome)
+        print(outcome, flush=True)
+        if not keep_going:
+            break
+    seconds = time.monotonic() - started
+    heights = sum(result.heights for result in results)
+    print(
+        f"{len(results)} seeds clean, {len(failures)} failed; {heights} heights, "
+        f"{sum(result.events for result in results)} events in {seconds:.1f} s: {heights / seconds:.0f} heights/s"
+    )
+    if failures:
+        print("failed: " + ", ".join(f"{failure.seed} {failure.invariant}" for failure in failures))
+    return 1 if failures else 0
+
+
+def _outcomes(seeds: Iterable[int], jobs: int) -> Iterator[Result | Failure]:
+    if jobs == 1:
+        yield from map(_attempt, seeds)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        futures = [pool.submit(_attempt, seed) for seed in seeds]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _attempt(seed: int) -> Result | Failure:
+    try:
+        return run(seed)
+    except Failure as failure:
+        return failure
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,335 @@
+"""One run: a storm, then calm for a quorum, then calm for all; the judge looks on.
+
+One rule: a run is a function of its seed. It ends with a Result or with a Failure that says how to see it again.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from typing import Final
+
+from consensus.committee import Committee
+from consensus.committee import Validator as Member
+from consensus.messages import NO_HASH, Block, Hash, Header, make_block, payload_hash
+from tests.simulation import keys
+from tests.simulation.application import encode_payload
+from tests.simulation.disk import Disk
+from tests.simulation.judge import Judge, Violation
+from tests.simulation.keys import Signer
+from tests.simulation.liars import Chaos, Forger, Mouth, Replayer, filter_of
+from tests.simulation.loop import Loop, Runaway
+from tests.simulation.money import Clients, Money, genesis_rows, make_genesis
+from tests.simulation.network import Network
+from tests.simulation.plan import HEIGHTS, Plan, draw
+from tests.simulation.validator import EPOCH_MS, Settings, Temper, Trap, Validator
+
+GENESIS_HASH: Final = Hash(sha256(b"som-simulated-network").digest())
+TRAPS: Final = ("effect", "unsynced", "synced", "broadcast", "broadcast", "sign", "finalize")
+CALM_HEIGHTS: Final = 6  # to be final after the storm, so that the chain really moves
+LINK_MS: Final = 3  # until a link's end notices that the other is gone, or back
+SLACK: Final = 3  # the bound of consensus.md, section 12, is for perfect timers; ours wait for queues and disks
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended."""
+
+    seed: int
+    heights: int
+    events: int
+    virtual_ms: int
+    digest: str
+
+
+class Failure(Exception):
+    """A run broke an invariant."""
+
+    def __init__(self, seed: int, at_ms: int, invariant: str, detail: str) -> None:
+        super().__init__(
+            f"seed {seed}: {detail} (at {at_ms} ms)\n  see it again: python -m tests.simulation --seed {seed} --trace"
+        )
+        self.seed = seed
+        self.at_ms = at_ms
+        self.invariant = invariant
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _failure_again, (self.args[0], self.seed, self.at_ms, self.invariant)
+
+
+def _failure_again(text: str, seed: int, at_ms: int, invariant: str) -> Failure:
+    failure = Failure(seed, at_ms, invariant, "")
+    failure.args = (text,)
+    return failure
+
+
+def run(seed: int, trace: bool = False) -> Result:
+    """Run one seed. Raises Failure."""
+    plan = draw(seed)
+    keys.use(plan.real_signatures)
+    cluster = Cluster(plan, trace)
+    try:
+        return cluster.run()
+    except Violation as violation:
+        raise Failure(seed, cluster.loop.now_ms, violation.invariant, str(violation)) from violation
+    except Runaway as runaway:
+        raise Failure(seed, cluster.loop.now_ms, "bounded", f"bounded: {runaway}") from runaway
+    finally:
+        keys.use(True)
+
+
+class Cluster:
+    """All that a plan names, and the story of its run."""
+
+    def __init__(self, plan: Plan, trace: bool) -> None:
+        self.plan = plan
+        self.loop = Loop(plan.seed, trace)
+        self._random = self.loop.random("cluster")
+        self._signers = _make_signers(plan)
+        members = [Member(signer.public, weight) for signer, weight in zip(self._signers, plan.weights, strict=True)]
+        self._committee = cache(lambda epoch: Committee(epoch, members))
+        assert [v.public_key for v in self._committee(0).validators] == [s.public for s in self._signers]
+        self._size = len(plan.weights)
+        liars = frozenset(index for index, _ in plan.liars)
+        self._honest = frozenset(range(self._size)) - liars
+        self._money = make_genesis(EPOCH_MS - 1_000_000)
+        self._before = Money(genesis_rows(self._money), self._money).executed()
+        self._genesis = _genesis(self._committee(0), self._before.root)
+        self._clients = Clients(self.loop.random("clients"), self._money)
+        self.judge = Judge(
+            GENESIS_HASH,
+            [signer.public for signer in self._signers],
+            plan.weights,
+            self._honest,
+            keys.quick_verify if not plan.real_signatures else keys.real_verify,
+            self._genesis,
+        )
+        self._network = Network(self.loop, plan.weather, self._size, self._current_leader)
+        self._settings = Settings(
+            GENESIS_HASH,
+            self._committee,
+            plan.epoch_heights,
+            plan.timing,
+            plan.pace_ms,
+            plan.timing.idle_ms or plan.pace_ms,
+            plan.rotate_at,
+        )
+        self.validators = [self._make_validator(index) for index in sorted(self._honest)]
+        self._others = [one for index, family in plan.liars for one in self._make_liar(index, family)]
+        self._stormy = True
+
+    # --- making ---
+
+    def _make_validator(
+        self, index: int, name: str = "", kind: type[Validator] = Validator, honest: bool = True
+    ) -> Validator:
+        plan, name = self.plan, name or f"n{index}"
+        random = self.loop.random(f"temper {name}")
+        temper = Temper(
+            skew_ms=random.randint(-plan.skew_ms, plan.skew_ms),
+            boot_ms=random.randint(0, 10**9),
+            sync_ms=plan.sync_ms,
+            execute_ms=random.randint(0, plan.execute_ms),
+        )
+        disk = Disk(self._genesis, self._before, genesis_rows(self._money))
+        made = kind(
+            self.loop,
+            self._network,
+            self.judge,
+            self._settings,
+            temper,
+            index,
+            name,
+            self._signers[index],
+            disk,
+            lambda rows: Money(rows, self._money),
+            honest,
+        )
+        made.restart_after = self._restart_after
+        made.reachable = self._reachable
+        made.on_power = self._on_power
+        return made
+
+    def _make_liar(self, index: int, family: str) -> list[Validator]:
+        mouth = Mouth(self.loop, self._network, self.judge, GENESIS_HASH, index, self._size, self._signers[index])
+        match family:
+            case "silent":
+                return []
+            case "chaos":
+                rate = self._random.choice((0.3, 0.7, 1.0))
+                end = self.plan.epoch_heights
+                self._network.attach(
+                    Chaos(mouth, self._committee, self._genesis, lambda epoch: (epoch + 1) * end, rate)
+                )
+                return []
+            case "twins":
+                return [self._make_validator(index, f"n{index}{twin}", honest=False) for twin in ("a", "b")]
+            case "replayer":
+                replayer = self._make_validator(index, kind=Replayer, honest=False)
+                assert isinstance(replayer, Replayer)
+                replayer.mouth = mouth
+                return [replayer]
+            case "forger":
+                forger = self._make_validator(index, kind=Forger, honest=False)
+                assert isinstance(forger, Forger)
+                forger.mouth = mouth
+                return [forger]
+            case _:
+                liar = self._make_validator(index, honest=False)
+                liar.outgoing = filter_of(family, self.loop.random(f"filter {index}"), self._size)
+                return [liar]
+
+    # --- the story ---
+
+    def run(self) -> Result:
+        """Storm, calm for a quorum, calm for all."""
+        for validator in [*self.validators, *self._others]:
+            self.loop.at(self._random.randint(0, self.plan.timing.view_ms), validator.ensure_up)
+        self._plan_breaks()
+        self.loop.after(1, self._work)
+        self.loop.run(self.plan.storm_ms, lambda: self.judge.final_height >= HEIGHTS)
+        self._stormy = False
+        for one in self.validators:
+            one.check_bounds()
+        self._calm_for_a_quorum()
+        self._calm_for_all()
+        return Result(self.plan.seed, self.judge.final_height, self.loop.events, self.loop.now_ms, self.loop.digest())
+
+    def _calm_for_a_quorum(self) -> None:
+        chosen = self._draw_quorum()
+        if self.loop.tracing:
+            self.loop.trace(f"calm for {sorted(one.index for one in chosen)}")
+        self._network.heal(frozenset(one.index for one in chosen))
+        for one in self.validators:
+            one.traps.clear()
+            if one in chosen:
+                one.wake()
+            elif self._random.random() < 0.5:
+                one.restart_after = _never
+                one.crash("left out of the quorum")
+        before = self.judge.final_height
+        self._demand(chosen, before + 1, before + CALM_HEIGHTS, self._size - len(chosen))
+
+    def _calm_for_all(self) -> None:
+        if self.loop.tracing:
+            self.loop.trace("calm for all")
+        self._network.heal(frozenset(range(self._size)))
+        for one in self.validators:
+            one.wake()
+        before = self.judge.final_height
+        self._demand(self.validators, before + 1, before + CALM_HEIGHTS, len(self.plan.liars))
+
+    def _demand(self, chosen: list[Validator], first: int, then: int, bad_leaders: int) -> None:
+        """Everybody in ``chosen`` reaches height ``first`` within the bound, and ``then`` in as much time for each."""
+        bound_ms = self._bound_ms(chosen, bad_leaders)
+        for goal, times in ((first, 1), (then, then - first)):
+            until_ms = self.loop.now_ms + bound_ms * times
+            if not self.loop.run(until_ms, lambda goal=goal: all(one.disk.height >= goal for one in chosen)):  # type: ignore[misc]
+                heights = {one.name: one.disk.height for one in chosen}
+                raise Violation("liveness", f"height {goal} is not final in {bound_ms * times} ms: {heights}")
+
+    def _bound_ms(self, chosen: list[Validator], bad_leaders: int) -> int:
+        timing, calm_ms = self.plan.timing, self.plan.weather.calm_ms
+        view_ms = max(timing.view_ms_max, timing.view_ms) + timing.idle_ms
+        behind = max(one.disk.height for one in self.validators) - min(one.disk.height for one in chosen)
+        rounds = (bad_leaders + 3) * (view_ms + calm_ms + timing.share_ms + 2 * self.plan.sync_ms) + 4 * timing.retry_ms
+        return SLACK * (rounds + self.plan.skew_ms * 2) + behind * (6 * calm_ms + self.plan.execute_ms + 50) + 5_000
+
+    def _draw_quorum(self) -> list[Validator]:
+        order = self._random.sample(self.validators, len(self.validators))
+        chosen: list[Validator] = []
+        while 3 * sum(self.plan.weights[one.index] for one in chosen) <= 2 * sum(self.plan.weights):
+            chosen.append(order.pop())
+        return chosen
+
+    # --- what happens to them ---
+
+    def _work(self) -> None:
+        random = self._random
+        delay_ms = self.plan.work_ms if self._stormy else min(self.plan.work_ms, self.plan.timing.view_ms)
+        self.loop.after(random.randint(1, 2 * delay_ms), self._work)
+        random.choice(self.validators).submit(self._clients.transactions(EPOCH_MS + self.loop.now_ms))
+
+    def _plan_breaks(self) -> None:
+        breaks = self.plan.breaks
+        for mean_ms, action in (
+            (breaks.crash_ms, self._crash_one),
+            (breaks.blackout_ms, self._crash_all),
+            (breaks.sleep_ms, self._put_to_sleep),
+            (breaks.flap_ms, self._flap),
+        ):
+            if mean_ms:
+                self.loop.after(self._random.randint(1, 2 * mean_ms), self._break, mean_ms, action)
+
+    def _break(self, mean_ms: int, action: object) -> None:
+        assert callable(action)
+        if self._stormy:
+            action()
+            self.loop.after(self._random.randint(1, 2 * mean_ms), self._break, mean_ms, action)
+
+    def _crash_one(self) -> None:
+        victim = self._random.choice(self.validators)
+        if self._random.random() < 0.2:
+            victim.crash("at random")
+        elif len(victim.traps) < 3:
+            victim.traps.append(Trap(self._random.choice(TRAPS), self._random.randint(1, 12)))
+
+    def _crash_all(self) -> None:
+        for victim in self.validators:
+            victim.crash("everybody")
+
+    def _put_to_sleep(self) -> None:
+        self._random.choice(self.validators).sleep(self._random.randint(10, 3 * self.plan.timing.view_ms))
+
+    def _flap(self) -> None:
+        one, other = self._random.choice(self.validators), self._random.randrange(self._size)
+        if one.index != other:
+            one.link(other, False)
+            self.loop.after(self._random.randint(1, self.plan.timing.view_ms), one.link, other, True)
+
+    def _on_power(self, index: int, up: bool) -> None:
+        for one in [*self.validators, *self._others]:
+            if one.index != index:
+                self.loop.after(LINK_MS, one.link, index, up)
+
+    def _reachable(self) -> list[int]:
+        down = {one.index for one in self.validators if not one.up}
+        return [index for index in range(self._size) if index not in down]
+
+    def _restart_after(self) -> int | None:
+        if self._random.random() < 0.3:
+            return 0
+        return self._random.randint(1, self.plan.breaks.down_ms)
+
+    def _current_leader(self) -> int:
+        epoch = max(self.judge.highest_view, default=0)
+        return (epoch + self.judge.highest_view.get(epoch, 1)) % self._size
+
+
+def _never() -> None:
+    return None
+
+
+def _make_signers(plan: Plan) -> list[Signer]:
+    seeds: Iterable[bytes] = (sha256(b"som-simulated-seed %d" % index).digest() for index in range(len(plan.weights)))
+    return sorted((keys.make_key(plan.real_signatures, seed) for seed in seeds), key=lambda signer: signer.public)
+
+
+def _genesis(committee: Committee, state_root: Hash) -> Block:
+    payload = encode_payload([])
+    header = Header(
+        genesis_hash=GENESIS_HASH,
+        epoch=0,
+        view=0,
+        height=0,
+        parent_view=0,
+        parent_hash=NO_HASH,
+        proposer=0,
+        timestamp_ms=EPOCH_MS - 1_000_000,
+        validators_hash=Hash(committee.hash),
+        next_validators_hash=Hash(committee.hash),
+        executed_height=0,
+        state_root=state_root,
+        payload_hash=payload_hash(payload),
+    )
+    return make_block(header, payload)

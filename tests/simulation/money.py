@@ -1,0 +1,183 @@
+"""The money of a simulated network: a small genesis, the real ledger on a simulated store, and its clients.
+
+One rule: what a height left in the store is written at once with the height, so a restarted ledger finds exactly the
+state of the last stored height.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from hashlib import sha256
+from random import Random
+from typing import Final
+
+from consensus.crypto import SecretKey
+from consensus.messages import Hash
+from node.ledger.account import Kind, Profile, account_number, kinds_mask
+from node.ledger.assets import Asset, AssetStatus
+from node.ledger.execute import Ledger, genesis_changes
+from node.ledger.genesis import Genesis, GenesisAccount
+from node.ledger.parameters import DEFAULT
+from node.ledger.pay import Pay
+from node.ledger.transaction import Transaction, decode_transaction, make_transaction
+from tests.simulation.application import Executed
+
+NETWORK: Final = 7
+SOM: Final = 1
+PERSONS: Final = 6
+EXPIRES_MS: Final = 300_000  # from when a client signs
+TAKEN_BACK: Final = 12  # raw transactions that clients remember and send again
+
+
+def _number(serial: int) -> int:
+    return int(account_number(1, serial))
+
+
+@cache
+def _key(serial: int) -> SecretKey:
+    return SecretKey(sha256(b"som-simulated-client %d" % serial).digest())
+
+
+def _row(serial: int, kind: Kind) -> GenesisAccount:
+    profile = Profile(
+        kind=kind,
+        tier=3 if kind is Kind.PERSON else 0,
+        flags=0,
+        bank=_number(1) if kind is Kind.PERSON else 0,
+        category=0,
+        keys=((bytes(_key(serial).public), 1),),
+        threshold=1,
+        commitment=sha256(b"som-simulated-person %d" % serial).digest(),
+    )
+    return GenesisAccount(f"account {serial}", _number(serial), profile)
+
+
+ISSUER: Final = 0
+BANK: Final = 1
+ACCOUNTS: Final = range(2 + PERSONS)
+
+
+def make_genesis(time_ms: int) -> Genesis:
+    """Return an issuer, a bank and some persons, with no money yet."""
+    kinds = [Kind.ISSUER, Kind.BANK] + [Kind.PERSON] * PERSONS
+    som = Asset(
+        code="SOM",
+        scale=2,
+        issuer=_number(ISSUER),
+        status=AssetStatus.REGISTERED,
+        max_supply=10**15,
+        backing=None,
+        mint_to=kinds_mask([Kind.BANK]),
+        redeem_from=kinds_mask([Kind.BANK]),
+        basis=b"",
+    )
+    return Genesis(
+        network=NETWORK,
+        name="simulated",
+        kind="devnet",
+        time_ms=time_ms,
+        tree_depth=1,
+        epoch_length=1_000,
+        validators=(),
+        parameters=DEFAULT,
+        assets=((SOM, som),),
+        accounts=tuple(_row(serial, kind) for serial, kind in zip(ACCOUNTS, kinds, strict=True)),
+    )
+
+
+class Rows:
+    """A store of rows in memory: the ledger's Reader, and what a height changes."""
+
+    def __init__(self, rows: dict[bytes, bytes]) -> None:
+        self._rows = dict(rows)
+        self._keys = sorted(rows)
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._rows.get(key)
+
+    def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        for key in self._keys[bisect_left(self._keys, low) : bisect_left(self._keys, high)]:
+            yield key, self._rows[key]
+
+    def write(self, changes: dict[bytes, bytes | None]) -> None:
+        """Apply the changes of a height, all at once."""
+        for key, value in changes.items():
+            if value is None:
+                if self._rows.pop(key, None) is not None:
+                    del self._keys[bisect_left(self._keys, key)]
+                continue
+            if key not in self._rows:
+                insort(self._keys, key)
+            self._rows[key] = value
+
+
+class Money:
+    """The real ledger of one life of a validator."""
+
+    def __init__(self, rows: Rows, genesis: Genesis) -> None:
+        self._rows = rows
+        self._genesis = genesis
+        self._ledger = Ledger(rows, genesis)
+
+    def executed(self) -> Executed:
+        """Return what the last height left."""
+        ledger = self._ledger
+        balances = [self._balance(serial) for serial in ACCOUNTS]
+        return Executed(ledger.height, Hash(ledger.root), -balances[ISSUER], sum(balances), min(balances[BANK:]))
+
+    def execute(self, height: int, timestamp_ms: int, transactions: list[bytes]) -> Executed:
+        """Execute a height and write it."""
+        decoded = [_decode(raw, self._genesis.hash) for raw in transactions]
+        self._rows.write(self._ledger.execute(height, timestamp_ms, decoded).changes)
+        return self.executed()
+
+    def _balance(self, serial: int) -> int:
+        account = self._ledger.account(_number(serial))
+        return 0 if account is None else account.balance(SOM)
+
+
+class Clients:
+    """Make transactions: issue, pay, redeem; some cannot succeed, some are sent twice."""
+
+    def __init__(self, random: Random, genesis: Genesis) -> None:
+        self._random = random
+        self._genesis = genesis
+        self._sent: list[bytes] = []
+
+    def transactions(self, clock_ms: int) -> tuple[bytes, ...]:
+        """Return what some clients send to a validator now."""
+        return tuple(self._one(clock_ms) for _ in range(self._random.randint(1, 4)))
+
+    def _one(self, clock_ms: int) -> bytes:
+        random = self._random
+        if self._sent and random.random() < 0.15:
+            return random.choice(self._sent)
+        payer = random.choice((ISSUER, BANK, BANK, *ACCOUNTS))
+        payee = BANK if payer == ISSUER else random.choice(ACCOUNTS)
+        amount = random.choice((1, 100, 10_000, 500_000, 10**12))
+        legs = ((_number(payee), amount, b"ref"),)
+        expires_ms = clock_ms + random.choice((1, EXPIRES_MS, EXPIRES_MS, EXPIRES_MS))
+        salt = random.getrandbits(63)
+        actor = payer if random.random() < 0.95 else random.choice(ACCOUNTS)
+        raw = make_transaction(
+            NETWORK,
+            self._genesis.hash,
+            expires_ms,
+            salt,
+            (_number(payer),),
+            (Pay(SOM, _number(payer), legs),),
+            ((0, _key(actor)),),
+        ).raw
+        self._sent = [*self._sent[-TAKEN_BACK:], raw]
+        return raw
+
+
+def genesis_rows(genesis: Genesis) -> Rows:
+    """Return the store at height 0."""
+    return Rows(genesis_changes(genesis))
+
+
+@lru_cache(maxsize=1024)
+def _decode(raw: bytes, genesis_hash: bytes) -> Transaction:
+    # Pure, and every validator of a run decodes the same bytes.
+    return decode_transaction(raw, genesis_hash)

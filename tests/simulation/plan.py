@@ -1,0 +1,129 @@
+"""What one seed draws: who validates, who lies, how long things take, what the weather is, when things break.
+
+One rule: everything that a run depends on is in its plan or in a generator named in the run's tree (Loop.random).
+"""
+
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from consensus.timing import Timing
+from tests.simulation.liars import FAMILIES
+from tests.simulation.network import Weather, draw_weather
+
+SIZES: Final = (1, 3, 4, 4, 4, 4, 5, 7, 7, 10)
+REAL_SIGNATURES_EVERY: Final = 20  # one seed in so many pays for Ed25519
+HEIGHTS: Final = 30  # the storm ends when this height is final, or at its time
+
+
+@dataclass(frozen=True, slots=True)
+class Breaks:
+    """How often things break during the storm. Mean times in ms, 0 for never."""
+
+    crash_ms: int
+    blackout_ms: int  # everybody at once
+    sleep_ms: int
+    flap_ms: int  # links that go down and up again while messages pass or not
+    down_ms: int  # the longest time that a crashed validator stays down
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run."""
+
+    seed: int
+    weights: tuple[int, ...]
+    liars: tuple[tuple[int, str], ...]
+    epoch_heights: int
+    real_signatures: bool
+    timing: Timing
+    pace_ms: int
+    work_ms: int  # mean time between two batches of clients' transactions
+    sync_ms: int
+    execute_ms: int
+    skew_ms: int
+    rotate_at: int
+    weather: Weather
+    breaks: Breaks
+    storm_ms: int
+
+    def summary(self) -> str:
+        """Return the plan in a line."""
+        liars = ", ".join(f"n{index} {family}" for index, family in self.liars) or "no liars"
+        return (
+            f"{len(self.weights)} validators {self.weights}, {liars}, epochs of {self.epoch_heights}, "
+            f"views of {self.timing.view_ms} ms, {self.weather}, {self.breaks}"
+        )
+
+
+def draw(seed: int) -> Plan:
+    """Return the plan of a seed."""
+    random = Random(f"{seed}/plan")
+    weights = _draw_weights(random)
+    timing = _draw_timing(random)
+    timeouts = (timing.share_ms, timing.leader_ms, timing.view_ms, timing.retry_ms)
+    return Plan(
+        seed=seed,
+        weights=weights,
+        liars=_draw_liars(random, weights),
+        epoch_heights=random.choice((2, 3, 5, 12, 1000, 1000, 1000)),
+        real_signatures=seed % REAL_SIGNATURES_EVERY == 0,
+        timing=timing,
+        pace_ms=max(1, timing.leader_ms // random.choice((10, 20, 50))),
+        work_ms=random.choice((timing.leader_ms // 5, timing.leader_ms, 4 * timing.view_ms)),
+        sync_ms=random.choice((0, 0, 2, 20)),
+        execute_ms=random.choice((0, 0, 3, 60)),
+        skew_ms=random.choice((0, 100, 400, 3000)),
+        rotate_at=random.choice((20, 100, 400)),
+        weather=draw_weather(random, timeouts),
+        breaks=_draw_breaks(random, timing.view_ms),
+        storm_ms=random.choice((10, 25, 60)) * timing.view_ms,
+    )
+
+
+def _draw_weights(random: Random) -> tuple[int, ...]:
+    size = random.choice(SIZES)
+    if size < 4 or random.random() < 0.8:
+        return (1,) * size
+    for _ in range(20):
+        weights = tuple(random.randint(1, 5) for _ in range(size))
+        if max(weights) <= (sum(weights) - 1) // 3:
+            return weights
+    return (1,) * size
+
+
+def _draw_liars(random: Random, weights: tuple[int, ...]) -> tuple[tuple[int, str], ...]:
+    left = (sum(weights) - 1) // 3
+    if random.random() < 0.2:
+        return ()
+    liars = []
+    for index in random.sample(range(len(weights)), len(weights)):
+        if weights[index] <= left:
+            left -= weights[index]
+            liars.append((index, random.choice(FAMILIES)))
+            if random.random() < 0.2:
+                break
+    return tuple(sorted(liars))
+
+
+def _draw_timing(random: Random) -> Timing:
+    scale = random.choice((2, 4, 10, 10))  # in tenths
+    return Timing(
+        leader_ms=100 * scale,
+        view_ms=250 * scale,
+        retry_ms=100 * scale,
+        share_ms=10 * scale,
+        skip_ms=1500 * scale,
+        idle_ms=random.choice((0, 400 * scale)),
+        view_ms_max=random.choice((1000 * scale, 4000)) if scale < 10 else 10_000,
+    )
+
+
+def _draw_breaks(random: Random, view_ms: int) -> Breaks:
+    return Breaks(
+        crash_ms=random.choice((0, view_ms // 2, 2 * view_ms, 10 * view_ms)),
+        blackout_ms=random.choice((0, 0, 0, 8 * view_ms)),
+        sleep_ms=random.choice((0, 0, 4 * view_ms)),
+        flap_ms=random.choice((0, 0, view_ms)),
+        down_ms=random.choice((10, view_ms // 2, 5 * view_ms)),
+    )

@@ -1,0 +1,583 @@
+"""One validator of the simulator: the driver around the real core, with a disk that forgets and a power that fails.
+
+One rule: it keeps the driver's contract (consensus/events.py) to the letter, so that whatever goes wrong is the core's;
+and it may lose its power before any effect, inside a broadcast, and while its disk syncs.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+import consensus.core
+import consensus.verify
+from consensus.committee import Committee
+from consensus.encoding import DecodeError
+from consensus.events import (
+    Broadcast,
+    BuildBlock,
+    CheckBlock,
+    Effect,
+    EpochEnded,
+    Evidence,
+    FetchBlock,
+    Finalize,
+    Halt,
+    Input,
+    PeerConnected,
+    PeerDisconnected,
+    PeerHeard,
+    Persist,
+    Replayed,
+    Send,
+    SetTimer,
+    SignVote,
+    Started,
+    StatusReceived,
+    TimerFired,
+    VoteSigned,
+)
+from consensus.messages import (
+    Block,
+    Certificate,
+    Hash,
+    Kind,
+    Message,
+    Proposal,
+    Status,
+    Vote,
+    decode_message,
+    encode_message,
+    vote_statement,
+)
+from tests.simulation.application import Batch, Executed, decode_batch
+from tests.simulation.disk import Disk, Record, Refusal
+from tests.simulation.fetching import Fetcher
+from tests.simulation.hosting import Host, Ledger
+from tests.simulation.judge import Judge, Violation, show
+from tests.simulation.keys import Signer
+from tests.simulation.loop import Loop
+from tests.simulation.money import Rows
+from tests.simulation.network import Network
+
+EPOCH_MS: Final = 1_800_000_000_000  # Unix time at the start of a run
+JOURNAL_MAX: Final = 3_000  # records; rotation keeps it near the window that the core needs
+RECORDS_PER_VIEW_MAX: Final = 8  # two certificates, two blocks, three promises, a re-proposal
+VIEW_WINDOW: Final = 20  # views ahead of its own that a core may know something of
+CHECKED_EVERY: Final = 8  # heights
+CONNECT_MS: Final = 5  # from a start until links are up
+HELP_MS: Final = 250  # between two answers to a peer that is stuck in an earlier epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is the same for all validators of a run. Times in ms."""
+
+    genesis_hash: Hash
+    committee: Callable[[int], Committee]  # of an epoch
+    epoch_heights: int
+    timing: consensus.core.Timing
+    pace_ms: int  # the least time from a BuildBlock to its answer
+    idle_ms: int  # the same when there is nothing to put into a block
+    rotate_at: int  # records in the journal
+
+
+@dataclass(frozen=True, slots=True)
+class Temper:
+    """What differs from validator to validator. Times in ms."""
+
+    skew_ms: int  # of the clock that stamps blocks
+    boot_ms: int  # what the monotonic clock showed at the start of the run
+    sync_ms: int  # how long a sync of the disk takes
+    execute_ms: int  # how long a block takes to execute
+
+
+@dataclass
+class Trap:
+    """A crash to come: at the ``countdown``-th time that a validator is at this point."""
+
+    where: str  # effect, unsynced, synced, broadcast, sign, finalize: see Validator
+    countdown: int
+
+
+class Validator:
+    """A validator, honest unless a liar wraps it. ``outgoing`` lets a liar choose what is sent to whom, and when."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        network: Network,
+        judge: Judge,
+        settings: Settings,
+        temper: Temper,
+        index: int,
+        name: str,
+        signer: Signer,
+        disk: Disk,
+        ledger: Callable[[Rows], Ledger],
+        honest: bool = True,
+    ) -> None:
+        self.index = index
+        self.name = name
+        self.honest = honest
+        self.disk = disk
+        self.traps: list[Trap] = []
+        self.restart_after: Callable[[], int | None] = lambda: None
+        self.outgoing: Callable[[int, Message], Iterable[int]] = _at_once
+        self.reachable: Callable[[], Iterable[int]] = tuple  # whose links are up
+        self.on_power: Callable[[int, bool], None] = lambda *_: None
+        self.up = False
+        self._loop = loop
+        self._network = network
+        self._judge = judge
+        self._settings = settings
+        self._temper = temper
+        self._signer = signer
+        self._ledger = ledger
+        self._random = loop.random(f"validator {name}")
+        self._life = 0
+        self._asleep_until_ms = 0
+        self._highest = 0  # stored height that this validator has ever had
+        network.attach(self)
+
+    # --- life and death ---
+
+    def start(self) -> None:
+        """Power on: read the disk, replay the journal, join."""
+        self._life += 1
+        self.up = True
+        self.on_power(self.index, True)
+        self._inbox: deque[tuple[int, str, bytes] | Input] = deque()
+        self._effects: deque[Effect] = deque()
+        self._syncing = False
+        self._working = False
+        self._after_persist = False
+        self._timer_ms: int | None = None
+        self._timer_due = False
+        self._ended: EpochEnded | None = None
+        self._helped_ms: dict[int, int] = {}
+        if self.disk.height < self._highest:
+            raise Violation("recovery", f"{self.name} comes back at {self.disk.height}, it was at {self._highest}")
+        if self._loop.tracing:
+            self._loop.trace(f"{self.name} starts at height {self.disk.height}")
+        self._set_epoch(self.disk.height // self._settings.epoch_heights)
+        self.app = Host(
+            self, self._ledger(self.disk.rows), self._temper.execute_ms, self._settings.pace_ms, self._settings.idle_ms
+        )
+        self.fetcher = Fetcher(self, len(self.committee), self._random)
+        self._begin()
+
+    def _begin(self) -> None:
+        records = list(self.disk.journal.durable)
+        self._random.shuffle(records)
+        self._inbox.extendleft(Replayed(record.data) for record in records)
+        self._inbox.insert(len(records), Started())
+        self.app.enter_epoch()
+        self.later(CONNECT_MS, self._connect)
+        self._work()
+
+    def _set_epoch(self, epoch: int) -> None:
+        settings = self._settings
+        self.epoch = epoch
+        self.end_height = (epoch + 1) * settings.epoch_heights
+        self.committee = settings.committee(epoch)
+        root = self.disk.block(epoch * settings.epoch_heights)
+        self._judge.epoch_starts(epoch, root, self.end_height)
+        self._verifier = consensus.verify.Verifier(self.committee, settings.genesis_hash)
+        self.core = self._make_core()
+
+    def _make_core(self) -> consensus.core.Core:
+        stored = self.disk.heights[-1] if self.disk.height > self.epoch * self._settings.epoch_heights else None
+        return consensus.core.Core(
+            self.committee,
+            self._settings.genesis_hash,
+            self.index,
+            self.disk.block(self.disk.height),
+            stored.certificate if stored is not None else None,
+            self.end_height,
+            self._settings.timing,
+        )
+
+    def _connect(self) -> None:
+        for peer in self.reachable():
+            if peer != self.index:
+                self.feed(PeerConnected(peer))
+
+    def link(self, peer: int, up: bool) -> None:
+        """A link to a validator came up, or is down."""
+        if self.up:
+            self.feed(PeerConnected(peer) if up else PeerDisconnected(peer))
+
+    def crash(self, why: str) -> None:
+        """Power off, now."""
+        if not self.up:
+            return
+        self._loop.record(b"crash %d" % self.index)
+        if self._loop.tracing:
+            self._loop.trace(f"{self.name} crashes ({why})")
+        self._life += 1
+        self.up = False
+        self.on_power(self.index, False)
+        self._effects.clear()
+        self._inbox.clear()
+        self.disk.journal.crash(self._random)
+        again_ms = self.restart_after()
+        if again_ms is not None:
+            self._loop.after(again_ms, self.ensure_up)
+
+    def ensure_up(self) -> None:
+        """Power on if it is off."""
+        if not self.up:
+            self.start()
+
+    def wake(self) -> None:
+        """Power on, or end a sleep."""
+        self.ensure_up()
+        self._asleep_until_ms = 0
+        self._work()
+
+    def sleep(self, for_ms: int) -> None:
+        """Stop the process for a while: messages queue, timers do not fire."""
+        self._asleep_until_ms = max(self._asleep_until_ms, self._loop.now_ms + for_ms)
+        self._loop.at(self._asleep_until_ms, self._wake)
+
+    def _wake(self) -> None:
+        if self.up:
+            self._work()
+
+    def later(self, delay_ms: int, action: Callable[..., None], *arguments: object) -> None:
+        """Call ``action`` in this life, or never."""
+        self._loop.after(delay_ms, self._if_alive, self._life, action, arguments)
+
+    def _if_alive(self, life: int, action: Callable[..., None], arguments: tuple[object, ...]) -> None:
+        if life == self._life:
+            action(*arguments)
+
+    # --- the one queue ---
+
+    def deliver(self, sender: int, channel: str, data: bytes) -> None:
+        """A message arrived."""
+        if self.up:
+            self._loop.record(data)
+            self._inbox.append((sender, channel, data))
+            self._work()
+
+    def feed(self, happened: Input) -> None:
+        """Something else happened."""
+        self._inbox.append(happened)
+        self._work()
+
+    def _work(self) -> None:
+        if self._working:
+            return
+        self._working = True
+        while self.up and not self._syncing and self._loop.now_ms >= self._asleep_until_ms:
+            if self._effects:
+                self._next_effect()
+            elif self._ended is not None and self.app.idle:
+                self._next_epoch()
+            elif self._inbox:
+                self._take(self._inbox.popleft())
+            elif self._timer_due:  # nothing that arrived before it is still queued
+                self._timer_due = False
+                self._step(TimerFired())
+            else:
+                break
+        self._working = False
+
+    def _take(self, item: tuple[int, str, bytes] | Input) -> None:
+        if not isinstance(item, tuple):
+            self._step(item)
+            return
+        sender, channel, data = item
+        match channel:
+            case "consensus":
+                self._receive(sender, data)
+            case "ask":
+                self.fetcher.on_asked(sender, data)
+            case _:
+                try:
+                    if channel == "batch":
+                        self.app.add_batch(decode_batch(data))
+                    else:
+                        self.fetcher.on_answer(data)
+                except DecodeError as error:
+                    self._on_invalid(sender, error)
+
+    def _receive(self, sender: int, data: bytes) -> None:
+        try:
+            happened = self._verifier.verify(data, sender, self.core.wants)
+        except consensus.verify.Invalid as error:
+            self._on_invalid(sender, error)
+            return
+        self._mind_the_epoch(sender, happened)
+        if self._loop.tracing:
+            self._loop.trace(f"{self.name} <- n{sender} {describe(decode_message(data))}")
+        self._step(happened)
+
+    def _on_invalid(self, sender: int, error: Exception) -> None:
+        if self.honest:
+            self._judge.invalid(sender, self.index, error)
+
+    def _mind_the_epoch(self, sender: int, happened: Input) -> None:
+        match happened:
+            case StatusReceived():
+                self.fetcher.claimed(sender, happened.status.finalized_height, happened.status.epoch)
+                epoch = happened.status.epoch
+            case PeerHeard():
+                epoch = happened.epoch
+            case _:
+                return  # all else is of our epoch
+        if epoch == self.epoch:
+            return
+        if self._loop.now_ms - self._helped_ms.get(sender, -HELP_MS) < HELP_MS:
+            return
+        self._helped_ms[sender] = self._loop.now_ms
+        if epoch < self.epoch:
+            certificate = self.disk.heights[(epoch + 1) * self._settings.epoch_heights - 1].certificate
+            if certificate is not None:
+                self._send(sender, certificate)
+        height, _ = self.app.tip()
+        self._send(sender, Status(self.epoch, 1, 0, height))
+
+    def _step(self, happened: Input) -> None:
+        self._loop.count()
+        try:
+            self._effects.extend(self.core.step(self.now_ms(), happened))
+        except Exception as error:
+            raise Violation("well-behaved", f"the core of {self.name} fails: {error!r} on {happened}") from error
+        self._after_persist = False
+
+    # --- effects ---
+
+    def _next_effect(self) -> None:
+        effect = self._effects[0]
+        if self._trapped("effect") or (self._after_persist and self._trapped("unsynced")):
+            return
+        if isinstance(effect, (SignVote, Send, Broadcast, Finalize, EpochEnded)) and self.disk.journal.dirty:
+            if self._temper.sync_ms:
+                self._syncing = True
+                self.later(self._random.randint(0, self._temper.sync_ms), self._synced)
+                return
+            self.disk.journal.sync()
+        if self._after_persist and not isinstance(effect, Persist):
+            self._after_persist = False
+            if self._trapped("synced"):
+                return
+        self._effects.popleft()
+        self._carry_out(effect)
+
+    def _synced(self) -> None:
+        self._syncing = False
+        self.disk.journal.sync()
+        self._work()
+
+    def _trapped(self, where: str) -> bool:
+        for trap in self.traps:
+            if trap.where == where:
+                trap.countdown -= 1
+                if trap.countdown <= 0:
+                    self.traps.remove(trap)
+                    self.crash(f"trap: {where}")
+                    return True
+        return False
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Persist():
+                self._persist(effect)
+            case SignVote():
+                self._sign(effect)
+            case Send():
+                self._send(effect.peer, effect.message)
+            case Broadcast():
+                self._broadcast(effect.message)
+            case SetTimer():
+                self._timer_ms = effect.at_ms
+                self.later(max(0, effect.at_ms - self.now_ms()), self._timer, effect.at_ms)
+            case BuildBlock():
+                self.app.build(effect)
+            case CheckBlock():
+                self.app.check(effect)
+            case FetchBlock():
+                self.fetcher.want_block(effect.hash, effect.holders)
+            case Finalize():
+                self._finalize(effect)
+            case Evidence():
+                if self.honest:
+                    self._judge.evidence(self.index, effect.first, effect.second)
+            case EpochEnded():
+                self._ended = effect
+            case Halt():
+                if self.honest:
+                    raise Violation("well-behaved", f"{self.name} halts: {effect.reason}")
+            case _:
+                assert_never(effect)
+
+    def _timer(self, at_ms: int) -> None:
+        if self._timer_ms == at_ms:
+            self._timer_ms = None
+            self._timer_due = True
+            self._work()
+
+    def _persist(self, effect: Persist) -> None:
+        block = effect.block
+        if block is not None:
+            self.disk.keep_batches(block, self.app.batches)
+        self.disk.journal.append(Record(effect.record, block.hash if block is not None else None))
+        self._after_persist = True
+
+    def _sign(self, effect: SignVote) -> None:
+        block = self.core.block(effect.hash)
+        if block is not None:
+            self._judge.learn(block)
+        if self.honest:
+            try:
+                self.disk.guard.admit(effect.kind, effect.epoch, effect.view, effect.hash)
+            except Refusal as refusal:
+                raise Violation("discipline", f"{self.name} wants to sign {refusal}") from None
+        statement = vote_statement(self._settings.genesis_hash, effect.kind, effect.epoch, effect.view, effect.hash)
+        vote = Vote(effect.kind, effect.epoch, effect.view, effect.hash, self.index, self._signer.sign(statement))
+        if self.honest:
+            self._judge.signed(self.index, vote)
+            self._judge.durable(self.index, vote, self.disk.journal.facts, self.disk.batches)
+        if self._loop.tracing:
+            self._loop.trace(f"{self.name} signs {show(vote)}")
+        if not self._trapped("sign"):
+            self._inbox.append(VoteSigned(vote))
+
+    def _send(self, peer: int, message: Message) -> None:
+        self._judge.sent(self.index, self.honest, message)
+        self._transmit_message(peer, message, encode_message(message))
+
+    def _broadcast(self, message: Message) -> None:
+        self._judge.sent(self.index, self.honest, message)
+        data = encode_message(message)
+        self._loop.record(data)
+        peers = [peer for peer in range(len(self.committee)) if peer != self.index]
+        self._random.shuffle(peers)
+        cut = self._random.randrange(len(peers) + 1) if self.traps else None
+        for place, peer in enumerate(peers):
+            if place == cut and self._trapped("broadcast"):
+                return
+            self._transmit_message(peer, message, data)
+
+    def _transmit_message(self, peer: int, message: Message, data: bytes) -> None:
+        for delay_ms in self.outgoing(peer, message):
+            if delay_ms:
+                self._loop.after(delay_ms, self._network.send, self.index, peer, "consensus", data)
+            else:
+                self._network.send(self.index, peer, "consensus", data)
+
+    def _finalize(self, effect: Finalize) -> None:
+        if self._trapped("finalize"):
+            return
+        if self.honest:
+            self._judge.finalized(self.index, self.app.tip(), effect.blocks, effect.certificate)
+        if self._loop.tracing:
+            heights = ", ".join(str(block.header.height) for block in effect.blocks)
+            self._loop.trace(f"{self.name} finalizes height {heights} {effect.blocks[-1].hash.hex()[:6]}")
+        self.app.finalize(effect)
+
+    def _next_epoch(self) -> None:
+        self._ended = None
+        if self._random.random() < 0.5:  # a crash between the new epoch and its clean journal leaves old records
+            self.disk.journal.rotate([])
+        self._set_epoch(self.epoch + 1)
+        self._begin()
+
+    # --- what the application and fetching need ---
+
+    def now_ms(self) -> int:
+        """Return the monotonic clock."""
+        return self._loop.now_ms + self._temper.boot_ms
+
+    def clock_ms(self) -> int:
+        """Return the clock on the wall: Unix time, skewed."""
+        return EPOCH_MS + self._loop.now_ms + self._temper.skew_ms
+
+    def committee_hash(self) -> Hash:
+        """Return what the last block of this epoch says of the next committee."""
+        return Hash(self._settings.committee(self.epoch + 1).hash)
+
+    def committed(self) -> Block:
+        """Return the last block that the core has finalized."""
+        return self.core.committed
+
+    def block(self, block_hash: Hash) -> Block | None:
+        """Return a block that we hold, in the core or the store."""
+        held = self.core.block(block_hash)
+        return held if held is not None else self.disk.by_hash(block_hash)
+
+    def batch(self, digest: bytes) -> Batch | None:
+        return self.app.batches.get(digest)
+
+    def add_batch(self, batch: Batch) -> None:
+        self.app.add_batch(batch)
+
+    def lack_batches(self, digests: Sequence[bytes], asked: int) -> None:
+        self.fetcher.want_batches(digests, asked)
+
+    def transmit(self, receiver: int, channel: str, data: bytes) -> None:
+        self._network.send(self.index, receiver, channel, data)
+
+    def genuine(self, certificate: Certificate) -> bool:
+        """Return whether a certificate of this epoch holds."""
+        try:
+            return self._verifier.verify(encode_message(certificate), self.index, lambda _: True) is not None
+        except consensus.verify.Invalid:
+            return False
+
+    def submit(self, transactions: tuple[bytes, ...]) -> None:
+        """Take transactions from clients."""
+        if self.up:
+            batch = self.app.submit(self.index, transactions)
+            for peer in range(len(self.committee)):
+                if peer != self.index:
+                    self.transmit(peer, "batch", batch.encoded)
+
+    def executed_one(self, executed: Executed) -> None:
+        """A height is executed and stored, atomically."""
+        self._highest = executed.height
+        if self.honest:
+            self._judge.executed(self.index, executed)
+        if executed.height % CHECKED_EVERY == 0:
+            self.check_bounds()
+        journal = self.disk.journal
+        if len(journal.durable) > self._settings.rotate_at and self.app.idle and not journal.dirty:
+            before = journal.facts
+            journal.rotate(self.core.records())
+            if self.honest and not self.core.ended:  # the next epoch needs nothing of this one
+                self._judge.rotated(self.index, before, journal.facts, self.epoch, self.core.finalized_view)
+        if self._ended is not None:
+            self.later(0, self._work)  # perhaps the next epoch may begin
+
+    def check_bounds(self) -> None:
+        """Require that core and journal hold what the open views need, and little more."""
+        if not self.up:
+            return
+        views = max(0, self.core.view - self.core.finalized_view) + VIEW_WINDOW  # its view is 0 until it has started
+        needed, kept = len(self.core.records()), len(self.disk.journal.durable)
+        if needed > RECORDS_PER_VIEW_MAX * views:
+            raise Violation("bounded", f"the core of {self.name} holds {needed} records in {views} views")
+        if kept > JOURNAL_MAX:
+            raise Violation("bounded", f"the journal of {self.name} holds {kept} records")
+
+
+def _at_once(_: int, __: Message) -> Iterable[int]:
+    return (0,)
+
+
+def describe(message: Message) -> str:
+    """Return a message in a few words."""
+    match message:
+        case Vote():
+            return show(message)
+        case Certificate():
+            name = f" {message.hash.hex()[:6]}" if message.kind is not Kind.NULLIFY else ""
+            return f"certificate {message.kind.name} e{message.epoch} v{message.view}{name}"
+        case Proposal():
+            proofs = ", ".join(f"{c.kind.name} v{c.view}" for c in message.justification)
+            return f"proposal {show(message.vote)} on v{message.parent_view} [{proofs}]"
+        case _:
+            return str(message)

@@ -1,0 +1,360 @@
+"""A real chain of one validator, in this process: real store, ledger, batches, certificates and RPC server.
+
+What is submitted is executed at once, in a block of its own, followed by an empty block that certifies it. Keys, times
+and salts are fixed, so that ids are the same in every run; the clock is a number that tests move.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from consensus.committee import Committee, Validator
+from consensus.crypto import PublicKey, SecretKey, Signature
+from consensus.messages import (
+    Block,
+    Certificate,
+    Hash,
+    Header,
+    Kind,
+    encode_certificate,
+    encode_header,
+    make_block,
+    payload_hash,
+    vote_statement,
+)
+from node.batches import Batch, encode_payload, make_batch
+from node.config import Config
+from node.home import create_data
+from node.ledger.account import Kind as AccountKind
+from node.ledger.account import Profile, account_number, format_account, kinds_mask
+from node.ledger.account_ops import OpenAccount
+from node.ledger.assets import Asset, AssetStatus
+from node.ledger.errors import Code, Refused
+from node.ledger.execute import Ledger
+from node.ledger.genesis import Genesis, GenesisAccount
+from node.ledger.genesis import Validator as GenesisValidator
+from node.ledger.operations import Operation
+from node.ledger.parameters import DEFAULT
+from node.ledger.pay import Pay
+from node.ledger.transaction import Transaction, decode_transaction, make_transaction, signatures_valid
+from node.outcomes import Outcomes
+from node.references import references
+from node.rpc.errors import OVERLOADED
+from node.rpc.ports import NetworkInfo, NodeStatus, Outcome, PeerInfo, Ports, Submitted, ValidatorInfo
+from node.rpc.server import RpcServer, ServerLimits
+from node.storage.records import BlockRecord, Placed, Roots
+from node.storage.store import Store
+
+START_MS: Final = 1_790_000_000_000
+BLOCK_MS: Final = 250
+NETWORK: Final = 7
+LIFETIME_MS: Final = 5 * 60_000
+
+ISSUER: Final = account_number(1, 1)
+TREASURY: Final = account_number(2, 1)
+BANK: Final = account_number(11, 1)
+ALICE: Final = account_number(11, 100)
+BOB: Final = account_number(11, 101)
+NOBODY: Final = account_number(11, 999)
+
+
+def key(name: str) -> SecretKey:
+    """Return the key of a person of this chain."""
+    return SecretKey(sha256(b"solo " + name.encode()).digest())
+
+
+def solo_genesis() -> Genesis:
+    """Return the genesis: one validator, the central bank's issuer, the Treasury, a bank with two customers."""
+    money = kinds_mask((AccountKind.BANK, AccountKind.TREASURY))
+    som = Asset("SOM", 2, ISSUER, int(AssetStatus.REGISTERED), 10**15, None, money, money, b"")
+    people = [
+        ("issuer", ISSUER, AccountKind.ISSUER, 0, 0),
+        ("treasury", TREASURY, AccountKind.TREASURY, 0, 0),
+        ("bank", BANK, AccountKind.BANK, 0, 0),
+        ("alice", ALICE, AccountKind.PERSON, 2, BANK),
+        ("bob", BOB, AccountKind.PERSON, 2, BANK),
+    ]
+    return Genesis(
+        network=NETWORK,
+        name="solo",
+        kind="devnet",
+        time_ms=START_MS,
+        tree_depth=2,
+        epoch_length=10**6,
+        validators=(GenesisValidator("solo", key("consensus").public, key("node").public, 1),),
+        parameters=DEFAULT,
+        assets=((1, som),),
+        accounts=tuple(_account(*person) for person in people),
+    )
+
+
+def _account(name: str, number: int, kind: AccountKind, tier: int, bank: int) -> GenesisAccount:
+    profile = Profile(int(kind), tier, 0, bank, 0, ((key(name).public, 1),), 1, sha256(name.encode()).digest())
+    return GenesisAccount(name, number, profile)
+
+
+class SoloChain:
+    """The chain. ``held`` transactions wait until ``release``; otherwise a submission is executed at once."""
+
+    def __init__(self, path: Path, genesis: Genesis | None = None) -> None:
+        self.genesis = genesis or solo_genesis()
+        create_data(path, Config("solo"), self.genesis)
+        self.store = Store.open(path / "data" / "store", self.genesis.hash)
+        self.ledger = Ledger(self.store, self.genesis)
+        self.committee = Committee(0, [Validator(key("consensus").public, 1)])
+        self.now_ms = START_MS
+        self.hold = False
+        self.full = False
+        self.ready = True
+        self.certifying = True  # whether an empty block follows each block with transactions
+        self.waiting: dict[bytes, Transaction] = {}
+        self.waited = asyncio.Event()  # set when a caller waits for a final result
+        self.reaching = asyncio.Event()  # set when a caller waits for a height
+        self.left = asyncio.Event()  # set when one no longer does
+        self.came = asyncio.Event()  # set when something is submitted
+        self.submissions = 0  # transactions that came in at the door
+        self.outcomes = Outcomes(self._executed, 0)
+        self._salt = 0
+        self._sequence = 0
+
+    def close(self) -> None:
+        self.store.close()
+
+    # --- transactions ---
+
+    def sign(
+        self, accounts: Sequence[int], operations: Sequence[Operation], *names: str, expires_ms: int | None = None
+    ) -> Transaction:
+        """Return a transaction, signed by ``names`` for the accounts in the same order."""
+        self._salt += 1
+        signers = [(index, key(name)) for index, name in enumerate(names)]
+        expires = self.now_ms + LIFETIME_MS if expires_ms is None else expires_ms
+        return make_transaction(NETWORK, self.genesis.hash, expires, self._salt, accounts, operations, signers)
+
+    def pay(self, payer: str, to: int, amount: int, ref: bytes = b"", once: bool = False) -> Transaction:
+        """Return a signed pay of one leg."""
+        number = {"issuer": ISSUER, "treasury": TREASURY, "bank": BANK, "alice": ALICE, "bob": BOB}[payer]
+        return self.sign([number], [Pay(1, number, ((to, amount, ref),), once=once)], payer)
+
+    def open_wallet(self, serial: int) -> Transaction:
+        """Return the bank's opening of a person's account."""
+        number = account_number(11, serial)
+        commitment = sha256(b"wallet %d" % serial).digest()
+        operation = OpenAccount(BANK, number, int(AccountKind.PERSON), 1, 0, ((key("alice").public, 1),), 1, commitment)
+        return self.sign([BANK], [operation], "bank")
+
+    async def fund(self) -> None:
+        """Issue money: 1,000,000 som to the Treasury and to the bank, 1,000 som to Alice."""
+        await self.execute([self.pay("issuer", TREASURY, 10**8), self.pay("issuer", BANK, 10**8)])
+        await self.execute([self.pay("bank", ALICE, 10**5, b"SALARY-1")])
+
+    # --- blocks ---
+
+    async def execute(self, transactions: Sequence[Transaction]) -> None:
+        """Execute a block of these, and an empty one that certifies it."""
+        await self.add_block(transactions)
+        if self.certifying:
+            await self.add_block(())
+
+    async def add_block(self, transactions: Sequence[Transaction], certified: bool = True) -> None:
+        """Execute one block, store it, and tell who waits."""
+        self.now_ms += BLOCK_MS
+        batches = [self._batch(transactions)] if transactions else []
+        block = self._block(batches)
+        executed = self.ledger.execute(block.header.height, block.header.timestamp_ms, transactions)
+        placed = [
+            Placed(receipt.transaction_id, batches[0].digest, position, receipt.encoded)
+            for position, receipt in enumerate(executed.receipts)
+            if receipt.consumed
+        ]
+        paid = [
+            row
+            for transaction, receipt in zip(transactions, executed.receipts, strict=True)
+            for row in references(transaction, receipt)
+        ]
+        self.store.commit(
+            BlockRecord(
+                height=block.header.height,
+                block_hash=block.hash,
+                parent_hash=block.header.parent_hash,
+                block_bytes=block.encoded,
+                timestamp_ms=block.header.timestamp_ms,
+                certificate=encode_certificate(self.certificate(block)) if certified else b"",
+                roots=Roots(
+                    executed.state_tree_root, executed.outcomes_root, executed.root, encode_header(block.header)
+                ),
+                transactions=placed,
+                outcome_leaves=b"".join(executed.outcomes),
+                batches={batch.digest: batch.encoded for batch in batches},
+                changes=executed.changes,
+                entries=executed.entries,
+                references=paid,
+            )
+        )
+        for transaction in transactions:
+            self.waiting.pop(transaction.id, None)
+        self.outcomes.ended([transaction.id for transaction in transactions], Outcome.EXECUTED)
+        gone = [tx.id for tx in self.waiting.values() if tx.expires_ms <= block.header.timestamp_ms]
+        for tx_id in gone:
+            del self.waiting[tx_id]
+        self.outcomes.ended(gone, Outcome.EXPIRED)
+        self.outcomes.stored(block.header.height)
+
+    async def release(self) -> None:
+        """Execute what was held back."""
+        self.hold = False
+        await self.execute(list(self.waiting.values()))
+
+    def certificate(self, block: Block) -> Certificate:
+        """Return the validator's word that the block is final."""
+        header = block.header
+        statement = vote_statement(self.genesis.hash, Kind.FINALIZE, header.epoch, header.view, block.hash)
+        signature = Signature(key("consensus").sign(statement))
+        return Certificate(Kind.FINALIZE, header.epoch, header.view, block.hash, ((0, signature),))
+
+    def _batch(self, transactions: Sequence[Transaction]) -> Batch:
+        self._sequence += 1
+        raws = [transaction.raw for transaction in transactions]
+        return make_batch(self.genesis.hash, key("consensus"), self._sequence, self.store.tip.height, raws)
+
+    def _block(self, batches: Sequence[Batch]) -> Block:
+        tip = self.store.tip
+        payload = encode_payload([batch.digest for batch in batches])
+        return make_block(
+            Header(
+                genesis_hash=Hash(self.genesis.hash),
+                epoch=0,
+                view=tip.height + 1,
+                height=tip.height + 1,
+                parent_view=tip.height,
+                parent_hash=Hash(tip.block_hash),
+                proposer=0,
+                timestamp_ms=self.now_ms,
+                validators_hash=Hash(self.committee.hash),
+                next_validators_hash=Hash(bytes(32)),
+                executed_height=tip.height,
+                state_root=Hash(tip.root),
+                payload_hash=payload_hash(payload),
+            ),
+            payload,
+        )
+
+    # --- what the RPC asks ---
+
+    def ports(self) -> Ports:
+        member = ValidatorInfo("solo", key("consensus").public, key("node").public, 1, 0)
+        return Ports(
+            network=NetworkInfo("solo", "devnet", NETWORK, self.genesis.hash, self.committee, (member,)),
+            store=self.store,
+            ledger=self.ledger,
+            submit=self.submit,
+            outcome=self.outcome,
+            reached=self.reached,
+            pending=lambda tx_id: tx_id in self.waiting,
+            status=self.status,
+            peers=self.peers,
+            now_ms=lambda: self.now_ms,
+        )
+
+    async def submit(self, raws: Sequence[bytes]) -> list[Submitted]:
+        """Take transactions as a node does, and execute what was taken in one block."""
+        self.submissions += len(raws)
+        self.came.set()
+        answers: list[Submitted] = []
+        fresh: dict[bytes, Transaction] = {}
+        for raw in raws:
+            answer = self._admitted(raw, fresh)
+            answers.append(answer)
+        self.waiting |= fresh
+        if fresh and not self.hold:
+            await self.execute(list(fresh.values()))
+        return answers
+
+    def _admitted(self, raw: bytes, fresh: dict[bytes, Transaction]) -> Submitted:
+        if self.full:
+            return Submitted(None, OVERLOADED.code, retry_after_ms=1_500)
+        try:
+            transaction = decode_transaction(raw, self.genesis.hash)
+            if self._executed(transaction.id) or transaction.id in self.waiting or transaction.id in fresh:
+                return Submitted(transaction.id, 0, duplicate=True)
+            if not signatures_valid(transaction):
+                raise Refused(Code.SIGNATURE)
+            self.ledger.admit(transaction, self.now_ms)
+        except Refused as refused:
+            return Submitted(None, int(refused.code))
+        fresh[transaction.id] = transaction
+        return Submitted(transaction.id, 0)
+
+    async def outcome(self, tx_id: bytes, seconds: float) -> Outcome:
+        """Wait as a node does. What waits is registered before anything else runs."""
+        self.waited.set()
+        try:
+            return await self.outcomes.outcome(tx_id, seconds)
+        finally:
+            self.left.set()
+
+    async def reached(self, height: int, seconds: float) -> bool:
+        """Wait as a node does."""
+        self.reaching.set()
+        return await self.outcomes.reached(height, seconds)
+
+    def _executed(self, tx_id: bytes) -> bool:
+        return self.store.transaction(tx_id) is not None
+
+    def status(self) -> NodeStatus:
+        height = self.store.tip.height
+        stored = self.store.block(height)
+        assert stored is not None
+        return NodeStatus(
+            name="solo",
+            height=height,
+            finalized_height=height,
+            epoch=0,
+            view=height + 1,
+            leader="solo",
+            syncing=False,
+            last_block_ms=stored.timestamp_ms,
+            peers_connected=0,
+            mempool_transactions=len(self.waiting),
+            ready=self.ready,
+            reasons=() if self.ready else ("no block for 15 seconds",),
+            notarized=("solo",),
+            nullified=(),
+            finalized=(),
+        )
+
+    def peers(self) -> list[PeerInfo]:
+        return [PeerInfo("observer", PublicKey(key("observer").public), False, None, None)]
+
+
+@asynccontextmanager
+async def solo_chain(path: Path, funded: bool = True) -> AsyncIterator[SoloChain]:
+    """Give a chain with money in it."""
+    chain = SoloChain(path)
+    try:
+        if funded:
+            await chain.fund()
+        yield chain
+    finally:
+        chain.close()
+
+
+@asynccontextmanager
+async def serving(
+    chain: SoloChain, limits: ServerLimits | None = None, allowed_hosts: Sequence[str] = ()
+) -> AsyncIterator[str]:
+    """Serve the chain on a free port; give the URL."""
+    server = RpcServer(chain.ports(), lambda: b"som_up 1\n", limits=limits, allowed_hosts=allowed_hosts)
+    await server.start("127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        await server.stop()
+
+
+def digits(number: int) -> str:
+    """Return an account number as the RPC writes it."""
+    return format_account(number)

@@ -1,0 +1,203 @@
+"""`som` for operators: keys, a home directory in two steps, configuration, genesis."""
+
+import json
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from node.cli import main
+from node.config import parse_config
+from node.ledger.genesis import Validator, format_genesis, parse_genesis
+from node.storage.store import Store
+from tests.solo_chain import solo_genesis
+
+
+def som(*arguments: str | Path, typed: str | None = None, **environment: str) -> Result:
+    """Run a command; exceptions that it does not explain fail the test."""
+    runner = CliRunner(env={"SOM_NODE": "http://127.0.0.1:1", **environment})
+    return runner.invoke(main, [str(argument) for argument in arguments], input=typed, catch_exceptions=False)
+
+
+def founded(home: Path, **changes: str) -> Path:
+    """Make keys for a validator and a genesis that names them; return the genesis file."""
+    made = som("init", "--home", home, "--name", "solo", "--devnet", "--json")
+    assert made.exit_code == 0, made.output
+    keys = {**json.loads(made.stdout), **changes}
+    row = Validator("solo", bytes.fromhex(keys["consensus_key"]), bytes.fromhex(keys["node_key"]), 1)
+    path = home.parent / "genesis.json"
+    path.write_text(format_genesis(replace(solo_genesis(), validators=(row,))))
+    return path
+
+
+def test_a_home_is_made_in_two_steps_and_the_chain_stands_at_genesis(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    genesis_file = founded(home)
+    genesis = parse_genesis(genesis_file.read_text())
+    done = som(
+        "init", "--home", home, "--name", "solo", "--genesis", genesis_file, "--rpc", "127.0.0.1:7777",
+        "--peer", "other=10.0.0.1:26600",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    config = parse_config((home / "config.toml").read_text())
+    assert (config.name, config.rpc.port, config.peers[0].host) == ("solo", 7_777, "10.0.0.1")
+    store = Store.open(home / config.data / "store", genesis.hash)
+    assert store.tip.height == 0
+    store.close()
+
+
+def test_a_second_init_changes_nothing(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    genesis_file = founded(home)
+    assert som("init", "--home", home, "--name", "solo", "--genesis", genesis_file).exit_code == 0
+    before = (home / "keys" / "consensus.json").read_bytes()
+    assert som("init", "--home", home, "--name", "solo", "--genesis", genesis_file).exit_code == 7
+    assert (home / "keys" / "consensus.json").read_bytes() == before
+
+
+def test_keys_that_the_genesis_does_not_name_make_no_chain(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    genesis_file = founded(home, consensus_key="ab" * 32)
+    refused = som("init", "--home", home, "--name", "solo", "--genesis", genesis_file)
+    assert refused.exit_code == 7
+    assert "consensus_key" in refused.stderr
+    assert not (home / "config.toml").exists()
+    assert not (home / "data").exists()
+    assert som("init", "--home", home, "--name", "stranger", "--genesis", genesis_file).exit_code == 7
+
+
+def test_a_network_that_is_no_devnet_needs_a_passphrase(tmp_path: Path) -> None:
+    phrase = tmp_path / "phrase"
+    phrase.write_text("correct horse battery\n")
+    made = som("init", "--home", tmp_path / "home", "--name", "solo", "--passphrase-file", phrase)
+    assert made.exit_code == 0, made.output
+    content = json.loads((tmp_path / "home" / "keys" / "consensus.json").read_text())
+    assert "seed" not in content
+
+
+def test_a_home_that_is_not_there_does_not_start(tmp_path: Path) -> None:
+    for command in ("start", "config check", "config show"):
+        result = som(*command.split(), "--home", tmp_path / "nowhere")
+        assert result.exit_code == 7
+        assert "som init" in result.stderr
+
+
+def test_config_check_says_what_is_wrong(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    genesis_file = founded(home)
+    peer = "stranger=10.0.0.1:26600"
+    assert som("init", "--home", home, "--name", "solo", "--genesis", genesis_file, "--peer", peer).exit_code == 0
+    checked = som("config", "check", "--home", home)
+    assert checked.exit_code == 7
+    assert "stranger" in checked.stderr
+    config = home / "config.toml"
+    config.write_text(config.read_text().replace("stranger", "solo"))
+    assert som("config", "check", "--home", home).exit_code == 0
+    config.write_text(config.read_text() + "\nsurprise = 1\n")
+    assert som("config", "check", "--home", home).exit_code == 7
+
+
+def test_config_show_prints_what_is_in_force(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    genesis_file = founded(home)
+    assert som("init", "--home", home, "--name", "solo", "--genesis", genesis_file).exit_code == 0
+    shown = som("config", "show", "--home", home)
+    assert parse_config(shown.stdout).name == "solo"
+    assert json.loads(som("config", "show", "--home", home, "--json").stdout)["rpc"]["port"] == 26_657
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "host:port", "host:70000", ""])
+def test_an_address_that_is_none_is_a_usage_error(tmp_path: Path, address: str) -> None:
+    assert som("init", "--home", tmp_path / "h", "--name", "x", "--devnet", "--listen", address).exit_code == 2
+
+
+# Keys
+
+
+def test_a_key_file_is_private_and_never_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "keys" / "a.json"
+    first = som("key", "new", file, "--devnet", "--json")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert som("key", "new", file, "--devnet").exit_code == 7
+    listed = json.loads(som("key", "list", file.parent, "--json").stdout)["keys"]
+    assert listed == [{"file": str(file), "use": "operator", "public": json.loads(first.stdout)["public"]}]
+
+
+def test_a_key_is_exported_and_imported_as_the_same_key(tmp_path: Path) -> None:
+    phrase = tmp_path / "phrase"
+    phrase.write_text("correct horse battery\n")
+    first, second, seed = tmp_path / "k" / "a.json", tmp_path / "k" / "b.json", tmp_path / "seed"
+    made = som("key", "new", first, "--passphrase-file", phrase, "--json")
+    exported = som("key", "export", first, "--passphrase-file", phrase, "--json")
+    seed.write_text(json.loads(exported.stdout)["seed"])
+    again = som("key", "import", second, "--seed-file", seed, "--devnet", "--json")
+    assert json.loads(again.stdout)["public"] == json.loads(made.stdout)["public"]
+
+
+def test_a_seed_is_shown_only_for_its_passphrase(tmp_path: Path) -> None:
+    phrase = tmp_path / "phrase"
+    phrase.write_text("correct horse battery\n")
+    file = tmp_path / "k" / "a.json"
+    assert som("key", "new", file, "--passphrase-file", phrase).exit_code == 0
+    phrase.write_text("wrong horse battery\n")
+    refused = som("key", "export", file, "--passphrase-file", phrase)
+    assert (refused.exit_code, refused.stdout) == (7, "")
+
+
+def test_a_passphrase_is_asked_for_twice_and_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "k" / "a.json"
+    made = som("key", "new", file, typed="correct horse battery\ncorrect horse battery\n")
+    assert made.exit_code == 0, made.output
+    assert "horse" not in made.output
+
+
+@pytest.mark.parametrize("seed", ["", "ab", "zz" * 32, "ab" * 33])
+def test_a_seed_of_another_form_is_refused(tmp_path: Path, seed: str) -> None:
+    (tmp_path / "seed").write_text(seed)
+    assert som("key", "import", tmp_path / "k.json", "--seed-file", tmp_path / "seed", "--devnet").exit_code == 7
+
+
+def test_what_is_no_key_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"a": 1}')
+    assert som("key", "export", tmp_path / "x.json").exit_code == 7
+    assert json.loads(som("key", "list", tmp_path, "--json").stdout) == {"keys": []}
+
+
+# Genesis and the rest
+
+
+def test_a_genesis_is_hashed_and_validated(tmp_path: Path) -> None:
+    path = tmp_path / "genesis.json"
+    path.write_text(format_genesis(solo_genesis()))
+    assert json.loads(som("genesis", "hash", path, "--json").stdout) == {"genesis_hash": solo_genesis().hash.hex()}
+    assert "solo" in som("genesis", "validate", path).stdout
+    path.write_text(path.read_text().replace('"weight": 1', '"weight": "1"', 1))
+    refused = som("genesis", "validate", path)
+    assert refused.exit_code == 7
+    assert "weight" in refused.stderr
+
+
+def test_the_version_is_told() -> None:
+    assert som("version").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["pay"], ["--node", "ftp://x", "status"], ["--lang", "fr", "status"]]
+)
+def test_a_wrong_command_is_a_usage_error(arguments: list[str]) -> None:
+    assert som(*arguments).exit_code == 2
+
+
+def test_every_command_explains_itself() -> None:
+    for name in main.list_commands(None):  # type: ignore[arg-type]
+        result = som(name, "--help")
+        assert result.exit_code == 0, name
+        assert len(result.stdout) > 80, name
+
+
+def test_what_is_typed_wins_over_the_environment() -> None:
+    result = som("--node", "http://127.0.0.1:2", "status", SOM_NODE="http://127.0.0.1:1")
+    assert result.exit_code == 5
+    assert "127.0.0.1:2" in result.stderr

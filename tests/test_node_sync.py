@@ -1,0 +1,456 @@
+"""node/sync.py: what is served, what is asked, and that a lying peer costs nothing but a few requests."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import node.sync
+from consensus.encoding import DecodeError, as_tuple, decode, encode
+from consensus.events import BlockFetched, BlocksSynced
+from consensus.messages import Block, Certificate, Hash, Kind, decode_block, decode_certificate, encode_certificate
+from consensus.verify import certificate_valid
+from node.batches import DIGESTS_ASKED_MAX, Batch, BatchDigest, BatchPool, author_signed, decode_batch
+from node.storage.store import Store
+from node.sync import (
+    BATCHES,
+    BATCHES_BYTES_MAX,
+    BEHIND_HEIGHTS,
+    BLOCK,
+    EXECUTING_MAX,
+    RANGE,
+    RANGE_BLOCKS_HARD_MAX,
+    RANGE_BLOCKS_MAX,
+    Sync,
+)
+from tests.node_parts import (
+    EPOCH_LENGTH,
+    Wire,
+    batch_of,
+    certify,
+    chain_of,
+    child,
+    committee,
+    eventually,
+    genesis,
+    make_store,
+    passes,
+    pay,
+    running,
+)
+
+GENESIS = genesis().hash
+LONG = chain_of(40)
+INT_MAX = 2**63 - 1
+Answer = Callable[[int, bytes], bytes | None]
+
+
+class Follower:
+    """A Sync and, as far as it matters here, the core behind it: commits what follows."""
+
+    def __init__(self, store: Store) -> None:
+        self.wire = Wire()
+        self.store = store
+        self.pool = BatchPool(committee(), 0)
+        self.committed = LONG[0]
+        self.executing = 0
+        self.fetched: list[Block] = []
+        self.ranges: list[BlocksSynced] = []
+        self.uncommitted: dict[Hash, Block] = {}
+        self.sync = Sync(
+            genesis_hash=GENESIS,
+            store=store,
+            pool=self.pool,
+            links=self.wire,
+            block_of=self.uncommitted.get,
+            committed_height=lambda: self.height,
+            executing=lambda: self.executing,
+            certificate_valid=lambda each: certificate_valid(each, committee(each.epoch), GENESIS),
+            take_batch=self._take,
+            deliver=self._deliver,
+        )
+
+    @property
+    def height(self) -> int:
+        return self.committed.header.height
+
+    async def _take(self, batch: Batch) -> bool:
+        if not author_signed(batch):
+            return False
+        self.pool.add(batch, ())
+        return True
+
+    def _deliver(self, event: BlockFetched | BlocksSynced) -> None:
+        if isinstance(event, BlockFetched):
+            self.fetched.append(event.block)
+            return
+        self.ranges.append(event)
+        if event.blocks[0].header.parent_hash == self.committed.hash:
+            self.committed = event.blocks[-1]
+        self.sync.committed()
+
+    def asked(self, method: int) -> list[int]:
+        return [peer for peer, asked, _ in self.wire.asked if asked == method]
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Store]:
+    store = make_store(tmp_path / "empty")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def follower(empty: Store) -> Follower:
+    return Follower(empty)
+
+
+@pytest.fixture
+def server(tmp_path: Path, empty: Store) -> Iterator[Sync]:
+    """Serve the long chain."""
+    store = make_store(tmp_path / "long", LONG)
+    yield Follower(store).sync
+    store.close()
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask again after moments."""
+    monkeypatch.setattr(node.sync, "AGAIN_SECONDS", 0.001)
+
+
+@asynccontextmanager
+async def at_work(follower: Follower) -> AsyncIterator[None]:
+    async with running(follower.sync.run()):
+        yield
+
+
+def shown(data: bytes) -> tuple[int, list[Block], Certificate | None]:
+    """Return what an answer to RANGE says."""
+    height, items, certificate = as_tuple(decode(data), 3)
+    blocks = [decode_block(item) for item in items]  # type: ignore[attr-defined]
+    return height, blocks, decode_certificate(certificate) if certificate else None  # type: ignore[return-value,arg-type]
+
+
+def ask_range(sync: Sync, low: int) -> tuple[int, list[Block], Certificate | None]:
+    return shown(sync.serve(RANGE, encode((low,))))
+
+
+def a_range(blocks: list[Block], certificate: Certificate, height: int = 40) -> bytes:
+    return encode((height, tuple(block.encoded for block in blocks), encode_certificate(certificate)))
+
+
+# --- what is served ---
+
+
+async def test_a_range_ends_within_its_epoch_on_a_block_with_a_certificate_of_its_own(server: Sync) -> None:
+    for low in range(1, 41):
+        tip, blocks, certificate = ask_range(server, low)
+        assert tip == 40
+        assert blocks[0].header.height == low
+        assert certificate is not None
+        assert (certificate.kind, certificate.hash) == (Kind.FINALIZE, blocks[-1].hash)
+        assert {block.header.epoch for block in blocks} == {(low - 1) // EPOCH_LENGTH}
+        assert certificate_valid(certificate, committee(certificate.epoch), GENESIS)
+        left = EPOCH_LENGTH - (low - 1) % EPOCH_LENGTH
+        assert len(blocks) > left // 2
+
+
+async def test_a_range_reaches_a_certificate_however_rare_they_are(tmp_path: Path) -> None:
+    store = make_store(tmp_path, chain_of(21), lambda height: height in (5, 8, 14, 16, 19))
+    sync = Follower(store).sync
+    certified = (5, 8, 14, 16, 19)
+    for low in range(1, 20):
+        _, blocks, certificate = ask_range(sync, low)
+        end = blocks[-1].header.height
+        assert low <= end in certified
+        assert (end - 1) // EPOCH_LENGTH == (low - 1) // EPOCH_LENGTH
+        assert certificate is not None
+        assert certificate.hash == blocks[-1].hash
+    for low in (20, 21, 22):
+        assert ask_range(sync, low) == (21, [], None)
+    store.close()
+
+
+async def test_a_range_is_bounded_in_bytes_and_then_ends_earlier(server: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node.sync, "RANGE_BYTES_MAX", 3 * len(LONG[1].encoded) + 10)
+    _, blocks, certificate = ask_range(server, 1)
+    assert [block.header.height for block in blocks] == [1, 2, 3]
+    assert certificate is not None
+    assert certificate.hash == blocks[-1].hash
+
+
+async def test_who_asks_above_the_tip_hears_where_it_is(server: Sync) -> None:
+    for low in (41, 1_000, INT_MAX):
+        assert ask_range(server, low) == (40, [], None)
+
+
+@pytest.mark.parametrize(
+    ("method", "payload"),
+    [
+        (0, b""),
+        (9, b""),
+        (BLOCK, b""),
+        (BLOCK, b"x" * 33),
+        (RANGE, b""),
+        (RANGE, encode((0,))),
+        (RANGE, encode((-1,))),
+        (RANGE, encode((2**63,))),
+        (RANGE, encode((1, 2))),
+        (BATCHES, b"\xc0"),
+        (BATCHES, encode([b"x" * 31])),
+        (BATCHES, encode([b"x" * 32] * (DIGESTS_ASKED_MAX + 1))),
+    ],
+)
+async def test_a_request_that_no_honest_peer_makes_is_refused(server: Sync, method: int, payload: bytes) -> None:
+    with pytest.raises(DecodeError):
+        server.serve(method, payload)
+
+
+async def test_blocks_are_served_from_the_store_and_from_above_it(follower: Follower, server: Sync) -> None:
+    assert decode_block(server.serve(BLOCK, LONG[17].hash)) == LONG[17]
+    assert follower.sync.serve(BLOCK, LONG[17].hash) == b""
+    follower.uncommitted[LONG[1].hash] = LONG[1]
+    assert decode_block(follower.sync.serve(BLOCK, LONG[1].hash)) == LONG[1]
+
+
+async def test_batches_are_served_as_many_as_fit_and_one_at_least(follower: Follower) -> None:
+    batches = [batch_of(1, *[pay(ref=b"r" * 35) for _ in range(1_000)]) for _ in range(4)]
+    for batch in batches:
+        follower.pool.add(batch, ())
+    size = len(batches[0].encoded)
+    unknown = BatchDigest(b"x" * 32)
+    names = [unknown, *(batch.digest for batch in batches)]
+    found = as_tuple(decode(follower.sync.serve(BATCHES, encode(names))))
+    assert len(found) == BATCHES_BYTES_MAX // size
+    assert found == tuple(batch.encoded for batch in batches[: len(found)])
+    assert decode(follower.sync.serve(BATCHES, encode([unknown]))) == ()
+
+
+# --- catching up ---
+
+
+async def test_a_follower_catches_up_over_the_ends_of_epochs(follower: Follower, server: Sync) -> None:
+    follower.wire.answers[2] = server.serve
+    async with at_work(follower):
+        follower.sync.heard(2, 40)
+        assert follower.sync.behind()
+        await eventually(lambda: follower.height >= 40 - BEHIND_HEIGHTS)
+        assert not follower.sync.behind()
+    assert follower.wire.blamed == []
+    assert [event.certificate.epoch for event in follower.ranges] == [0, 1, 2, 3]
+
+
+async def test_who_is_a_few_blocks_behind_asks_for_no_range(follower: Follower) -> None:
+    async with at_work(follower):
+        follower.sync.heard(2, BEHIND_HEIGHTS)
+        await passes()
+    assert follower.wire.asked == []
+
+
+async def test_no_more_is_asked_while_much_waits_for_execution(follower: Follower, server: Sync) -> None:
+    follower.wire.answers[2] = server.serve
+    follower.executing = EXECUTING_MAX + 1
+    async with at_work(follower):
+        follower.sync.heard(2, 40)
+        await passes()
+        assert follower.wire.asked == []
+        follower.executing = EXECUTING_MAX
+        await eventually(lambda: follower.height >= 40 - BEHIND_HEIGHTS)
+
+
+async def test_a_claim_that_cannot_be_shown_never_keeps_us_from_being_ready(follower: Follower) -> None:
+    """A peer that claims the largest height, again and again, and has nothing."""
+    follower.wire.answers[1] = lambda method, payload: encode((INT_MAX, (), b""))
+    async with at_work(follower):
+        for _ in range(3):
+            follower.sync.heard(1, INT_MAX)
+            await eventually(lambda: not follower.sync.behind())
+        assert len(follower.asked(RANGE)) == 1
+    assert follower.wire.blamed == []
+
+
+async def test_a_peer_that_never_answers_is_doubted_and_the_others_serve(follower: Follower, server: Sync) -> None:
+    follower.wire.answers = {2: server.serve, 3: server.serve}
+    async with at_work(follower):
+        for peer in (1, 2, 3):
+            follower.sync.heard(peer, 40)
+        await eventually(lambda: follower.height >= 40 - BEHIND_HEIGHTS)
+    assert follower.asked(RANGE).count(1) <= 1
+    assert follower.wire.blamed == []
+
+
+async def test_a_doubted_peer_is_asked_again_later_and_less_and_less_often(
+    follower: Follower, server: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node.sync, "DOUBT_SECONDS", 0.005)
+    monkeypatch.setattr(node.sync, "DOUBT_SECONDS_MAX", 0.02)
+    async with at_work(follower):
+        follower.sync.heard(1, 40)
+        await eventually(lambda: len(follower.asked(RANGE)) >= 4)
+        assert follower.sync._doubts[1][1] == 0.02
+        follower.wire.answers[1] = server.serve
+        await eventually(lambda: follower.height >= 40 - BEHIND_HEIGHTS)
+        assert follower.sync._doubts == {}
+
+
+async def test_the_claim_of_a_peer_that_has_gone_is_forgotten(follower: Follower) -> None:
+    follower.sync.heard(3, 40)
+    assert follower.sync.behind()
+    assert follower.sync.height_of(3) == 40
+    follower.sync.gone(3)
+    assert not follower.sync.behind()
+    assert follower.sync.height_of(3) is None
+
+
+def lies() -> dict[str, bytes]:
+    """Answers to RANGE from 1 on that no honest peer gives."""
+    first = LONG[1:9]
+    good = certify(LONG[8])
+    signer, signature = good.signatures[0]
+    forged = Certificate(
+        good.kind, good.epoch, good.view, good.hash, ((signer, good.signatures[1][1]), *good.signatures[1:])
+    )
+    few = certify(LONG[8], signers=(0, 1))
+    other = child(LONG[4], timestamp_ms=LONG[4].header.timestamp_ms + 7)
+    assert signature
+    return {
+        "not bytes": b"\xc1",
+        "not a range": encode((1, 2)),
+        "wrong heights": a_range(LONG[2:9], good),
+        "a gap": a_range([*first[:3], *first[4:]], good),
+        "no chain": a_range([*first[:4], other, *first[5:]], good),
+        "forged": a_range(first, forged),
+        "too few": a_range(first, few),
+        "another block's certificate": a_range(first[:7], good),
+        "a notarization": a_range(first, certify(LONG[8], Kind.NOTARIZE)),
+        "no certificate": encode((40, tuple(block.encoded for block in first), b"")),
+        "not blocks": encode((40, (b"x",), encode_certificate(good))),
+        "too many": encode((40, (LONG[1].encoded,) * (RANGE_BLOCKS_HARD_MAX + 1), encode_certificate(good))),
+    }
+
+
+@pytest.mark.parametrize("lie", list(lies()))
+async def test_a_lying_peer_is_blamed_and_moves_nobody(follower: Follower, server: Sync, lie: str) -> None:
+    follower.wire.answers[1] = lambda method, payload: lies()[lie]
+    async with at_work(follower):
+        follower.sync.heard(1, 40)
+        await eventually(lambda: follower.wire.blamed)
+        assert follower.ranges == []
+        assert follower.height == 0
+        follower.wire.answers[2] = server.serve
+        follower.sync.heard(2, 40)
+        await eventually(lambda: follower.height >= 40 - BEHIND_HEIGHTS)
+    assert follower.wire.guilty() == {1}
+
+
+# --- blocks and batches by name ---
+
+
+async def test_a_block_is_asked_of_its_likely_holders_first(follower: Follower) -> None:
+    follower.wire.answers[3] = lambda method, payload: LONG[5].encoded
+    async with at_work(follower):
+        follower.sync.fetch_block(LONG[5].hash, (3,))
+        await eventually(lambda: follower.fetched)
+    assert follower.fetched == [LONG[5]]
+    assert follower.asked(BLOCK) == [3]
+
+
+async def test_another_block_than_asked_for_is_blamed_and_the_next_peer_asked(follower: Follower) -> None:
+    follower.wire.answers = {
+        1: lambda method, payload: LONG[6].encoded,
+        2: lambda method, payload: b"nonsense",
+        3: lambda method, payload: LONG[5].encoded,
+    }
+    async with at_work(follower):
+        follower.sync.fetch_block(LONG[5].hash, (1, 2))
+        await eventually(lambda: follower.fetched)
+    assert follower.fetched == [LONG[5]]
+    assert follower.wire.guilty() == {1, 2}
+
+
+async def test_a_block_that_nobody_has_may_be_asked_for_again(follower: Follower) -> None:
+    follower.wire.answers = {peer: lambda method, payload: b"" for peer in (1, 2, 3)}
+    async with at_work(follower):
+        follower.sync.fetch_block(LONG[5].hash, ())
+        follower.sync.fetch_block(LONG[5].hash, ())
+        await eventually(lambda: len(follower.asked(BLOCK)) == 3 and not follower.sync._fetching)
+        follower.wire.answers[1] = lambda method, payload: LONG[5].encoded
+        follower.sync.fetch_block(LONG[5].hash, ())
+        await eventually(lambda: follower.fetched)
+    assert follower.wire.blamed == []
+
+
+def serve_batches(*batches: Batch) -> Answer:
+    def answer(method: int, payload: bytes) -> bytes:
+        names = decode(payload)
+        return encode([batch.encoded for batch in batches if batch.digest in names])  # type: ignore[operator]
+
+    return answer
+
+
+async def test_batches_come_from_whoever_has_them(follower: Follower) -> None:
+    first, second = batch_of(1, pay()), batch_of(2, pay())
+    follower.wire.answers = {1: serve_batches(first), 2: serve_batches(), 3: serve_batches(second)}
+    await follower.sync.fetch_batches([first.digest, second.digest])
+    assert first.digest in follower.pool
+    assert second.digest in follower.pool
+    assert follower.wire.blamed == []
+
+
+async def test_more_batches_than_one_request_may_name_come_in_several(follower: Follower) -> None:
+    batches = [batch_of(1, pay()) for _ in range(DIGESTS_ASKED_MAX + 5)]
+    follower.wire.answers = {peer: serve_batches(*batches) for peer in (1, 2, 3)}
+    await follower.sync.fetch_batches([batch.digest for batch in batches])
+    assert len(follower.pool) == len(batches)
+
+
+@pytest.mark.parametrize("lie", ["nonsense", "another", "unsigned", "too many"])
+async def test_who_sends_other_batches_than_asked_for_is_blamed(follower: Follower, lie: str) -> None:
+    wanted, other = batch_of(1, pay()), batch_of(2, pay())
+    unsigned = decode_batch(GENESIS, b"\1" * 64 + wanted.encoded[64:])
+    answers: dict[str, Any] = {
+        "nonsense": b"\xc1",
+        "another": encode([other.encoded]),
+        "unsigned": encode([unsigned.encoded]),
+        "too many": encode([wanted.encoded, wanted.encoded]),
+    }
+    follower.wire.answers = {2: lambda method, payload: answers[lie], 3: serve_batches(wanted)}
+    follower.wire.peers = [2, 3]
+    await follower.sync.fetch_batches([wanted.digest])
+    await follower.sync.fetch_batches([wanted.digest])
+    assert wanted.digest in follower.pool
+    assert follower.wire.guilty() <= {2}
+    if 2 in follower.asked(BATCHES):
+        assert follower.wire.guilty() == {2}
+
+
+async def test_what_nobody_has_is_given_up_after_so_many_rounds(follower: Follower) -> None:
+    follower.wire.answers = {peer: serve_batches() for peer in (1, 2, 3)}
+    await follower.sync.fetch_batches([BatchDigest(b"x" * 32)], rounds=3)
+    assert len(follower.asked(BATCHES)) == 6
+
+
+async def test_without_links_it_waits_for_one(follower: Follower) -> None:
+    batch = batch_of(1, pay())
+    follower.wire.peers = []
+    fetching = asyncio.create_task(follower.sync.fetch_batches([batch.digest]))
+    await passes()
+    assert not fetching.done()
+    follower.wire.peers = [3]
+    follower.wire.answers[3] = serve_batches(batch)
+    async with asyncio.timeout(5):
+        await fetching
+
+
+async def test_who_lets_requests_time_out_is_asked_after_the_others(
+    follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node.sync, "DEADLINE_SECONDS", 0.0)  # whoever refuses has taken too long
+    follower.wire.answers = {2: serve_batches(), 3: serve_batches()}
+    await follower.sync.fetch_batches([BatchDigest(b"x" * 32)], rounds=12)
+    assert follower.asked(BATCHES).count(1) == 1
+    assert RANGE_BLOCKS_MAX < RANGE_BLOCKS_HARD_MAX
