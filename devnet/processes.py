@@ -13,9 +13,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -33,6 +35,8 @@ PORTS_TRIED_MAX: Final = 500  # sockets held at once
 EPHEMERAL_PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 EPHEMERAL_PORT_MIN: Final = 32_768
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
+
+_claimed: set[int] = set()  # the ports that this process has given out
 
 
 class DevnetError(Exception):
@@ -167,6 +171,7 @@ def free_ports(count: int) -> list[int]:
     """Return TCP ports of the loopback interface that nobody uses now, and that no outgoing connection will take.
 
     Those that the kernel gives away itself would not do: while a validator is down, others' connections would get its.
+    No other process of this user gets them from here while this one lives, listening or not.
     """
     candidates = range(PORT_MIN, _first_ephemeral_port())
     ports: list[int] = []
@@ -174,6 +179,7 @@ def free_ports(count: int) -> list[int]:
         for port in random.sample(candidates, PORTS_TRIED_MAX):
             trial = held.enter_context(socket.socket())
             try:
+                _claim(port)
                 trial.bind((LOOPBACK, port))
             except OSError:
                 continue
@@ -181,6 +187,21 @@ def free_ports(count: int) -> list[int]:
             if len(ports) == count:
                 return ports
     raise DevnetError(f"no {count} free ports from {candidates.start} to {candidates.stop - 1}")
+
+
+def _claim(port: int) -> None:
+    """Lock the port's byte of a file that all devnets of this user share, until this process ends. Raises OSError."""
+    if port in _claimed:
+        raise OSError(f"port {port} was given out before")
+    fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    _claimed.add(port)
+
+
+@cache
+def _claims() -> int:
+    """Return the descriptor of that file, which stays open: closing any would let go of all its locks."""
+    path = Path(tempfile.gettempdir(), f"som-devnet-ports-{os.getuid()}")
+    return os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 def _first_ephemeral_port() -> int:

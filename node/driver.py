@@ -70,6 +70,8 @@ CONSENSUS_RECORD, BATCH_RECORD = 1, 2  # types in the journal
 
 INBOX_MAX: Final = 8_192  # messages of peers; more are dropped, and consensus sends again what matters
 PACE_MS: Final = 50  # between two blocks, as we saw them: work that comes meanwhile shares a block
+# The same while we have final blocks to execute: sooner would add blocks, and what each costs, not payments.
+PACE_BEHIND_MS: Final = 250
 UNFINAL_MS: Final = 250  # an unfinal parent is helped by an empty block after this
 MISSING_MS: Final = 100  # a batch that a proposal names, and that is not here by then, is asked for
 TURN_SECONDS: Final = 0.005  # of work before the event loop gets its turn
@@ -465,7 +467,7 @@ class Driver:
             return None
         effect, since = self._building
         now = self._clock()
-        paced = self._last_block_at + PACE_MS
+        paced = self._last_block_at + (PACE_BEHIND_MS if self._executor.queued() else PACE_MS)
         if now < paced:
             return paced
         names = self.payloads.choose(effect.parent)

@@ -111,6 +111,18 @@ def test_free_ports_are_free_and_all_different() -> None:
             listener.bind((LOOPBACK, port))
 
 
+def test_a_free_port_is_given_out_once_to_all_processes_of_a_user() -> None:
+    ports = free_ports(3)
+    assert not set(ports) & set(free_ports(3))
+    code = (
+        "import random, sys, devnet.processes as p; "
+        "random.sample = lambda *_: [int(port) for port in sys.argv[1:]]; p.free_ports(1)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, *map(str, ports)], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "DevnetError: no 1 free ports" in ended.stderr
+
+
 @pytest.mark.processes
 def test_a_validator_with_a_devnets_keys_does_not_start_on_another_network(tmp_path: Path) -> None:
     write_network(tmp_path / "net", places(), replace(make_genesis(TIME_MS), kind="production"))

@@ -23,7 +23,7 @@ from consensus.messages import (
 )
 from consensus.records import Intent, decode_record
 from node.batches import AUTHOR_BYTES_MAX, Batch, decode_payload
-from node.driver import BATCH_RECORD, CONSENSUS_RECORD, INBOX_MAX, LATE_MS, PACE_MS
+from node.driver import BATCH_RECORD, CONSENSUS_RECORD, INBOX_MAX, LATE_MS, PACE_BEHIND_MS, PACE_MS
 from node.payloads import Verdict
 from node.storage.journal import Journal
 from tests.driver_lab import QUICK, Cluster, Seat, cluster
@@ -219,6 +219,20 @@ async def test_work_is_built_after_the_pace_and_not_after_the_idle_time(tmp_path
         gaps = gaps_ms(seat, start + 1, start + 8)
         assert min(gaps) >= PACE_MS - 5
         assert sorted(gaps)[len(gaps) // 2] < QUICK.idle_ms
+
+
+async def test_who_has_final_blocks_to_execute_builds_fewer_and_larger_ones(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as four:
+        await four.height(1)
+        for seat in four.seats:
+            seat.executor.queued = lambda: 1  # type: ignore[method-assign]
+        seat = four.seats[0]
+        start = seat.store.tip.height
+        while seat.store.tip.height < start + 4:
+            four.spread(issue(1))
+            before = seat.store.tip.height
+            await four.until(lambda before=before: seat.store.tip.height > before)  # type: ignore[misc]
+        assert min(gaps_ms(seat, start + 1, start + 4)) >= PACE_BEHIND_MS - 5
 
 
 async def test_the_root_of_a_payment_is_certified_within_two_empty_blocks(tmp_path: Path) -> None:
