@@ -22,6 +22,7 @@ from node.home import create_data
 from node.ledger.execute import Ledger
 from node.ledger.transaction import Transaction
 from node.storage.errors import GuardRefused
+from node.storage.files import DISK, Disk
 from node.storage.guard import Guard
 from node.storage.journal import Journal, Record
 from node.storage.store import Store
@@ -80,6 +81,7 @@ class Seat:
         self.directory = directory
         self.cut_off = False
         self.notes: list[str] = []
+        self.disk: Disk = DISK  # of the journal and the guard
         self.run: asyncio.Task[None] | None = None
         create_data(directory, Config(name="nbkr"), genesis())
         Guard.create(directory / "keys" / "guard", key_at(index).public, genesis().hash)
@@ -89,9 +91,9 @@ class Seat:
     def open(self) -> None:
         """Open what is on disk and wire the parts; nothing runs yet."""
         key, hash_ = key_at(self.index), genesis().hash
-        guard = NotedGuard.open(self.directory / "keys" / "guard", key.public, hash_)
+        guard = NotedGuard.open(self.directory / "keys" / "guard", key.public, hash_, self.disk)
         self.store = Store.open(self.directory / "data" / "store", hash_)
-        journal, records = NotedJournal.open(self.directory / "data" / "journal")
+        journal, records = NotedJournal.open(self.directory / "data" / "journal", self.disk)
         assert isinstance(journal, NotedJournal)
         assert isinstance(guard, NotedGuard)
         self.journal, self.guard = journal, guard

@@ -30,11 +30,15 @@ class Op:
 
 
 class RecordingDisk(Disk):
-    """Does the operations and records them. ``forgetful`` names operations that it does not do for real."""
+    """Does the operations and records them. ``forgetful`` names operations that it does not do for real.
 
-    def __init__(self, forgetful: str = "") -> None:
+    Names are those in their directory, or with ``root`` the paths below it.
+    """
+
+    def __init__(self, forgetful: str = "", root: Path | None = None) -> None:
         self.ops: list[Op] = []
         self._forgetful = forgetful
+        self._root = root
         self._file_of: dict[int, int] = {}
         self._files = 0
 
@@ -45,7 +49,7 @@ class RecordingDisk(Disk):
         descriptor = super().create(path)
         self._files += 1
         self._file_of[descriptor] = self._files
-        self.ops.append(Op("create", self._files, new=path.name))
+        self.ops.append(Op("create", self._files, new=self._name(path)))
         return descriptor
 
     def write(self, descriptor: int, data: bytes) -> None:
@@ -58,16 +62,19 @@ class RecordingDisk(Disk):
 
     def rename(self, old: Path, new: Path) -> None:
         super().rename(old, new)
-        self.ops.append(Op("rename", old=old.name, new=new.name))
+        self.ops.append(Op("rename", old=self._name(old), new=self._name(new)))
 
     def remove(self, path: Path) -> None:
         if path.exists():
             super().remove(path)
-            self.ops.append(Op("remove", old=path.name))
+            self.ops.append(Op("remove", old=self._name(path)))
 
     def sync_directory(self, directory: Path) -> None:
         if self._forgetful != "sync_directory":
-            self.ops.append(Op("sync_directory"))
+            self.ops.append(Op("sync_directory", old=self._name(directory) + "/" if self._root else ""))
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix() if self._root else path.name
 
 
 class UnsyncedDisk(Disk):
@@ -118,7 +125,9 @@ class _State:
         elif op.what == "sync":
             self.files[op.file].synced = len(self.files[op.file].data)
         elif op.what == "sync_directory":
-            self.names, self.pending = _named(self.names, self.pending), []
+            durable = [change for change in self.pending if (change.new or change.old).startswith(op.old)]
+            self.names = _named(self.names, durable)
+            self.pending = [change for change in self.pending if change not in durable]
         else:
             if op.what == "create":
                 self.files[op.file] = _File()
@@ -139,6 +148,7 @@ def lay_out(directory: Path, files: dict[str, bytes]) -> None:
     """Put the files into an empty directory."""
     directory.mkdir(mode=0o700)
     for name, content in files.items():
+        (directory / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(directory / name, os.O_WRONLY | os.O_CREAT, 0o600)
         os.write(descriptor, content)
         os.close(descriptor)
