@@ -67,7 +67,7 @@ def test_seeds_draw_every_size_and_kind_of_liar() -> None:
     plans = [draw(seed) for seed in range(400)]
     assert {len(plan.weights) for plan in plans} == {1, 3, 4, 5, 7, 10}
     assert {family for plan in plans for _, family in plan.liars} == {
-        *("silent", "mute-leader", "withhold-votes", "withhold-blocks", "stale"),
+        *("silent", "mute-leader", "withhold-votes", "withhold-blocks", "stale", "slow-leader"),
         *("twins", "chaos", "replayer", "forger"),
     }
     for plan in plans:

@@ -17,7 +17,7 @@ from tests.simulation.application import encode_payload
 from tests.simulation.disk import Disk
 from tests.simulation.judge import Judge, Violation
 from tests.simulation.keys import Signer
-from tests.simulation.liars import Chaos, Forger, Mouth, Replayer, filter_of
+from tests.simulation.liars import PUPPETS, Chaos, Mouth, Puppet, filter_of
 from tests.simulation.loop import Loop, Runaway
 from tests.simulation.money import Clients, Money, genesis_rows, make_genesis
 from tests.simulation.network import Network
@@ -87,7 +87,7 @@ class Cluster:
         self._random = self.loop.random("cluster")
         self._signers = _make_signers(plan)
         members = [Member(signer.public, weight) for signer, weight in zip(self._signers, plan.weights, strict=True)]
-        self._committee = cache(lambda epoch: Committee(epoch, members))
+        self._committee = cache(lambda epoch: self._make_committee(epoch, members))
         assert [v.public_key for v in self._committee(0).validators] == [s.public for s in self._signers]
         self._size = len(plan.weights)
         liars = frozenset(index for index, _ in plan.liars)
@@ -104,7 +104,7 @@ class Cluster:
             keys.quick_verify if not plan.real_signatures else keys.real_verify,
             self._genesis,
         )
-        self._network = Network(self.loop, plan.weather, self._size, self._current_leader)
+        self._network = self._make_network()
         self._settings = Settings(
             GENESIS_HASH,
             self._committee,
@@ -119,6 +119,12 @@ class Cluster:
         self._stormy = True
 
     # --- making ---
+
+    def _make_committee(self, epoch: int, members: list[Member]) -> Committee:
+        return Committee(epoch, members)
+
+    def _make_network(self) -> Network:
+        return Network(self.loop, self.plan.weather, self._size, self._current_leader)
 
     def _make_validator(
         self, index: int, name: str = "", kind: type[Validator] = Validator, honest: bool = True
@@ -164,19 +170,14 @@ class Cluster:
                 return []
             case "twins":
                 return [self._make_validator(index, f"n{index}{twin}", honest=False) for twin in ("a", "b")]
-            case "replayer":
-                replayer = self._make_validator(index, kind=Replayer, honest=False)
-                assert isinstance(replayer, Replayer)
-                replayer.mouth = mouth
-                return [replayer]
-            case "forger":
-                forger = self._make_validator(index, kind=Forger, honest=False)
-                assert isinstance(forger, Forger)
-                forger.mouth = mouth
-                return [forger]
+            case _ if family in PUPPETS:
+                puppet = self._make_validator(index, kind=PUPPETS[family], honest=False)
+                assert isinstance(puppet, Puppet)
+                puppet.mouth = mouth
+                return [puppet]
             case _:
                 liar = self._make_validator(index, honest=False)
-                liar.outgoing = filter_of(family, self.loop.random(f"filter {index}"), self._size)
+                liar.outgoing = filter_of(family, self.loop.random(f"filter {index}"), self._size, self.plan.timing)
                 return [liar]
 
     # --- the story ---

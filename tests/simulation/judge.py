@@ -75,6 +75,7 @@ class Judge:
         self._executed: dict[int, Executed] = {}
         self._good_certificates: set[Certificate] = set()
         self.highest_view: dict[int, int] = {}
+        self.leader: Callable[[int, int], int] = lambda epoch, view: (epoch + view) % len(keys)
         self.learn(genesis)
 
     @property
@@ -168,7 +169,7 @@ class Judge:
         if (
             header.epoch != vote.epoch
             or header.view > vote.view
-            or header.proposer != (header.epoch + header.view) % len(self._keys)
+            or header.proposer != self.leader(header.epoch, header.view)
             or not self._ends.get(header.epoch - 1, 0) < header.height <= self._ends[header.epoch]
             or parent is None
             or header.height != parent.height + 1
@@ -316,7 +317,7 @@ class Judge:
         named = f"n{index} height {height} block {block.hash.hex()[:6]}"
         if header.height != height or header.parent_hash != parent:
             raise Violation("chain", f"{named} does not follow {parent.hex()[:6]} (its height is {header.height})")
-        if header.proposer != (header.epoch + header.view) % len(self._keys):
+        if header.proposer != self.leader(header.epoch, header.view):
             raise Violation("chain", f"{named} is not by the leader of view {header.view}")
         if height > self._ends.get(header.epoch, height) or height <= self._ends.get(header.epoch - 1, 0):
             raise Violation("chain", f"{named} lies outside epoch {header.epoch}")

@@ -30,6 +30,7 @@ from consensus.messages import (
     payload_hash,
     vote_statement,
 )
+from consensus.timing import Timing
 from tests.simulation.application import encode_payload
 from tests.simulation.judge import Judge
 from tests.simulation.keys import Signer
@@ -43,6 +44,7 @@ FAMILIES: Final = (
     "withhold-votes",
     "withhold-blocks",
     "stale",
+    "slow-leader",
     "twins",
     "chaos",
     "chaos",  # the strongest comes more often
@@ -53,7 +55,7 @@ FAMILIES: Final = (
 MEMORY: Final = 64  # messages or views that a liar remembers
 
 
-def filter_of(family: str, random: Random, size: int) -> Callable[[int, Message], Iterable[int]]:
+def filter_of(family: str, random: Random, size: int, timing: Timing) -> Callable[[int, Message], Iterable[int]]:
     """Return what a liar that runs the real core does with what it should send: the delays of each copy, in ms."""
 
     def mute_leader(_: int, message: Message) -> Iterable[int]:
@@ -70,11 +72,18 @@ def filter_of(family: str, random: Random, size: int) -> Callable[[int, Message]
     def stale(_: int, __: Message) -> Iterable[int]:
         return (random.randint(200, 3000),)
 
+    def slow_leader(_: int, message: Message) -> Iterable[int]:
+        # Just before, or just after, the others give up: some notarize it and some have nullified.
+        if not isinstance(message, Proposal):
+            return (0,)
+        return (int(random.choice((timing.leader_ms, timing.view_ms)) * random.uniform(0.75, 1.05)),)
+
     chosen: dict[str, Callable[[int, Message], Iterable[int]]] = {
         "mute-leader": mute_leader,
         "withhold-votes": withhold_votes,
         "withhold-blocks": withhold_blocks,
         "stale": stale,
+        "slow-leader": slow_leader,
     }
     return chosen.get(family, lambda _, __: (0,))
 
@@ -294,10 +303,15 @@ class Chaos:
         self._mouth.say(random.choice(noise), 0.5)
 
 
-class Replayer(Validator):
-    """Runs the real core, and sends copies of what it hears, later, some of them changed."""
+class Puppet(Validator):
+    """Runs the real core, and has a mouth of its own besides."""
 
     mouth: Mouth
+
+
+class Replayer(Puppet):
+    """Sends copies of what it hears, later, some of them changed."""
+
     rate = 0.05
 
     def deliver(self, sender: int, channel: str, data: bytes) -> None:
@@ -351,10 +365,9 @@ class Replayer(Validator):
                 return message
 
 
-class Forger(Validator):
-    """Runs the real core, and makes certificates of too few, wrong, doubled or mixed votes."""
+class Forger(Puppet):
+    """Makes certificates of too few, wrong, doubled or mixed votes."""
 
-    mouth: Mouth
     rate = 0.05
 
     def deliver(self, sender: int, channel: str, data: bytes) -> None:
@@ -384,3 +397,6 @@ class Forger(Validator):
             case _:  # signers that do not exist
                 signatures = [(signer, own.signature) for signer in range(size, min(31, 2 * size))]
         return Certificate(vote.kind, vote.epoch, vote.view, vote.hash, tuple(signatures))
+
+
+PUPPETS: Final[dict[str, type[Puppet]]] = {"replayer": Replayer, "forger": Forger}
