@@ -22,7 +22,7 @@ from node.ledger.execute import META_KEY, Meta, genesis_changes, read_meta
 from node.ledger.genesis import Genesis, GenesisError, format_genesis, parse_genesis
 from node.storage.disk import make_ballast
 from node.storage.errors import StorageError
-from node.storage.files import DISK, write_file
+from node.storage.files import DISK, Disk, write_file
 from node.storage.guard import Guard
 from node.storage.journal import Journal, Record
 from node.storage.keystore import read_key, read_seed, write_key
@@ -119,7 +119,7 @@ def read_genesis(path: Path) -> Genesis:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def open_home(home: Path, config: Config, passphrase: bytes | None, resources: ExitStack) -> Opened:
+def open_home(home: Path, config: Config, passphrase: bytes | None, resources: ExitStack, disk: Disk = DISK) -> Opened:
     """Open everything; ``resources`` closes it. Raises ConfigError or StorageError."""
     genesis = read_genesis(home / config.genesis)
     devnet = genesis.kind == "devnet"
@@ -127,12 +127,12 @@ def open_home(home: Path, config: Config, passphrase: bytes | None, resources: E
     key = read_key(home / config.keys.consensus, "consensus", passphrase, devnet=devnet, chain=chain)
     node_seed = read_seed(home / config.keys.node, "node", passphrase, devnet=devnet, chain=chain)
     _require_member(genesis, config, key, node_seed)
-    guard = Guard.open(home / config.keys.guard, key.public, genesis.hash)
+    guard = Guard.open(home / config.keys.guard, key.public, genesis.hash, disk)
     resources.callback(guard.close)
-    store = Store.open(home / config.data / "store", genesis.hash)
+    store = Store.open(home / config.data / "store", genesis.hash, disk)
     resources.callback(store.close)
     store.check(identify=_identify, chain_root=chain_root)
-    journal, records = Journal.open(home / config.data / "journal")
+    journal, records = Journal.open(home / config.data / "journal", disk)
     resources.callback(journal.close)
     return Opened(genesis, key, node_seed, guard, store, journal, records)
 

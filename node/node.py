@@ -7,8 +7,9 @@ import asyncio
 import gc
 import signal
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,12 +66,30 @@ SEQUENCE_SHIFT: Final = 20  # batch sequences start at the time of the start, so
 log = structlog.get_logger("node")
 
 
+def unix_ms() -> int:
+    """Return the wall clock: for block times, expiry and nothing else."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What lies outside the process: the wall clock and whatever opens sockets. A simulator has its own."""
+
+    now_ms: Callable[[], int] = unix_ms
+    mesh: Callable[..., Mesh] = Mesh
+    rpc: Callable[..., RpcServer] = RpcServer
+
+
+WORLD: Final = World()
+
+
 class Node:
     """One validator. ``run`` goes on until cancelled; ``rpc_port`` and ``listen_port`` are known once ``started``."""
 
-    def __init__(self, config: Config, opened: Opened, timing: Timing = TIMING) -> None:
+    def __init__(self, config: Config, opened: Opened, timing: Timing = TIMING, world: World = WORLD) -> None:
         """Wire every part to those it needs. Nothing runs yet."""
         genesis = opened.genesis
+        now_ms = self._now_ms = world.now_ms
         self.config = config
         self.opened = opened
         self.genesis = genesis
@@ -107,7 +126,7 @@ class Node:
             pool=self.pool,
             executor=self.executor,
             links=self.links,
-            now_ms=unix_ms,
+            now_ms=now_ms,
         )
         self.dissemination = Dissemination(
             genesis_hash=genesis.hash,
@@ -121,8 +140,8 @@ class Node:
             keep=self.driver.keep,
             on_batch=self.driver.on_batch,
             height=lambda: self.driver.core.committed.header.height,
-            now_ms=unix_ms,
-            first_sequence=unix_ms() << SEQUENCE_SHIFT,
+            now_ms=now_ms,
+            first_sequence=now_ms() << SEQUENCE_SHIFT,
         )
         self.sync = Sync(
             genesis_hash=genesis.hash,
@@ -137,7 +156,7 @@ class Node:
             deliver=self.driver.deliver,
         )
         self.driver.sync = self.sync
-        self.mesh = Mesh(
+        self.mesh = world.mesh(
             Identity(opened.node_seed, genesis.name, genesis.hash),
             peer_addresses(config, opened),
             config.listen.host,
@@ -170,9 +189,9 @@ class Node:
             self.links,
             self.mesh,
             self.disk,
-            unix_ms,
+            now_ms,
         )
-        self.rpc = RpcServer(
+        self.rpc = world.rpc(
             self.service.ports(),
             self.metrics.render,
             allowed_hosts=config.rpc.allowed_hosts,
@@ -291,7 +310,7 @@ class Node:
         self.outcomes.ended(self.mempool.expire(header.timestamp_ms), Outcome.EXPIRED)
         self.dissemination.expired(self.pool.expire(header.height))
         self.dissemination.executed(stored.batches)
-        self.metrics.block_finality.observe(max(0, unix_ms() - header.timestamp_ms) / 1_000)
+        self.metrics.block_finality.observe(max(0, self._now_ms() - header.timestamp_ms) / 1_000)
         self.driver.on_stored(stored)
 
 
@@ -302,11 +321,6 @@ def peer_addresses(config: Config, opened: Opened) -> list[PeerAddress]:
     if unknown:
         raise ConfigError(f"the genesis has no validator named {unknown[0]}")
     return [PeerAddress(PeerId(keys[peer.name]), peer.name, peer.host, peer.port) for peer in config.peers]
-
-
-def unix_ms() -> int:
-    """Return the wall clock: for block times, expiry and nothing else."""
-    return time.time_ns() // 1_000_000
 
 
 def _require_same_state(store: Store, ledger: Ledger) -> None:
