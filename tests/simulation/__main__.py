@@ -1,4 +1,9 @@
-"""python -m tests.simulation --seeds 500 [--first 0] [--jobs 2] · --seed 7 --trace · --planted [--only NAME]"""
+"""Run the simulator: docs/simulator.md.
+
+python -m tests.simulation --seeds 500 [--first 0] [--jobs 2] [--keep-going] [--hash]
+python -m tests.simulation --seed 7 --trace
+python -m tests.simulation --planted [--only NAME]
+"""
 
 import argparse
 import sys
@@ -16,11 +21,14 @@ SHOWN_EVERY: Final = 100  # seeds
 
 def main(arguments: list[str]) -> int:
     """Run seeds; return 1 if one failed."""
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, default=100, help="how many seeds")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--seed", type=int, help="this one only")
     parser.add_argument("--trace", action="store_true", help="tell the story of --seed")
+    parser.add_argument("--hash", action="store_true", help="print the hash of all that happened in each seed")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first failure")
     parser.add_argument("--planted", action="store_true", help="plant known faults and see who notices")
@@ -30,7 +38,9 @@ def main(arguments: list[str]) -> int:
         return planted.report(options.only, options.first, options.seeds, options.jobs)
     if options.seed is not None:
         return _run_one(options.seed, options.trace)
-    return _run_many(range(options.first, options.first + options.seeds), options.jobs, options.keep_going)
+    return _run_many(
+        range(options.first, options.first + options.seeds), options.jobs, options.keep_going, options.hash
+    )
 
 
 def _run_one(seed: int, trace: bool) -> int:
@@ -47,13 +57,15 @@ def _run_one(seed: int, trace: bool) -> int:
     return 0
 
 
-def _run_many(seeds: range, jobs: int, keep_going: bool) -> int:
+def _run_many(seeds: range, jobs: int, keep_going: bool, hashes: bool) -> int:
     started = time.monotonic()
     results: list[Result] = []
     failures: list[Failure] = []
     for outcome in _outcomes(seeds, jobs):
         if isinstance(outcome, Result):
             results.append(outcome)
+            if hashes:
+                print(f"{outcome.seed} {outcome.digest}")
             if len(results) % SHOWN_EVERY == 0:
                 print(f"{len(results)} seeds clean", file=sys.stderr, flush=True)
             continue

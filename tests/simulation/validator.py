@@ -41,9 +41,7 @@ from consensus.messages import (
     Block,
     Certificate,
     Hash,
-    Kind,
     Message,
-    Proposal,
     Status,
     Vote,
     decode_message,
@@ -59,6 +57,7 @@ from tests.simulation.keys import Signer
 from tests.simulation.loop import Loop
 from tests.simulation.money import Rows
 from tests.simulation.network import Network
+from tests.simulation.story import describe, mark
 
 EPOCH_MS: Final = 1_800_000_000_000  # Unix time at the start of a run
 JOURNAL_MAX: Final = 3_000  # records; rotation keeps it near the window that the core needs
@@ -342,6 +341,7 @@ class Validator:
 
     def _step(self, happened: Input) -> None:
         self._loop.count()
+        self._loop.record(b"%s %s" % (self.name.encode(), type(happened).__name__.encode()))
         try:
             self._effects.extend(self.core.step(self.now_ms(), happened))
         except Exception as error:
@@ -383,6 +383,7 @@ class Validator:
         return False
 
     def _carry_out(self, effect: Effect) -> None:
+        self._loop.record(mark(effect))
         match effect:
             case Persist():
                 self._persist(effect)
@@ -448,7 +449,9 @@ class Validator:
 
     def _send(self, peer: int, message: Message) -> None:
         self._judge.sent(self.index, self.honest, message)
-        self._transmit_message(peer, message, encode_message(message))
+        data = encode_message(message)
+        self._loop.record(data)
+        self._transmit_message(peer, message, data)
 
     def _broadcast(self, message: Message) -> None:
         self._judge.sent(self.index, self.honest, message)
@@ -566,18 +569,3 @@ class Validator:
 
 def _at_once(_: int, __: Message) -> Iterable[int]:
     return (0,)
-
-
-def describe(message: Message) -> str:
-    """Return a message in a few words."""
-    match message:
-        case Vote():
-            return show(message)
-        case Certificate():
-            name = f" {message.hash.hex()[:6]}" if message.kind is not Kind.NULLIFY else ""
-            return f"certificate {message.kind.name} e{message.epoch} v{message.view}{name}"
-        case Proposal():
-            proofs = ", ".join(f"{c.kind.name} v{c.view}" for c in message.justification)
-            return f"proposal {show(message.vote)} on v{message.parent_view} [{proofs}]"
-        case _:
-            return str(message)
