@@ -29,6 +29,7 @@ from node.ledger.receipt import Receipt
 from node.ledger.recent import Changes, OnceRefs, Reader, SeenIds
 from node.ledger.state import (
     ACCOUNTS_IN_MEMORY,
+    ROSTER,
     TREE_HIGH,
     TREE_LOW,
     EntryRow,
@@ -39,6 +40,7 @@ from node.ledger.state import (
 )
 from node.ledger.step import Step
 from node.ledger.transaction import Transaction
+from node.ledger.validators import Roster, encode_roster, roster_of
 
 META_KEY: Final = b"M"  # -> (genesis hash, height, time, root, root before, state tree root, outcomes root)
 SLICE: Final = 64  # accounts between two yields, about 0.1 ms
@@ -61,6 +63,7 @@ class Executed:
     state_tree_root: bytes
     root_before: bytes
     root: bytes
+    roster: bytes | None = None  # the new roster, encoded, if the block changed it
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ class Meta:
 def genesis_changes(genesis: Genesis) -> dict[bytes, bytes]:
     """Return the rows of the state at height 0, to be written once before the first Ledger is made."""
     rows = {parameter_key(name): row for name, row in encode_parameters(genesis.parameters).items()}
+    rows[parameter_key(ROSTER)] = encode_roster(roster_of(genesis))
     rows |= {asset_key(number): encode_asset(asset) for number, asset in genesis.assets}
     rows |= {account_key(row.number): encode_account(row.account()) for row in genesis.accounts}
     return with_meta(genesis, rows)
@@ -152,6 +156,11 @@ class Ledger:
     @property
     def parameters(self) -> Parameters:
         return self._state.parameters
+
+    @property
+    def roster(self) -> Roster:
+        """The validators, those who count and those who wait (validators.members has the committee)."""
+        return self._state.roster
 
     def account(self, number: int) -> Account | None:
         """Return a copy of the account."""

@@ -6,7 +6,7 @@ exactly, lets readers see the last finished block while another one is open, and
 State keys. Lower case: in the state tree. Upper case: beside it.
     a account u64          the account's record          w minute u64   ids seen: count, chain       (recent.py)
     s asset u16            the asset's record            o minute u64   once refs: count, chain      (recent.py)
-    p name                 a parameter                   I R Q          their rows                   (recent.py)
+    p name                 a parameter; the roster       I R Q          their rows                   (recent.py)
                                                          M              what the ledger restarts from (execute.py)
 """
 
@@ -19,10 +19,12 @@ from node.ledger.assets import Asset, OnLedger, decode_asset
 from node.ledger.errors import Code, Refused
 from node.ledger.parameters import decode_parameters
 from node.ledger.recent import Reader
+from node.ledger.validators import decode_roster
 
 ACCOUNT_PREFIX: Final = b"a"
 ASSET_PREFIX: Final = b"s"
 PARAMETER_PREFIX: Final = b"p"
+ROSTER: Final = "validators"  # the parameter that is a roster and has its own form (validators.py)
 TREE_LOW: Final = b"a"  # the rows of the state tree lie between these
 TREE_HIGH: Final = b"{"
 
@@ -65,9 +67,9 @@ class State:
         self.assets: dict[int, Asset] = {
             int.from_bytes(key[1:], "big"): decode_asset(row) for key, row in _scan(reader, ASSET_PREFIX)
         }
-        self.parameters = decode_parameters(
-            {key[1:].decode(): row for key, row in _scan(reader, PARAMETER_PREFIX)},
-        )
+        records = {key[1:].decode(): row for key, row in _scan(reader, PARAMETER_PREFIX)}
+        self.roster = decode_roster(records.pop(ROSTER, b""))
+        self.parameters = decode_parameters(records)
         # reserve account -> the asset that it backs
         self.backed_by: dict[int, int] = {
             asset.backing.reserve: number
