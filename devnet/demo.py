@@ -27,7 +27,7 @@ from devnet.processes import DevnetError, LocalNetwork
 from node.cli.importing import Imported, Record, import_file
 from node.client.client import Client
 from node.client.errors import ClientError
-from node.client.proofs import Trust
+from node.client.trust import Trust
 from node.iso20022.errors import FileRefused
 from node.iso20022.fields import format_som
 from node.iso20022.pain001 import PaymentFile, read_payments

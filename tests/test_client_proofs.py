@@ -13,7 +13,8 @@ from consensus.committee import Committee, Validator
 from consensus.messages import Certificate, Kind, decode_certificate, encode_certificate
 from node.client.client import Client
 from node.client.errors import ProofInvalid, RequestFailed
-from node.client.proofs import Trust, verify_account, verify_transaction
+from node.client.proofs import verify_account, verify_transaction
+from node.client.trust import Trust
 from node.rpc.types import GetAccountProofResult, GetTransactionProofResult
 from tests.solo_chain import ALICE, BANK, BOB, NOBODY, SoloChain, digits, key, serving, solo_chain
 
@@ -114,7 +115,7 @@ async def test_an_unknown_transaction_has_no_proof(client: Client) -> None:
 
 
 async def test_another_network_is_not_believed(chain: SoloChain, client: Client) -> None:
-    trust = Trust(b"\7" * 32, Committee(0, [Validator(key("consensus").public, 1)]))
+    trust = Trust(b"\7" * 32, 1_000, (Committee(0, [Validator(key("consensus").public, 1)]),))
     with pytest.raises(ProofInvalid):
         verify_account(await account_proof(client, ALICE), trust)
     async with serving(chain) as url, Client([url], trust=trust) as other:
@@ -123,7 +124,7 @@ async def test_another_network_is_not_believed(chain: SoloChain, client: Client)
 
 
 async def test_another_committee_is_not_believed(chain: SoloChain, client: Client) -> None:
-    trust = Trust(chain.genesis.hash, Committee(0, [Validator(key("stranger").public, 1)]))
+    trust = Trust(chain.genesis.hash, 1_000, (Committee(0, [Validator(key("stranger").public, 1)]),))
     with pytest.raises(ProofInvalid):
         verify_account(await account_proof(client, ALICE), trust)
 

@@ -12,7 +12,8 @@ from node.cli.session import Session, SomGroup
 from node.cli.show import format_ref, format_time
 from node.cli.signing import account_of, key_header
 from node.client.client import Client
-from node.client.proofs import ProvenAccount, Trust
+from node.client.proofs import ProvenAccount
+from node.client.trust import Trust
 from node.config import ConfigError
 from node.home import read_genesis
 from node.ledger.account import (

@@ -23,7 +23,7 @@ from node.cli.texts import say
 from node.client.client import Client
 from node.client.errors import ClientError, NotReachable, OutboxError, ProofInvalid, Refused, RequestFailed
 from node.client.outbox import Outbox
-from node.client.proofs import Trust
+from node.client.trust import Trust
 from node.config import ConfigError
 from node.ledger.errors import LANGUAGES, Code, Language
 from node.ledger.errors import Refused as LedgerRefused

@@ -10,7 +10,8 @@ from node.cli.payments import TIMEOUT_SECONDS, show_settled
 from node.cli.session import Exit, Session, SomGroup
 from node.cli.show import format_ref, format_time
 from node.client.client import Client, Settled
-from node.client.proofs import ProvenReceipt, Trust
+from node.client.proofs import ProvenReceipt
+from node.client.trust import Trust
 from node.home import read_genesis
 from node.ledger.transaction import decode_transaction, signatures_valid
 from node.rpc import types

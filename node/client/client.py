@@ -17,13 +17,14 @@ import msgspec
 from consensus.crypto import SecretKey
 from node.client.errors import ClientError, NotReachable, ProofInvalid, Refused, RequestFailed
 from node.client.outbox import REPLACEABLE, Outbox, Row, State
-from node.client.proofs import ProvenAccount, ProvenReceipt, Trust, verify_account, verify_transaction
+from node.client.proofs import ProvenAccount, ProvenReceipt, verify_account, verify_transaction
 from node.client.transport import Transport, height_of
+from node.client.trust import CommitteeUnknown, Trust
 from node.ledger.account import format_account
 from node.ledger.errors import Code
 from node.ledger.operations import Operation
 from node.ledger.transaction import Transaction, make_transaction
-from node.rpc import types
+from node.rpc import types, validator_types
 from node.rpc.forms import LIMIT_MAX, SUBMIT_MANY_MAX
 
 LIFETIME_MS: Final = 5 * 60_000  # of a transaction; persons may sign for 10 minutes ahead
@@ -35,6 +36,7 @@ MANY_HEX_MAX: Final = 3 * 1024 * 1024  # of one call; a body has at most 4 MiB
 # No node can ever take these bytes: the refusal is about the bytes themselves.
 _INHERENT: Final = frozenset((Code.MALFORMED, Code.NETWORK, Code.SIGNATURE, Code.OPS, Code.LEGS, Code.TOO_LARGE))
 
+T = TypeVar("T")
 R = TypeVar("R", bound=msgspec.Struct)
 ReadResult = TypeVar("ReadResult", bound=types.Result)
 Signer = tuple[int, SecretKey]  # index in the transaction's accounts, key
@@ -147,13 +149,13 @@ class Client:
         """Return what is issued of an asset."""
         return await self._read("supply_get", {"asset": asset}, types.GetSupplyResult)
 
-    async def validators(self) -> types.ListValidatorsResult:
+    async def validators(self) -> validator_types.ListValidatorsResult:
         """Return the committee."""
-        return await self._read("validator_list", {}, types.ListValidatorsResult)
+        return await self._read("validator_list", {}, validator_types.ListValidatorsResult)
 
-    async def peers(self) -> types.GetPeersResult:
+    async def peers(self) -> validator_types.GetPeersResult:
         """Return the node's links."""
-        return await self._read("net_getPeers", {}, types.GetPeersResult)
+        return await self._read("net_getPeers", {}, validator_types.GetPeersResult)
 
     async def transaction(self, tx_id: bytes, transaction: bool = False) -> types.GetTransactionResult:
         """Return what became of a transaction."""
@@ -172,7 +174,7 @@ class Client:
         found = await self._read("tx_getProof", {"tx_id": tx_id.hex()}, types.GetTransactionProofResult)
         if found.tx_id != tx_id.hex():
             raise ProofInvalid("a proof of another transaction")
-        return verify_transaction(found, self._trusted())
+        return await self._proven(lambda trust: verify_transaction(found, trust))
 
     async def prove_account(self, number: int) -> ProvenAccount:
         """Return an account, or that there is none, verified from the genesis. Raises ProofInvalid, RequestFailed."""
@@ -180,7 +182,29 @@ class Client:
         found = await self._read("account_getProof", params, types.GetAccountProofResult)
         if found.account != format_account(number):
             raise ProofInvalid("a proof of another account")
-        return verify_account(found, self._trusted())
+        return await self._proven(lambda trust: verify_account(found, trust))
+
+    async def committees(self, after: int) -> validator_types.ListCommitteesResult:
+        """Return the committees after an epoch, each with what shows that it followed. Nothing is verified here."""
+        return await self._read("validator_listCommittees", {"after": after}, validator_types.ListCommitteesResult)
+
+    async def _proven(self, verify: Callable[[Trust], T]) -> T:
+        """Verify, and once more after learning which committees have followed, if there are any that we do not know."""
+        trust = self._trusted()
+        try:
+            return verify(trust)
+        except CommitteeUnknown:
+            self._trust = await self._learned(trust)
+            return verify(self._trust)
+
+    async def _learned(self, trust: Trust) -> Trust:
+        more = True
+        while more:
+            page = await self.committees(trust.epoch)
+            for change in page.changes:
+                trust = trust.after(change)
+            more = page.more and bool(page.changes)
+        return trust
 
     # --- payments ---
 

@@ -7,20 +7,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from consensus.committee import Committee, Validator
-from consensus.crypto import PublicKey
 from consensus.encoding import DecodeError
-from consensus.messages import (
-    Certificate,
-    Hash,
-    Header,
-    Kind,
-    decode_certificate,
-    decode_header,
-    header_hash,
-)
-from consensus.verify import certificate_valid
+from consensus.messages import Header, decode_certificate, decode_header, header_hash
 from node.client.errors import ProofInvalid
+from node.client.trust import Trust
 from node.ledger.account import Account, decode_account
 from node.ledger.commitment import (
     chain_root,
@@ -29,32 +19,12 @@ from node.ledger.commitment import (
     verify_outcome,
     verify_proof,
 )
-from node.ledger.genesis import Genesis
 from node.ledger.receipt import Receipt, decode_receipt
 from node.ledger.state import account_key
 from node.rpc.types import Anchor, GetAccountProofResult, GetTransactionProofResult
 
 LINKS_MAX: Final = 100_000  # heights between what is proven and what certifies it; each costs a microsecond
 HEADERS_MAX: Final = 2_048  # a node that caught up has one certificate for up to 1,024 blocks
-EPOCH: Final = 0  # of the committee that genesis names
-
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """What a client knows for sure: which network, and who its validators are."""
-
-    genesis_hash: bytes
-    committee: Committee
-
-    @classmethod
-    def of(cls, genesis: Genesis) -> "Trust":
-        """Return what a genesis says. Raises ValueError if its validators make no committee."""
-        members = (Validator(PublicKey(row.consensus_key), row.weight) for row in genesis.validators)
-        return cls(genesis.hash, Committee(EPOCH, members, allow_dominant=genesis.kind == "devnet"))
-
-    def committee_of(self, epoch: int) -> Committee:
-        """Return the committee of an epoch in which the validators are still those of genesis."""
-        return Committee(epoch, self.committee.validators, allow_dominant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +91,7 @@ def verify_anchor(anchor: Anchor, trust: Trust) -> _Roots:
     except DecodeError as error:
         raise ProofInvalid(f"a header or the certificate: {error}") from None
     _require_chain(headers, trust)
-    _require_certificate(certificate, headers[-1], trust)
+    trust.require_final(headers[-1], certificate)
     _require_root(anchor, headers[0])
     first = anchor.links[0]
     return _Roots(bytes.fromhex(first.state_tree_root), bytes.fromhex(first.outcomes_root), headers[-1].height)
@@ -134,16 +104,6 @@ def _require_chain(headers: list[Header], trust: Trust) -> None:
     for parent, child in pairwise(headers):
         if child.parent_hash != header_hash(parent) or child.height != parent.height + 1:
             raise ProofInvalid("the headers do not follow each other")
-
-
-def _require_certificate(certificate: Certificate, header: Header, trust: Trust) -> None:
-    if certificate.kind is not Kind.FINALIZE or certificate.hash != header_hash(header):
-        raise ProofInvalid("the certificate does not finalize the last header")
-    if certificate.epoch != header.epoch or header.validators_hash != Hash(trust.committee.hash):
-        raise ProofInvalid("the header is of a committee that the genesis does not name")
-    committee = trust.committee_of(certificate.epoch)
-    if not certificate_valid(certificate, committee, trust.genesis_hash):
-        raise ProofInvalid("no quorum of valid signatures")
 
 
 def _require_root(anchor: Anchor, header: Header) -> None:

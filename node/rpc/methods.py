@@ -19,7 +19,7 @@ from node.ledger.state import account_key
 from node.ledger.statement import decode_entry
 from node.ledger.transaction import Transaction
 from node.references import Reference, decode_reference
-from node.rpc import types
+from node.rpc import types, validator_types
 from node.rpc.anchors import certified_height, find_anchor, wait_for_anchor
 from node.rpc.cursors import decode_cursor, encode_cursor
 from node.rpc.errors import NOT_FOUND, PROOF_UNAVAILABLE, PRUNED, RpcError, fault_of
@@ -43,6 +43,7 @@ from node.rpc.reading import (
     validator_name,
 )
 from node.rpc.registry import Method
+from node.rpc.validators import get_peers, list_validators
 from node.rpc.views import account_view, asset_view, entry_view, header_view, transaction_view
 from node.storage.reads import Reads
 
@@ -319,45 +320,6 @@ async def list_assets(ports: Ports, params: types.ListAssetsParams) -> types.Lis
         )
 
 
-async def list_validators(ports: Ports, params: types.ListValidatorsParams) -> types.ListValidatorsResult:
-    """The committee of this epoch."""
-    committee = ports.network.committee
-    return types.ListValidatorsResult(
-        at_height=ports.store.tip.height,
-        epoch=committee.epoch,
-        total_weight=committee.total,
-        quorum_weight=committee.quorum,
-        faulty_weight_max=committee.faulty_max,
-        validators=tuple(
-            types.ValidatorView(
-                index=member.index,
-                name=member.name,
-                consensus_key=member.public_key.hex(),
-                node_key=member.node_key.hex(),
-                weight=member.weight,
-            )
-            for member in ports.network.validators
-        ),
-    )
-
-
-async def get_peers(ports: Ports, params: types.GetPeersParams) -> types.GetPeersResult:
-    """This node's links to other nodes."""
-    return types.GetPeersResult(
-        at_height=ports.store.tip.height,
-        peers=tuple(
-            types.PeerView(
-                name=peer.name,
-                node_key=peer.node_key.hex(),
-                connected=peer.connected,
-                height=peer.height,
-                since_ms=peer.since_ms,
-            )
-            for peer in ports.peers()
-        ),
-    )
-
-
 async def discover(ports: Ports, params: types.DiscoverParams) -> dict[str, Any]:
     """This document: every method with its types and an example."""
     return DOCUMENT
@@ -470,8 +432,10 @@ _TABLE: Final = (
     Method("account_getProof", types.GetAccountProofParams, types.GetAccountProofResult, get_account_proof, cost=5),
     Method("supply_get", types.GetSupplyParams, types.GetSupplyResult, get_supply),
     Method("asset_list", types.ListAssetsParams, types.ListAssetsResult, list_assets),
-    Method("validator_list", types.ListValidatorsParams, types.ListValidatorsResult, list_validators),
-    Method("net_getPeers", types.GetPeersParams, types.GetPeersResult, get_peers),
+    Method(
+        "validator_list", validator_types.ListValidatorsParams, validator_types.ListValidatorsResult, list_validators
+    ),
+    Method("net_getPeers", validator_types.GetPeersParams, validator_types.GetPeersResult, get_peers),
 )
 METHODS: Final[dict[str, Method]] = {method.name: method for method in _TABLE}
 DOCUMENT: Final = document(_TABLE)

@@ -525,50 +525,6 @@ class ListAssetsResult(Result, frozen=True, kw_only=True):
     next_cursor: Cursor | None
 
 
-class ListValidatorsParams(Read, frozen=True, kw_only=True):
-    pass
-
-
-class ValidatorView(Struct, frozen=True, kw_only=True):
-    """A validator of this epoch; ``index`` is what certificates name it by."""
-
-    index: Count
-    name: Name
-    consensus_key: Hash
-    node_key: Hash
-    weight: Count
-
-
-class ListValidatorsResult(Result, frozen=True, kw_only=True):
-    """The committee."""
-
-    epoch: Count
-    total_weight: Count
-    quorum_weight: Count
-    faulty_weight_max: Count
-    validators: tuple[ValidatorView, ...]
-
-
-class GetPeersParams(Read, frozen=True, kw_only=True):
-    pass
-
-
-class PeerView(Struct, frozen=True, kw_only=True):
-    """A link to another node; ``height`` is its own word."""
-
-    name: Name
-    node_key: Hash
-    connected: bool
-    height: Height | None
-    since_ms: Milliseconds | None
-
-
-class GetPeersResult(Result, frozen=True, kw_only=True):
-    """All nodes that this one may have links to."""
-
-    peers: tuple[PeerView, ...]
-
-
 class DiscoverParams(Params, frozen=True, kw_only=True):
     pass
 

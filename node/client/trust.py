@@ -1,0 +1,81 @@
+"""What a client trusts: a network by its genesis, and each later committee by the quorum of the one before.
+
+One rule: nobody's word. A committee follows another only by a boundary block that a quorum of the other finalized, and
+whose header names the new one (docs/protocol.md, epochs).
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+from consensus.committee import Committee, Validator
+from consensus.crypto import PublicKey
+from consensus.encoding import DecodeError
+from consensus.messages import Certificate, Hash, Header, Kind, decode_certificate, decode_header, header_hash
+from consensus.verify import certificate_valid
+from node.client.errors import ProofInvalid
+from node.ledger.genesis import Genesis
+from node.rpc.validator_types import CommitteeChange
+
+GENESIS_EPOCH: Final = 0
+
+
+class CommitteeUnknown(ProofInvalid):
+    """A header of a committee that is not the last one known: ask the node for the changes since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """``committees`` ascend by epoch; each holds until the next one's epoch, the last until one follows."""
+
+    genesis_hash: bytes
+    epoch_length: int
+    committees: tuple[Committee, ...]
+
+    @classmethod
+    def of(cls, genesis: Genesis) -> Self:
+        """Return what a genesis says. Raises ValueError if its validators make no committee."""
+        members = (Validator(PublicKey(row.consensus_key), row.weight) for row in genesis.validators)
+        first = Committee(GENESIS_EPOCH, members, allow_dominant=genesis.kind == "devnet")
+        return cls(genesis.hash, genesis.epoch_length, (first,))
+
+    @property
+    def epoch(self) -> int:
+        """The epoch from which the last known committee validates."""
+        return self.committees[-1].epoch
+
+    def committee_of(self, epoch: int) -> Committee:
+        """Return the committee of an epoch, as far as changes are known."""
+        known = next(each for each in reversed(self.committees) if each.epoch <= epoch)
+        return Committee(epoch, known.validators, allow_dominant=True)
+
+    def require_final(self, header: Header, certificate: Certificate) -> None:
+        """Raise ProofInvalid unless a quorum finalized the block of ``header``; CommitteeUnknown if we cannot tell."""
+        if header.genesis_hash != self.genesis_hash:
+            raise ProofInvalid("a header of another network")
+        if certificate.kind is not Kind.FINALIZE or certificate.hash != header_hash(header):
+            raise ProofInvalid("the certificate does not finalize the header")
+        if certificate.epoch != header.epoch:
+            raise ProofInvalid("the certificate is of another epoch than the header")
+        committee = self.committee_of(header.epoch)
+        if header.validators_hash != Hash(committee.hash):
+            raise CommitteeUnknown("the header is of a committee that does not follow from the genesis")
+        if not certificate_valid(certificate, committee, Hash(self.genesis_hash)):
+            raise ProofInvalid("no quorum of valid signatures")
+
+    def after(self, change: CommitteeChange) -> Self:
+        """Return this with the committee that followed the last known one. Raises ProofInvalid."""
+        try:
+            header = decode_header(bytes.fromhex(change.header))
+            certificate = decode_certificate(bytes.fromhex(change.certificate))
+            members = [Validator(PublicKey(bytes.fromhex(row.consensus_key)), row.weight) for row in change.validators]
+            committee = Committee(change.epoch, members, allow_dominant=True)
+        except (DecodeError, ValueError) as error:
+            raise ProofInvalid(f"a change of the committee: {error}") from None
+        if header.epoch < self.epoch or change.epoch != header.epoch + 1:
+            raise ProofInvalid("a change of the committee that does not follow the last one known")
+        if header.height != change.epoch * self.epoch_length:
+            raise ProofInvalid("a change of the committee in the middle of an epoch")
+        self.require_final(header, certificate)
+        if header.next_validators_hash != Hash(committee.hash):
+            raise ProofInvalid("the boundary block names another committee")
+        return replace(self, committees=(*self.committees, committee))
