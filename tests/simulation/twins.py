@@ -309,7 +309,7 @@ def _plan(number: int) -> Plan:
         work_ms=50,
         sync_ms=0,
         execute_ms=0,
-        skew_ms=0,
+        skew_ms=50,  # clocks differ, so that twins that lead make two blocks
         rotate_at=100,
         weather=WEATHER,
         breaks=Breaks(0, 0, 0, 0, 10),
