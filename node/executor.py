@@ -200,4 +200,5 @@ def _record(
         changes=executed.changes,
         entries=executed.entries,
         references=paid,
+        roster=executed.roster,
     )

@@ -20,6 +20,7 @@ from node.config import CONFIG_NAME, Config, ConfigError, apply_environment, for
 from node.ledger.commitment import chain_root
 from node.ledger.execute import META_KEY, Meta, genesis_changes, read_meta
 from node.ledger.genesis import Genesis, GenesisError, format_genesis, parse_genesis
+from node.ledger.validators import encode_roster, roster_of
 from node.storage.disk import make_ballast
 from node.storage.errors import StorageError
 from node.storage.files import DISK, Disk, write_file
@@ -100,6 +101,7 @@ def create_data(home: Path, config: Config, genesis: Genesis) -> None:
         block_bytes=block.encoded,
         timestamp_ms=genesis.time_ms,
         roots=Roots(meta.state_tree_root, meta.outcomes_root, meta.root),
+        roster=encode_roster(roster_of(genesis)),
     )
     Journal.create(data / "journal")
     if genesis.kind != "devnet":

@@ -68,6 +68,15 @@ def state(height: int) -> dict[bytes, bytes]:
     return result
 
 
+def last_roster(height: int) -> int:
+    """Return the newest height at or below ``height`` that left another roster behind; 0 for that of genesis."""
+    return height // 7 * 7
+
+
+def roster(height: int) -> bytes:
+    return b"roster %d" % last_roster(height)
+
+
 def record(height: int, transactions: int = 2) -> BlockRecord:
     name, content = batch(height)
     return BlockRecord(
@@ -86,12 +95,13 @@ def record(height: int, transactions: int = 2) -> BlockRecord:
         changes=changes(height),
         entries=[(height % ACCOUNTS, height, b"entry %d" % height)],
         evidence={b"evidence %d" % height: b"proof"} if height % 50 == 0 else {},
+        roster=roster(height) if height == last_roster(height) else None,
     )
 
 
 def grown(path: Path, height: int) -> None:
     """Create a store with ``height`` blocks."""
-    Store.create(path, GENESIS, GENESIS_STATE, roots=roots(0))
+    Store.create(path, GENESIS, GENESIS_STATE, roots=roots(0), roster=roster(0))
     store = Store.open(path, GENESIS)
     for at in range(1, height + 1):
         store.commit(record(at))
@@ -111,6 +121,7 @@ def require_whole(store: Store) -> int:
         assert store.certificate(at) == expected.certificate
         assert store.roots(at) == expected.roots
         assert store.outcome_leaves(at) == expected.outcome_leaves
+        assert store.roster_at(at) == roster(at)
         for name, content in expected.batches.items():
             assert store.batch(name) == content
         for index, placed in enumerate(expected.transactions):

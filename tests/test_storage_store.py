@@ -33,6 +33,7 @@ from tests.storage_chain import (
     record,
     require_whole,
     roots,
+    roster,
     state,
     tx_id,
 )
@@ -50,6 +51,26 @@ def test_what_was_committed_is_read_back(tmp_path: Path) -> None:
     assert store.tip.block_hash == block_hash(60)
     assert store.tip.root == roots(60).root
     assert store.tip.certificate == b"certificate 60"
+    store.close()
+
+
+def test_a_roster_holds_from_its_block_to_the_next_one(tmp_path: Path) -> None:
+    grown(tmp_path / "db", 20)
+    store = opened(tmp_path / "db")
+    found = [store.roster_at(height) for height in (0, 6, 7, 13, 14, 20, 10**9)]
+    assert found == [b"roster 0", b"roster 0", b"roster 7", b"roster 7", *[b"roster 14"] * 3]
+    with store.snapshot() as moment:
+        assert moment.roster_at(8) == b"roster 7"
+    store.close()
+
+
+def test_a_store_without_any_roster_is_damaged(tmp_path: Path) -> None:
+    grown(tmp_path / "db", 1)
+    store = opened(tmp_path / "db")
+    with store._db.write_batch() as rows:
+        rows.delete(schema.roster_key(0))
+    with pytest.raises(Damaged):
+        store.roster_at(1)
     store.close()
 
 
@@ -128,7 +149,7 @@ def test_block_ranges_are_bounded_by_count_and_bytes(tmp_path: Path) -> None:
 
 
 def test_one_certificate_may_finalize_several_blocks(tmp_path: Path) -> None:
-    Store.create(tmp_path / "db", GENESIS, GENESIS_STATE, roots=roots(0))
+    Store.create(tmp_path / "db", GENESIS, GENESIS_STATE, roots=roots(0), roster=roster(0))
     store = opened(tmp_path / "db")
     store.commit(replace(record(1), certificate=b""))
     assert store.tip.certificate == b""
@@ -208,7 +229,7 @@ def test_the_name_of_a_new_log_is_durable_before_a_commit_returns(tmp_path: Path
 
 
 def test_payments_are_found_by_account_and_ref_latest_first(tmp_path: Path) -> None:
-    Store.create(tmp_path / "db", GENESIS, GENESIS_STATE, roots=roots(0))
+    Store.create(tmp_path / "db", GENESIS, GENESIS_STATE, roots=roots(0), roster=roster(0))
     store = opened(tmp_path / "db")
     store.commit(
         replace(record(1), references=[(7, b"ref", b"1"), (7, b"ref", b"2"), (7, b"ref2", b"x"), (8, b"ref", b"y")])
@@ -224,7 +245,7 @@ def test_payments_are_found_by_account_and_ref_latest_first(tmp_path: Path) -> N
 
 def test_evidence_is_kept_once_and_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "EVIDENCE_MAX", 5)
-    Store.create(tmp_path / "db", GENESIS, GENESIS_STATE, roots=roots(0))
+    Store.create(tmp_path / "db", GENESIS, GENESIS_STATE, roots=roots(0), roster=roster(0))
     store = opened(tmp_path / "db")
     assert store.put_evidence(b"1", b"first")
     assert store.put_evidence(b"1", b"second")
@@ -321,7 +342,7 @@ def test_what_an_interrupted_create_left_is_replaced(tmp_path: Path) -> None:
     grown(tmp_path / "db.new", 7)  # never got its name
     with pytest.raises(NotInitialised):
         opened(tmp_path / "db")
-    Store.create(tmp_path / "db", GENESIS, GENESIS_STATE, roots=roots(0))
+    Store.create(tmp_path / "db", GENESIS, GENESIS_STATE, roots=roots(0), roster=roster(0))
     store = opened(tmp_path / "db")
     assert require_whole(store) == 0
     store.close()
@@ -650,7 +671,7 @@ def test_a_store_that_was_set_aside_is_not_taken_for_a_new_network(tmp_path: Pat
         opened(path)
     assert Store.salvage(path, GENESIS, 5, sound) == 5, "a salvage that a crash interrupted is begun again"
     Store.set_aside(path)
-    Store.create(path, GENESIS, GENESIS_STATE, roots=roots(0))
+    Store.create(path, GENESIS, GENESIS_STATE, roots=roots(0), roster=roster(0))
     store = opened(path)
     assert require_whole(store) == 0
     store.close()
@@ -676,7 +697,7 @@ KILLS = 8
 @pytest.mark.processes
 def test_kill_minus_nine_loses_no_block_that_was_acknowledged(tmp_path: Path) -> None:
     path = tmp_path / "db"
-    Store.create(path, GENESIS, GENESIS_STATE, roots=roots(0))
+    Store.create(path, GENESIS, GENESIS_STATE, roots=roots(0), roster=roster(0))
     random = Random(3)
     height = 0
     for _ in range(KILLS):
@@ -718,7 +739,7 @@ except StorageFailed:
 @pytest.mark.processes
 def test_after_a_failed_write_nothing_more_is_written(tmp_path: Path) -> None:
     path = tmp_path / "db"
-    Store.create(path, GENESIS, GENESIS_STATE, roots=roots(0))
+    Store.create(path, GENESIS, GENESIS_STATE, roots=roots(0), roster=roster(0))
     child = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(path)], stdout=subprocess.PIPE, timeout=60, check=False
     )

@@ -94,6 +94,13 @@ class Reads:
         """Return the roots after the block at ``height``."""
         return self._parsed(schema.roots_key(height), _as_roots)
 
+    def roster_at(self, height: int) -> bytes:
+        """Return the roster of validators after ``height``: the newest one at or below it. Never pruned."""
+        low, high = schema.roster_key(0), schema.roster_key(height)
+        for _, value in self.rows(low, high, include_stop=True, reverse=True):
+            return value
+        raise Damaged("there is no roster")
+
     def outcome_leaves(self, height: int) -> bytes | None:
         """Return the leaf hashes of the outcomes at ``height``, as they were committed."""
         return self.row(schema.outcomes_key(height))

@@ -55,6 +55,7 @@ class BlockRecord:
     entries: Sequence[tuple[int, int, bytes]] = ()  # account, entry number, value
     references: Sequence[tuple[int, bytes, bytes]] = ()  # account, ref, value: found by account and ref for ever
     evidence: Mapping[bytes, bytes] = field(default_factory=dict)
+    roster: bytes | None = None  # of validators, if this block changed it
 
 
 @dataclass(frozen=True, slots=True)
