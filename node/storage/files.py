@@ -1,7 +1,8 @@
 """The file operations that journal, guard and key files are made of.
 
-One rule: whatever must survive a power cut goes through ``Disk``, so that a test can record the operations and rebuild
-every state that a crash may leave. A new, renamed or removed name is durable only after ``sync_directory``.
+One rule: journal and guard touch files through ``Disk`` only, so that a test can record the operations, rebuild every
+state that a crash may leave, or keep the files in memory. A new, renamed or removed name is durable only after
+``sync_directory``.
 
 Every OSError that means "the disk failed" is raised as StorageFailed; a missing file stays FileNotFoundError.
 """
@@ -28,7 +29,34 @@ class Unsafe(StorageError):
 
 
 class Disk:
-    """The operations. A subclass may record them; it has no state of its own."""
+    """The operations. A subclass may record them, or keep files elsewhere; this one has no state of its own."""
+
+    def make_directory(self, directory: Path) -> None:
+        """Make a directory, closed to others, and those above it, unless it is there."""
+        try:
+            directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        except OSError as error:
+            raise failed("mkdir", directory, error) from error
+
+    def names(self, directory: Path) -> list[str]:
+        """Return the names in a directory, in no order; none if there is no directory."""
+        return os.listdir(directory) if directory.is_dir() else []
+
+    def exists(self, path: Path) -> bool:
+        """Return whether the name is there, be it a broken link."""
+        return os.path.lexists(path)
+
+    def lock(self, path: Path) -> int:
+        """Take the exclusive lock on ``path``, as ``lock`` below."""
+        return lock(path)
+
+    def require_private_directory(self, directory: Path) -> None:
+        """Raise Unsafe unless the directory is ours and closed to others."""
+        require_private_directory(directory)
+
+    def close(self, descriptor: int) -> None:
+        """Let go of a file or a lock."""
+        os.close(descriptor)
 
     def create(self, path: Path) -> int:
         """Create a new file, 0600, and return a descriptor that appends. Raises FileExistsError."""
@@ -121,7 +149,7 @@ def write_whole(disk: Disk, path: Path, parts: Iterable[bytes]) -> int:
         disk.rename(fresh, path)
         disk.sync_directory(path.parent)
     except BaseException:
-        os.close(descriptor)
+        disk.close(descriptor)
         raise
     return descriptor
 

@@ -15,7 +15,6 @@ Whenever the guard opens or fills up it is copied forward to a new file, with th
 the watermark, under which nothing is signed any more.
 """
 
-import os
 import struct
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +30,7 @@ import structlog
 from consensus.crypto import SecretKey, Signature
 from consensus.encoding import digest
 from node.storage.errors import AlreadyInitialised, GuardError, GuardRefused, StorageError, StorageFailed
-from node.storage.files import DIRECTORY_MODE, DISK, Disk, Unsafe, failed, lock, require_private_directory, write_whole
+from node.storage.files import DISK, Disk, Unsafe, failed, write_whole
 
 VIEWS_KEPT: Final = 1_024  # by copying forward; far more than are ever open at once
 RECORDS_MAX: Final = 8_192  # in a file of 1 MiB; a view has two at most, so a copy leaves three quarters free
@@ -126,13 +125,10 @@ class Guard:
         For a key that may have signed before, ``rebase`` above everything that it can have said.
         """
         path = Path(path)
-        try:
-            path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-        except OSError as error:
-            raise failed("mkdir", path.parent, error) from error
+        disk.make_directory(path.parent)
         guard = cls._locked(path, public, genesis_hash, disk)
         try:
-            if os.path.lexists(path):
+            if disk.exists(path):
                 raise AlreadyInitialised(f"{path}: there is a guard already")
             guard._copy_forward()
         finally:
@@ -142,7 +138,7 @@ class Guard:
     def open(cls, path: Path, public: bytes, genesis_hash: bytes, disk: Disk = DISK) -> "Guard":
         """Open the guard of the key. Raises GuardError if it cannot be trusted, InUse, StorageFailed."""
         path = Path(path)
-        if not os.path.lexists(path):
+        if not disk.exists(path):
             raise GuardError(f"{path}: the guard is missing; nothing is signed without it")
         guard = cls._locked(path, public, genesis_hash, disk)
         try:
@@ -210,7 +206,7 @@ class Guard:
             self._usable = False
             for descriptor in (self._descriptor, self._lock):
                 if descriptor >= 0:
-                    os.close(descriptor)
+                    self._disk.close(descriptor)
             self._descriptor = self._lock = -1
 
     # --- checking and appending ---
@@ -258,8 +254,8 @@ class Guard:
     @classmethod
     def _locked(cls, path: Path, public: bytes, genesis_hash: bytes, disk: Disk) -> "Guard":
         try:
-            require_private_directory(path.parent)
-            return cls(path, bytes(public), bytes(genesis_hash), disk, lock(path.with_name(path.name + ".lock")))
+            disk.require_private_directory(path.parent)
+            return cls(path, bytes(public), bytes(genesis_hash), disk, disk.lock(path.with_name(path.name + ".lock")))
         except Unsafe as error:
             raise GuardError(str(error)) from None
         except OSError as error:
@@ -275,7 +271,7 @@ class Guard:
         with self._fatal():
             descriptor = write_whole(self._disk, self._path, (self._header(len(records)), *map(self._encoded, records)))
         if self._descriptor >= 0:
-            os.close(self._descriptor)
+            self._disk.close(self._descriptor)
         self._descriptor = descriptor
         self._sequence = len(records)
 

@@ -27,7 +27,7 @@ from typing import Final
 import structlog
 
 from node.storage.errors import AlreadyInitialised, Damaged, NotInitialised, StorageError, StorageFailed
-from node.storage.files import DIRECTORY_MODE, DISK, Disk, failed, lock, write_whole
+from node.storage.files import DISK, Disk, write_whole
 
 RECORD_BYTES_MAX: Final = 1 << 20  # of a payload: a flipped length must not allocate more
 PENDING_BYTES_MAX: Final = 8 << 20  # appended and not synced; more is synced at once
@@ -73,13 +73,10 @@ class Journal:
     def create(cls, directory: Path, disk: Disk = DISK) -> None:
         """Make an empty journal; for `som init`, and for a validator that lost its own and stays mute for the epoch."""
         directory = Path(directory)
-        try:
-            directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-        except OSError as error:
-            raise failed("mkdir", directory, error) from error
-        if _segments(directory):
+        disk.make_directory(directory)
+        if _segments(disk, directory):
             raise AlreadyInitialised(f"{directory}: there is a journal already")
-        journal = cls(directory, disk, lock(directory / "lock"))
+        journal = cls(directory, disk, disk.lock(directory / "lock"))
         try:
             journal.rotate(())
             disk.sync_directory(directory.parent)
@@ -90,9 +87,9 @@ class Journal:
     def open(cls, directory: Path, disk: Disk = DISK) -> "tuple[Journal, list[Record]]":
         """Return the journal and its records, oldest first. Raises NotInitialised, InUse, Damaged, StorageFailed."""
         directory = Path(directory)
-        if not directory.is_dir() or not _segments(directory):
+        if not _segments(disk, directory):
             raise NotInitialised(f"{directory}: there is no journal")
-        journal = cls(directory, disk, lock(directory / "lock"))
+        journal = cls(directory, disk, disk.lock(directory / "lock"))
         try:
             return journal, journal._replay()
         except BaseException:
@@ -151,7 +148,7 @@ class Journal:
                 self._descriptor = write_whole(self._disk, self._path, self._segment(records))
                 self._write_mark()
                 if old >= 0:
-                    os.close(old)
+                    self._disk.close(old)
                     self._disk.remove(old_path)
 
     def close(self) -> None:
@@ -160,7 +157,7 @@ class Journal:
             self._failed = True
             for descriptor in (self._descriptor, self._lock):
                 if descriptor >= 0:
-                    os.close(descriptor)
+                    self._disk.close(descriptor)
             self._descriptor = self._lock = -1
 
     # --- the parts ---
@@ -170,7 +167,7 @@ class Journal:
         return self._directory / f"{self._number:016}.journal"
 
     def _replay(self) -> list[Record]:
-        numbers = _segments(self._directory)
+        numbers = _segments(self._disk, self._directory)
         self._number = numbers[-1]
         data = self._disk.read(self._path, SEGMENT_BYTES_MAX, private=False)
         salt = _opened(data, self._number)
@@ -216,9 +213,9 @@ class Journal:
         self._failed = False
 
 
-def _segments(directory: Path) -> list[int]:
+def _segments(disk: Disk, directory: Path) -> list[int]:
     """Return the numbers of the segments, ascending."""
-    return sorted(int(match[1]) for name in os.listdir(directory) if (match := _NAME.fullmatch(name)))
+    return sorted(int(match[1]) for name in disk.names(directory) if (match := _NAME.fullmatch(name)))
 
 
 def _opened(data: bytes, number: int) -> bytes:
