@@ -14,10 +14,11 @@ from consensus.committee import Validator as Member
 from consensus.messages import NO_HASH, Block, Hash, Header, make_block, payload_hash
 from tests.simulation import keys
 from tests.simulation.application import encode_payload
+from tests.simulation.chaos import Chaos
 from tests.simulation.disk import Disk
 from tests.simulation.judge import Judge, Violation
 from tests.simulation.keys import Signer
-from tests.simulation.liars import PUPPETS, Chaos, Mouth, Puppet, filter_of
+from tests.simulation.liars import PUPPETS, Mouth, Puppet, filter_of
 from tests.simulation.loop import Loop, Runaway
 from tests.simulation.money import Clients, Money, genesis_rows, make_genesis
 from tests.simulation.network import Network

@@ -26,7 +26,7 @@ RETRY_MS: Final = 300  # between two rounds of asking for the same
 RANGE_MAX: Final = 32  # blocks in an answer
 BEHIND_MIN: Final = 6  # heights behind a peer's claim before we ask it for a range
 
-_BLOCK, _RANGE, _BATCH = range(3)
+BLOCK, RANGE, BATCH = range(3)  # what is asked for, the first item of a question and of its answer
 
 
 class House(Protocol):
@@ -63,7 +63,7 @@ class Fetcher:
             self._house.feed(BlockFetched(own))
             return
         for peer in self._some(holders):
-            self._house.transmit(peer, "ask", encode((_BLOCK, block_hash)))
+            self._house.transmit(peer, "ask", encode((BLOCK, block_hash)))
 
     def want_batches(self, digests: Sequence[bytes], named_by: int) -> None:
         """Ask who named them and another, until they come."""
@@ -79,7 +79,7 @@ class Fetcher:
         if self._house.now_ms() - self._asked_ms.get("range", -RETRY_MS) < RETRY_MS:
             return
         self._asked_ms["range"] = self._house.now_ms()
-        self._house.transmit(peer, "ask", encode((_RANGE, self._house.disk.height + 1)))
+        self._house.transmit(peer, "ask", encode((RANGE, self._house.disk.height + 1)))
 
     def on_asked(self, peer: int, data: bytes) -> None:
         """Answer if we can."""
@@ -92,10 +92,10 @@ class Fetcher:
             self._house.transmit(peer, "answer", encode((kind, answer)))
 
     def _answer(self, kind: int, what: object) -> object:
-        if kind == _BLOCK:
+        if kind == BLOCK:
             block = self._house.block(Hash(as_bytes(what, 32)))
             return block.encoded if block is not None else None
-        if kind == _BATCH:
+        if kind == BATCH:
             batch = self._house.batch(as_bytes(what, 32))
             return batch.encoded if batch is not None else None
         return self._range(as_int(what, 1))
@@ -139,7 +139,7 @@ class Fetcher:
             del self._lacking[digest]
             return
         for peer in self._some((self._lacking[digest],)):
-            self._house.transmit(peer, "ask", encode((_BATCH, digest)))
+            self._house.transmit(peer, "ask", encode((BATCH, digest)))
         self._house.later(RETRY_MS, self._ask_batch, digest)
 
     def _some(self, holders: Sequence[int]) -> list[int]:
