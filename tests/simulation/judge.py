@@ -76,6 +76,7 @@ class Judge:
         self._good_certificates: set[Certificate] = set()
         self.highest_view: dict[int, int] = {}
         self.leader: Callable[[int, int], int] = lambda epoch, view: (epoch + view) % len(keys)
+        self.refs: Callable[[bytes], tuple[bytes, ...]] = payload_refs  # the batches that a payload names
         self.learn(genesis)
 
     @property
@@ -257,7 +258,7 @@ class Judge:
             if ("block", vote.hash) not in facts:
                 raise Violation("durable", f"n{signer} signs {show(vote)}, but the block is not on disk")
             again = self._headers[vote.hash].view != vote.view  # its first notarization says that a quorum had them
-            if not again and not all(ref in batches for ref in payload_refs(self._payloads[vote.hash])):
+            if not again and not all(ref in batches for ref in self.refs(self._payloads[vote.hash])):
                 raise Violation("batches", f"n{signer} signs {show(vote)} without all batches on disk")
         if vote.kind is Kind.FINALIZE:
             if ("certificate", int(Kind.NOTARIZE), vote.epoch, vote.view, vote.hash) not in facts:
@@ -339,14 +340,14 @@ class Judge:
         return sha256(b"som-block-1" + msgpack.packb(fields)).digest()
 
     def _check_batches(self, block: Block) -> None:
-        refs = payload_refs(block.payload)
+        refs = self.refs(block.payload)
         if not refs:
             return
         at = block.header
         for _ in range(64):  # deep enough: the application looks at all ancestors, chance hits near ones
             if at.parent_hash not in self._payloads:
                 return
-            for ref in payload_refs(self._payloads[at.parent_hash]):
+            for ref in self.refs(self._payloads[at.parent_hash]):
                 if ref in refs:
                     raise Violation(
                         "batches", f"batch {ref.hex()[:6]} twice, at {at.height - 1} and {block.header.height}"
