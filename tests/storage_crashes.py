@@ -3,11 +3,13 @@
 The model is stricter than any real file system. After a crash at some operation
 - a file holds what was synced, and of each later 512-byte sector either what was written or zeros, cut anywhere;
 - of the names that were made, replaced or removed since the directory was synced any subset is there.
+
+``crash_states`` yields them all, or a fair sample; ``State.drawn`` draws one, for a simulator that goes on from there.
 """
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -90,16 +92,16 @@ class UnsyncedDisk(Disk):
 @dataclass
 class _File:
     synced: int = 0
-    data: bytes = b""
+    data: bytearray = field(default_factory=bytearray)
 
     def states(self, random: Random) -> Iterator[bytes]:
         """Yield what may be left, the whole first."""
-        yield self.data
+        yield bytes(self.data)
         if self.synced == len(self.data):
             return
         low, high = self.synced, len(self.data)
         for cut in sorted({low, low + 1, (low + high) // 2, high - 1}):
-            yield self.data[:cut]
+            yield bytes(self.data[:cut])
         sectors = range(low // SECTOR_BYTES, (high - 1) // SECTOR_BYTES + 1)
         for lost in _subsets(sectors, random):
             left = bytearray(self.data)
@@ -109,15 +111,31 @@ class _File:
                 left[start:end] = bytes(end - start)
             yield bytes(left)
 
+    def drawn(self, random: Random, torn: bool) -> bytes:
+        """Return one of them at random; if ``torn``, a sector may also hold only the beginning of what was written."""
+        left, low = bytearray(self.data), self.synced
+        for sector in range(low - low % SECTOR_BYTES, len(left), SECTOR_BYTES):
+            start, end = max(low, sector), min(len(left), sector + SECTOR_BYTES)
+            fate = random.random()
+            if fate < 0.3:
+                left[start:end] = bytes(end - start)
+            elif torn and fate < 0.5:
+                start = random.randint(start, end)
+                left[start:end] = bytes(end - start)
+        return bytes(left[: random.choice((len(left), random.randint(low, len(left))))])
+
 
 @dataclass
-class _State:
+class State:
+    """Files and names at one moment, the durable and the others."""
+
     files: dict[int, _File] = field(default_factory=dict)
     names: dict[str, int] = field(default_factory=dict)  # durable
     pending: list[Op] = field(default_factory=list)  # changes of names since the directory was synced
     notes: list[str] = field(default_factory=list)
 
     def do(self, op: Op) -> None:
+        """Let an operation happen."""
         if op.what == "note":
             self.notes.append(op.new)
         elif op.what == "write":
@@ -133,11 +151,16 @@ class _State:
                 self.files[op.file] = _File()
             self.pending.append(op)
 
+    def drawn(self, random: Random, torn: Callable[[str], bool]) -> dict[str, bytes]:
+        """Return name -> content of one state that a crash now may leave; ``torn`` names files whose sectors may be."""
+        names = _named(self.names, [change for change in self.pending if random.random() < 0.5])
+        return {name: self.files[number].drawn(random, torn(name)) for name, number in names.items()}
+
 
 def crash_states(ops: Iterable[Op], seed: int = 0) -> Iterator[tuple[list[str], dict[str, bytes]]]:
     """Yield (what was promised, name -> content) for every state that a crash between two operations may leave."""
     random = Random(seed)
-    state = _State()
+    state = State()
     yield [], {}
     for op in ops:
         state.do(op)  # a note too makes new states: a promise is kept from the very moment on
@@ -154,13 +177,13 @@ def lay_out(directory: Path, files: dict[str, bytes]) -> None:
         os.close(descriptor)
 
 
-def _left(state: _State, random: Random) -> Iterator[tuple[list[str], dict[str, bytes]]]:
+def _left(state: State, random: Random) -> Iterator[tuple[list[str], dict[str, bytes]]]:
     notes = list(state.notes)
     for done in _subsets(range(len(state.pending)), random):
         names = _named(state.names, [state.pending[index] for index in done])
         numbers = sorted(set(names.values()))
         unsynced = [number for number in numbers if state.files[number].synced < len(state.files[number].data)]
-        whole = {name: state.files[number].data for name, number in names.items()}
+        whole = {name: bytes(state.files[number].data) for name, number in names.items()}
         yield notes, whole
         for number in unsynced:
             for content in state.files[number].states(random):

@@ -21,7 +21,8 @@ from consensus.messages import (
 )
 from tests.simulation import keys
 from tests.simulation.application import Executed, encode_payload
-from tests.simulation.cluster import run
+from tests.simulation.cluster import Failure, run
+from tests.simulation.files import MemoryDisk
 from tests.simulation.judge import Judge, Violation
 from tests.simulation.plan import draw
 from tests.simulation.planted import FAULTS, ROOT, Fault, homes, hunt_apart
@@ -90,6 +91,19 @@ def test_a_planted_fault_is_seen(name: str) -> None:
     assert caught.invariant is not None
 
 
+class _Forgetful(MemoryDisk):
+    def sync(self, descriptor: int) -> None:
+        for path, number in self._live.items():
+            if number == self._open[descriptor]:
+                self._on_synced(path)
+
+
+def test_a_disk_that_lies_about_its_syncs_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.simulation.disk.MemoryDisk", _Forgetful)
+    with pytest.raises(Failure, match="durable"):
+        _run_all(range(PLANTED_SEEDS_MAX))
+
+
 # --- the judge is not blind: each invariant fires on a hand-made breach ---
 
 KEYS = sorted((keys.QuickKey(sha256(b"%d" % index).digest()) for index in range(4)), key=lambda key: key.public)
@@ -137,7 +151,7 @@ def test_the_judge_sees_a_skipped_view_that_nobody_nullified(judge: Judge) -> No
 def test_the_judge_sees_a_vote_that_was_not_on_disk(judge: Judge) -> None:
     judge.learn(ONE)
     with pytest.raises(Violation, match="durable"):
-        judge.durable(0, _vote(Kind.NULLIFY, 1, NO_HASH, 0), set(), set())
+        judge.durable(0, _vote(Kind.NULLIFY, 1, NO_HASH, 0), set(), lambda _: True)
 
 
 def test_the_judge_sees_a_vote_that_was_sent_but_not_signed(judge: Judge) -> None:
@@ -204,6 +218,11 @@ def test_the_judge_sees_two_states_of_one_height(judge: Judge) -> None:
 def test_the_judge_sees_money_from_nowhere(judge: Judge) -> None:
     with pytest.raises(Violation, match="execution"):
         judge.executed(0, Executed(1, Hash(bytes(32)), 5, 1, 0))
+
+
+def _run_all(seeds: range) -> None:
+    for seed in seeds:
+        run(seed)
 
 
 def _hashes_of(seeds: range, hash_seed: str) -> dict[int, str]:

@@ -9,6 +9,8 @@ from functools import cache
 from hashlib import sha256
 from typing import Final
 
+from structlog.testing import capture_logs
+
 from consensus.committee import Committee
 from consensus.committee import Validator as Member
 from consensus.messages import NO_HASH, Block, Hash, Header, make_block, payload_hash
@@ -26,7 +28,7 @@ from tests.simulation.plan import HEIGHTS, Plan, draw
 from tests.simulation.validator import EPOCH_MS, Settings, Temper, Trap, Validator
 
 GENESIS_HASH: Final = Hash(sha256(b"som-simulated-network").digest())
-TRAPS: Final = ("effect", "unsynced", "synced", "broadcast", "broadcast", "sign", "finalize")
+TRAPS: Final = ("effect", "unsynced", "synced", "broadcast", "broadcast", "sign", "finalize", "file", "file")
 CALM_HEIGHTS: Final = 6  # to be final after the storm, so that the chain really moves
 LINK_MS: Final = 3  # until a link's end notices that the other is gone, or back
 SLACK: Final = 3  # the bound of consensus.md, section 12, is for perfect timers; ours wait for queues and disks
@@ -70,7 +72,8 @@ def run(seed: int, trace: bool = False) -> Result:
     keys.use(plan.real_signatures)
     cluster = Cluster(plan, trace)
     try:
-        return cluster.run()
+        with capture_logs():  # journal and guard report each torn tail
+            return cluster.run()
     except Violation as violation:
         raise Failure(seed, cluster.loop.now_ms, violation.invariant, str(violation)) from violation
     except Runaway as runaway:
@@ -113,7 +116,7 @@ class Cluster:
             plan.timing,
             plan.pace_ms,
             plan.timing.idle_ms or plan.pace_ms,
-            plan.rotate_at,
+            plan.rotate_bytes,
         )
         self.validators = [self._make_validator(index) for index in sorted(self._honest)]
         self._others = [one for index, family in plan.liars for one in self._make_liar(index, family)]
@@ -139,6 +142,7 @@ class Cluster:
             execute_ms=random.randint(0, plan.execute_ms),
         )
         disk = Disk(self._genesis, self._before, genesis_rows(self._money))
+        disk.records.create()
         made = kind(
             self.loop,
             self._network,
@@ -203,7 +207,7 @@ class Cluster:
             self.loop.trace(f"calm for {sorted(one.index for one in chosen)}")
         self._network.heal(frozenset(one.index for one in chosen))
         for one in self.validators:
-            one.traps.clear()
+            one.clear_traps()
             if one in chosen:
                 one.wake()
             elif self._random.random() < 0.5:
@@ -272,9 +276,9 @@ class Cluster:
     def _crash_one(self) -> None:
         victim = self._random.choice(self.validators)
         if self._random.random() < 0.2:
-            victim.crash("at random")
+            victim.crash("at random", power=self._random.random() < 0.5)
         elif len(victim.traps) < 3:
-            victim.traps.append(Trap(self._random.choice(TRAPS), self._random.randint(1, 12)))
+            victim.set_trap(Trap(self._random.choice(TRAPS), self._random.randint(1, 12)))
 
     def _crash_all(self) -> None:
         for victim in self.validators:

@@ -1,89 +1,106 @@
-"""What survives a crash: the journal, the double-sign guard, the store of executed blocks and the batch log.
+"""What survives a crash: the real journal and guard on files in memory, and a store of executed blocks.
 
-One rule: what was not synced may be lost from the end, and only from the end.
+One rule: the store is written height by height, atomically and durably; all else is as durable as its syncs made it.
 """
 
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
+from typing import Final, cast
 
+from consensus.crypto import SecretKey, Signature
 from consensus.encoding import digest, encode
 from consensus.messages import Block, Certificate, Hash, Kind
-from tests.simulation.application import Batch, Executed, payload_refs
-from tests.simulation.judge import Fact, fact_of
+from node.storage.errors import Damaged, GuardError
+from node.storage.guard import Guard
+from node.storage.journal import Journal
+from tests.simulation.application import Batch, Executed, decode_batch, payload_refs
+from tests.simulation.files import DATA, KEYS, MemoryDisk
+from tests.simulation.judge import Fact, Violation, fact_of
+from tests.simulation.keys import Signer
 from tests.simulation.money import Rows
 
+CONSENSUS_RECORD, BATCH_RECORD = 1, 2  # types in the journal
+JOURNAL: Final = DATA / "journal"
+GUARD: Final = KEYS / "guard"
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A record of the core, and the block that it is, if any."""
+REMEMBERED: Final = 64  # statements that the guard is asked for after each crash
 
-    data: bytes
-    block: Hash | None
+Entry = tuple[int, bytes]  # type, payload
+Statement = tuple[int, int, int, bytes]  # kind, epoch, view, what was signed
 
 
-class Journal:
-    """Records in order; ``sync`` makes all of them durable; a crash keeps a prefix of the rest.
-
-    The last record that a crash keeps may be torn: recovery sees its checksum fail and drops it, so it is as good as
-    lost. The real file format has tests of its own.
-    """
+class Records:
+    """The journal over all lives of a validator, and which facts it has surely made durable."""
 
     def __init__(self) -> None:
-        self.durable: list[Record] = []
-        self.facts: set[Fact] = set()  # what the durable records say
-        self._buffer: list[Record] = []
+        self.files = MemoryDisk(self._on_synced)
+        self.facts: set[Fact] = set()  # durable, as the files have it
+        self._appended: list[Fact] = []  # and not durable yet
+        self._replacing: set[Fact] = set()  # what a rotation under way will leave
+        self._journal: Journal
+
+    def create(self) -> None:
+        """Make an empty journal."""
+        self.facts.clear()
+        Journal.create(JOURNAL, self.files)
+
+    def open(self, name: str) -> list[Entry]:
+        """Return what the journal kept: all that was durable, and nothing that was never written."""
+        try:
+            self._journal, entries = Journal.open(JOURNAL, self.files)
+        except Damaged as damaged:
+            raise Violation("durable", f"{name}: {damaged}") from damaged
+        found = {_fact_of(entry) for entry in entries}
+        if not (self.facts <= found or (self._replacing and self._replacing <= found)):
+            raise Violation("durable", f"the journal of {name} has lost {sorted(self.facts - found, key=repr)}")
+        if not found <= self.facts.union(self._appended, self._replacing):
+            raise Violation("durable", f"the journal of {name} holds what was never written to it")
+        self.facts, self._appended, self._replacing = found, [], set()
+        return entries
+
+    @property
+    def size_bytes(self) -> int:
+        return self._journal.size_bytes
 
     @property
     def dirty(self) -> bool:
-        """Whether anything waits for a sync."""
-        return bool(self._buffer)
+        """Whether something waits for a sync."""
+        return bool(self._appended)
 
-    def append(self, record: Record) -> None:
-        self._buffer.append(record)
+    def append(self, kind: int, payload: bytes, fact: Fact) -> None:
+        """Take a record for the next sync."""
+        self._journal.append(kind, payload)
+        self._appended.append(fact)
 
     def sync(self) -> None:
-        self._keep(len(self._buffer))
+        """Make all that was appended durable."""
+        self._journal.sync()
 
-    def crash(self, random: Random) -> None:
-        """Lose what was not synced, but for a random prefix of it."""
-        self._keep(random.randint(0, len(self._buffer)))
+    def rotate(self, entries: Iterable[Entry]) -> set[Fact]:
+        """Replace everything by ``entries``; return the facts that are durable then."""
+        kept = list(entries)
+        self._replacing = {_fact_of(entry) for entry in kept}
+        self._journal.rotate(kept)
+        self.facts, self._replacing = self._replacing, set()
+        return self.facts
 
-    def rotate(self, records: list[bytes]) -> None:
-        """Replace everything by ``records``, all or nothing."""
-        assert not self._buffer
-        blocks = {record.data: record.block for record in self.durable}
-        self.durable = [Record(data, blocks.get(data)) for data in records]
-        self.facts = {fact_of(record.data) for record in self.durable}
-
-    def _keep(self, count: int) -> None:
-        kept = self._buffer[:count]
-        self.durable.extend(kept)
-        self.facts.update(fact_of(record.data) for record in kept)
-        self._buffer.clear()
+    def _on_synced(self, path: Path) -> None:
+        if path.suffix == ".journal":
+            self.facts.update(self._appended)
+            self._appended.clear()
 
 
-class Refusal(Exception):
-    """The guard was asked to sign against an earlier signature. An honest core never asks."""
+def batch_fact(ref: bytes) -> Fact:
+    """Return what a record of a batch says."""
+    return ("batch", ref)
 
 
-class Guard:
-    """The rules of the double-sign guard: one NOTARIZE and one FINALIZE a view, never FINALIZE and NULLIFY.
-
-    It is synced before a signature is made, by contract, so it has no buffer.
-    """
-
-    def __init__(self) -> None:
-        self._signed: dict[tuple[int, int], dict[Kind, Hash]] = {}
-
-    def admit(self, kind: Kind, epoch: int, view: int, block_hash: Hash) -> None:
-        """Remember this statement. Raises Refusal if it conflicts with an earlier one."""
-        signed = self._signed.setdefault((epoch, view), {})
-        if signed.get(kind, block_hash) != block_hash:
-            raise Refusal(f"a second {kind.name} in view {view} of epoch {epoch}")
-        other = {Kind.FINALIZE: Kind.NULLIFY, Kind.NULLIFY: Kind.FINALIZE}.get(kind)
-        if other in signed:
-            raise Refusal(f"{kind.name} after {other.name} in view {view} of epoch {epoch}")
-        signed[kind] = block_hash
+def _fact_of(entry: Entry) -> Fact:
+    kind, payload = entry
+    return fact_of(payload) if kind == CONSENSUS_RECORD else batch_fact(decode_batch(payload).digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +119,16 @@ class Disk:
     genesis: Block
     genesis_executed: Executed
     rows: Rows  # the ledger's, as of the last stored height
-    journal: Journal = field(default_factory=Journal)
-    guard: Guard = field(default_factory=Guard)
+    records: Records = field(default_factory=Records)
     heights: list[Stored] = field(default_factory=list)  # height 1 first
     by_hash_height: dict[Hash, int] = field(default_factory=dict)
-    batches: dict[bytes, Batch] = field(default_factory=dict)  # durable: of blocks in the journal or the store
+    batches: dict[bytes, Batch] = field(default_factory=dict)  # of stored blocks
+    guard: Guard | None = None  # while the power is on
+    signed: deque[Statement] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+
+    @property
+    def files(self) -> MemoryDisk:
+        return self.records.files
 
     @property
     def height(self) -> int:
@@ -123,16 +145,48 @@ class Disk:
         height = self.by_hash_height.get(block_hash)
         return None if height is None else self.block(height)
 
-    def store(self, stored: Stored) -> None:
-        """Write one executed height, atomically."""
+    def store(self, stored: Stored, known: dict[bytes, Batch]) -> None:
+        """Write one executed height with its batches, atomically."""
         self.heights.append(stored)
         self.by_hash_height[stored.block.hash] = self.height
+        self.batches.update((ref, known[ref]) for ref in payload_refs(stored.block.payload))
 
-    def keep_batches(self, block: Block, known: dict[bytes, Batch]) -> None:
-        """Write a block's batches to the log that is synced before the journal."""
-        for ref in payload_refs(block.payload):
-            if ref in known:
-                self.batches[ref] = known[ref]
+    def holds_batch(self, ref: bytes) -> bool:
+        """Return whether a batch is durable."""
+        return ref in self.batches or batch_fact(ref) in self.records.facts
+
+    # --- the guard ---
+
+    def open_guard(self, public: bytes, genesis_hash: Hash, name: str) -> None:
+        """Open the guard, made if this key has never signed. It remembers what it signed."""
+        if not self.files.exists(GUARD):
+            Guard.create(GUARD, public, genesis_hash, self.files)
+        try:
+            self.guard = Guard.open(GUARD, public, genesis_hash, self.files)
+        except GuardError as damaged:
+            raise Violation("durable", f"{name}: {damaged}") from damaged
+        for statement in self.signed:
+            if not self.guard.remembers(*statement):
+                raise Violation("durable", f"the guard of {name} has forgotten {statement}")
+
+    def sign(self, signer: Signer, kind: Kind, epoch: int, view: int, statement: bytes) -> Signature:
+        """Sign past the guard. Raises GuardRefused."""
+        assert self.guard is not None
+        signature = self.guard.sign(cast(SecretKey, signer), kind, epoch, view, statement)
+        self.signed.append((kind, epoch, view, statement))
+        return signature
+
+    # --- ends ---
+
+    def lose_power(self, random: Random) -> None:
+        """Lose what was not synced, or a part of it."""
+        self.guard = None
+        self.files.lose_power(random)
+
+    def end_process(self) -> None:
+        """Lose what was not written."""
+        self.guard = None
+        self.files.end_process()
 
     def summary(self) -> bytes:
         """Return a hash of the chain, to compare validators."""

@@ -39,6 +39,7 @@ class House(Protocol):
     def later(self, delay_ms: int, action: Callable[..., None], *arguments: object) -> None: ...
     def clock_ms(self) -> int: ...
     def block(self, block_hash: Hash) -> Block | None: ...
+    def keep(self, batch: Batch) -> None: ...
     def lack_batches(self, digests: Sequence[bytes], asked: int) -> None: ...
     def executed_one(self, executed: Executed) -> None: ...
     def committee_hash(self) -> Hash: ...
@@ -48,14 +49,17 @@ class House(Protocol):
 class Host:
     """One life of the application; a crash ends it, the disk carries over."""
 
-    def __init__(self, house: House, ledger: Ledger, execute_ms: int, pace_ms: int, idle_ms: int) -> None:
+    def __init__(
+        self, house: House, ledger: Ledger, batches: dict[bytes, Batch], execute_ms: int, pace_ms: int, idle_ms: int
+    ) -> None:
+        """``batches`` are those that the journal kept."""
         self._house = house
         self._disk = house.disk
         self._ledger = ledger
         self._execute_ms = execute_ms
         self._pace_ms = pace_ms
         self._idle_ms = idle_ms
-        self.batches: dict[bytes, Batch] = dict(house.disk.batches)
+        self.batches: dict[bytes, Batch] = house.disk.batches | batches
         self._included: set[bytes] = set()  # in executed or final blocks
         self._unexecuted: deque[tuple[Block, Certificate | None]] = deque()
         self._executing = False
@@ -76,6 +80,10 @@ class Host:
         """Return height and hash of the last final block that we know, executed or not."""
         last = self._unexecuted[-1][0] if self._unexecuted else self._disk.block(self._disk.height)
         return last.header.height, last.hash
+
+    def waiting(self) -> Sequence[tuple[Block, Certificate | None]]:
+        """Return what is final and not stored."""
+        return tuple(self._unexecuted)
 
     def enter_epoch(self) -> None:
         """Forget what the last epoch's core asked."""
@@ -98,6 +106,7 @@ class Host:
         if batch.digest in self.batches:
             return
         self.batches[batch.digest] = batch
+        self._house.keep(batch)
         self._recheck()
         self._execute_next()
         self.tell_work()
@@ -219,8 +228,7 @@ class Host:
         height = self._disk.height + 1
         executed = self._ledger.execute(height, block.header.timestamp_ms, transactions)
         self._unexecuted.popleft()
-        self._disk.keep_batches(block, self.batches)
-        self._disk.store(Stored(block, certificate, executed))
+        self._disk.store(Stored(block, certificate, executed), self.batches)
         self._house.executed_one(executed)
         self._recheck()
         if self._build is not None:

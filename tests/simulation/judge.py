@@ -21,7 +21,7 @@ Invariants (numbers as in consensus.md, section 16.2, and reliability.md, sectio
     well-behaved          no honest message is Invalid to an honest receiver; no honest core halts or crashes
 """
 
-from collections.abc import Callable, Container, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from hashlib import sha256
 from typing import Final
 
@@ -249,8 +249,8 @@ class Judge:
             raise Violation("descent", f"nobody ever showed block {block_hash.hex()[:6]}, but it has a certificate")
         return header
 
-    def durable(self, signer: int, vote: Vote, facts: Set[Fact], batches: Container[bytes]) -> None:
-        """An honest validator is about to sign ``vote``; ``facts`` and ``batches`` are what its disk surely holds."""
+    def durable(self, signer: int, vote: Vote, facts: Set[Fact], holds_batch: Callable[[bytes], bool]) -> None:
+        """An honest validator is about to sign ``vote``; ``facts`` and what ``holds_batch`` are surely on disk."""
         promise = ("vote", int(vote.kind), vote.epoch, vote.view, vote.hash)
         if promise not in facts:
             raise Violation("durable", f"n{signer} signs {show(vote)} before it is on disk")
@@ -258,7 +258,7 @@ class Judge:
             if ("block", vote.hash) not in facts:
                 raise Violation("durable", f"n{signer} signs {show(vote)}, but the block is not on disk")
             again = self._headers[vote.hash].view != vote.view  # its first notarization says that a quorum had them
-            if not again and not all(ref in batches for ref in self.refs(self._payloads[vote.hash])):
+            if not again and not all(holds_batch(ref) for ref in self.refs(self._payloads[vote.hash])):
                 raise Violation("batches", f"n{signer} signs {show(vote)} without all batches on disk")
         if vote.kind is Kind.FINALIZE:
             if ("certificate", int(Kind.NOTARIZE), vote.epoch, vote.view, vote.hash) not in facts:

@@ -48,9 +48,8 @@ class Loop:
         while queue and queue[0][0] <= until_ms:
             if done():
                 return True
-            self.now_ms, sequence, action, arguments = heapq.heappop(queue)
+            self.now_ms, _, action, arguments = heapq.heappop(queue)
             self.count()
-            self.record(b"%d" % sequence)
             action(*arguments)
         self.now_ms = max(self.now_ms, until_ms)
         return done()

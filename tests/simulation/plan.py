@@ -42,7 +42,7 @@ class Plan:
     sync_ms: int
     execute_ms: int
     skew_ms: int
-    rotate_at: int
+    rotate_bytes: int  # by which a journal grows until it is replaced
     weather: Weather
     breaks: Breaks
     storm_ms: int
@@ -74,7 +74,7 @@ def draw(seed: int) -> Plan:
         sync_ms=random.choice((0, 0, 2, 20)),
         execute_ms=random.choice((0, 0, 3, 60)),
         skew_ms=random.choice((0, 100, 400, 3000)),
-        rotate_at=random.choice((20, 100, 400)),
+        rotate_bytes=random.choice((4_000, 30_000, 200_000)),
         weather=draw_weather(random, timeouts),
         breaks=_draw_breaks(random, timing.view_ms),
         storm_ms=random.choice((10, 25, 60)) * timing.view_ms,

@@ -310,7 +310,7 @@ def _plan(number: int) -> Plan:
         sync_ms=0,
         execute_ms=0,
         skew_ms=50,  # clocks differ, so that twins that lead make two blocks
-        rotate_at=100,
+        rotate_bytes=30_000,
         weather=WEATHER,
         breaks=Breaks(0, 0, 0, 0, 10),
         storm_ms=0,

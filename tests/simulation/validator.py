@@ -1,7 +1,7 @@
-"""One validator of the simulator: the driver around the real core, with a disk that forgets and a power that fails.
+"""One validator of the simulator: the driver around the real core, journal and guard, with a power that fails.
 
 One rule: it keeps the driver's contract (consensus/events.py) to the letter, so that whatever goes wrong is the core's;
-and it may lose its power before any effect, inside a broadcast, and while its disk syncs.
+and it may lose its power before any effect, inside a broadcast, in every operation on a file, and while its disk syncs.
 """
 
 from collections import deque
@@ -48,11 +48,14 @@ from consensus.messages import (
     encode_message,
     vote_statement,
 )
+from consensus.records import encode_record
+from node.storage.errors import GuardRefused, StorageFailed
 from tests.simulation.application import Batch, Executed, decode_batch
-from tests.simulation.disk import Disk, Record, Refusal
+from tests.simulation.disk import BATCH_RECORD, CONSENSUS_RECORD, Disk, batch_fact
 from tests.simulation.fetching import Fetcher
+from tests.simulation.files import PowerLost
 from tests.simulation.hosting import Host, Ledger
-from tests.simulation.judge import Judge, Violation, show
+from tests.simulation.judge import Judge, Violation, fact_of, show
 from tests.simulation.keys import Signer
 from tests.simulation.loop import Loop
 from tests.simulation.money import Rows
@@ -60,7 +63,6 @@ from tests.simulation.network import Network
 from tests.simulation.story import describe, mark
 
 EPOCH_MS: Final = 1_800_000_000_000  # Unix time at the start of a run
-JOURNAL_MAX: Final = 3_000  # records; rotation keeps it near the window that the core needs
 RECORDS_PER_VIEW_MAX: Final = 8  # two certificates, two blocks, three promises, a re-proposal
 VIEW_WINDOW: Final = 20  # views ahead of its own that a core may know something of
 CHECKED_EVERY: Final = 8  # heights
@@ -78,7 +80,7 @@ class Settings:
     timing: consensus.core.Timing
     pace_ms: int  # the least time from a BuildBlock to its answer
     idle_ms: int  # the same when there is nothing to put into a block
-    rotate_at: int  # records in the journal
+    rotate_bytes: int  # by which a journal may grow until it is replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class Temper:
 class Trap:
     """A crash to come: at the ``countdown``-th time that a validator is at this point."""
 
-    where: str  # effect, unsynced, synced, broadcast, sign, finalize: see Validator
+    where: str  # effect, unsynced, synced, broadcast, sign, finalize, file: see Validator
     countdown: int
 
 
@@ -142,9 +144,14 @@ class Validator:
     # --- life and death ---
 
     def start(self) -> None:
-        """Power on: read the disk, replay the journal, join."""
+        """Power on: read the disk, replay the journal, join. A full disk ends it at once."""
         self._life += 1
         self.up = True
+        self._on_files(self._boot)
+
+    def _boot(self) -> None:
+        self.disk.open_guard(self._signer.public, self._settings.genesis_hash, self.name)
+        entries = self.disk.records.open(self.name)
         self.on_power(self.index, True)
         self._inbox: deque[tuple[int, str, bytes] | Input] = deque()
         self._effects: deque[Effect] = deque()
@@ -155,21 +162,27 @@ class Validator:
         self._timer_due = False
         self._ended: EpochEnded | None = None
         self._helped_ms: dict[int, int] = {}
+        self._rotate_at = self._settings.rotate_bytes
         if self.disk.height < self._highest:
             raise Violation("recovery", f"{self.name} comes back at {self.disk.height}, it was at {self._highest}")
         if self._loop.tracing:
             self._loop.trace(f"{self.name} starts at height {self.disk.height}")
         self._set_epoch(self.disk.height // self._settings.epoch_heights)
+        batches = [decode_batch(payload) for kind, payload in entries if kind == BATCH_RECORD]
         self.app = Host(
-            self, self._ledger(self.disk.rows), self._temper.execute_ms, self._settings.pace_ms, self._settings.idle_ms
+            self,
+            self._ledger(self.disk.rows),
+            {batch.digest: batch for batch in batches},
+            self._temper.execute_ms,
+            self._settings.pace_ms,
+            self._settings.idle_ms,
         )
         self.fetcher = Fetcher(self, len(self.committee), self._random)
-        self._begin()
+        self._begin([payload for kind, payload in entries if kind == CONSENSUS_RECORD])
 
-    def _begin(self) -> None:
-        records = list(self.disk.journal.durable)
+    def _begin(self, records: list[bytes]) -> None:
         self._random.shuffle(records)
-        self._inbox.extendleft(Replayed(record.data) for record in records)
+        self._inbox.extendleft(Replayed(record) for record in records)
         self._inbox.insert(len(records), Started())
         self.app.enter_epoch()
         self.later(CONNECT_MS, self._connect)
@@ -207,8 +220,8 @@ class Validator:
         if self.up:
             self.feed(PeerConnected(peer) if up else PeerDisconnected(peer))
 
-    def crash(self, why: str) -> None:
-        """Power off, now."""
+    def crash(self, why: str, power: bool = True) -> None:
+        """End now: the power fails, or only the process is killed."""
         if not self.up:
             return
         self._loop.record(b"crash %d" % self.index)
@@ -217,9 +230,10 @@ class Validator:
         self._life += 1
         self.up = False
         self.on_power(self.index, False)
-        self._effects.clear()
-        self._inbox.clear()
-        self.disk.journal.crash(self._random)
+        if power:
+            self.disk.lose_power(self._random)
+        else:
+            self.disk.end_process()
         again_ms = self.restart_after()
         if again_ms is not None:
             self._loop.after(again_ms, self.ensure_up)
@@ -270,6 +284,19 @@ class Validator:
         if self._working:
             return
         self._working = True
+        self._on_files(self._work_off)
+        self._working = False
+
+    def _on_files(self, action: Callable[[], None]) -> None:
+        """Do what touches files: the power may fail in the middle, or there is no room and the process ends."""
+        try:
+            action()
+        except PowerLost:
+            self.crash("trap: file")
+        except StorageFailed as failed:
+            self.crash(str(failed), power=False)
+
+    def _work_off(self) -> None:
         while self.up and not self._syncing and self._loop.now_ms >= self._asleep_until_ms:
             if self._effects:
                 self._next_effect()
@@ -280,9 +307,10 @@ class Validator:
             elif self._timer_due:  # nothing that arrived before it is still queued
                 self._timer_due = False
                 self._step(TimerFired())
+            elif self.disk.records.size_bytes > self._rotate_at:
+                self._rotate()
             else:
                 break
-        self._working = False
 
     def _take(self, item: tuple[int, str, bytes] | Input) -> None:
         if not isinstance(item, tuple):
@@ -354,12 +382,12 @@ class Validator:
         effect = self._effects[0]
         if self._trapped("effect") or (self._after_persist and self._trapped("unsynced")):
             return
-        if isinstance(effect, (SignVote, Send, Broadcast, Finalize, EpochEnded)) and self.disk.journal.dirty:
+        if isinstance(effect, (SignVote, Send, Broadcast, Finalize, EpochEnded)) and self.disk.records.dirty:
             if self._temper.sync_ms:
                 self._syncing = True
                 self.later(self._random.randint(0, self._temper.sync_ms), self._synced)
                 return
-            self.disk.journal.sync()
+            self.disk.records.sync()
         if self._after_persist and not isinstance(effect, Persist):
             self._after_persist = False
             if self._trapped("synced"):
@@ -369,8 +397,20 @@ class Validator:
 
     def _synced(self) -> None:
         self._syncing = False
-        self.disk.journal.sync()
+        self._on_files(self.disk.records.sync)
         self._work()
+
+    def set_trap(self, trap: Trap) -> None:
+        """Let the power fail at a point to come."""
+        if trap.where == "file":
+            self.disk.files.power_for = trap.countdown
+        else:
+            self.traps.append(trap)
+
+    def clear_traps(self) -> None:
+        """Let the power fail no more."""
+        self.traps.clear()
+        self.disk.files.power_for = None
 
     def _trapped(self, where: str) -> bool:
         for trap in self.traps:
@@ -422,26 +462,22 @@ class Validator:
             self._work()
 
     def _persist(self, effect: Persist) -> None:
-        block = effect.block
-        if block is not None:
-            self.disk.keep_batches(block, self.app.batches)
-        self.disk.journal.append(Record(effect.record, block.hash if block is not None else None))
+        self.disk.records.append(CONSENSUS_RECORD, effect.record, fact_of(effect.record))
         self._after_persist = True
 
     def _sign(self, effect: SignVote) -> None:
         block = self.core.block(effect.hash)
         if block is not None:
             self._judge.learn(block)
-        if self.honest:
-            try:
-                self.disk.guard.admit(effect.kind, effect.epoch, effect.view, effect.hash)
-            except Refusal as refusal:
-                raise Violation("discipline", f"{self.name} wants to sign {refusal}") from None
         statement = vote_statement(self._settings.genesis_hash, effect.kind, effect.epoch, effect.view, effect.hash)
-        vote = Vote(effect.kind, effect.epoch, effect.view, effect.hash, self.index, self._signer.sign(statement))
+        try:
+            signature = self.disk.sign(self._signer, effect.kind, effect.epoch, effect.view, statement)
+        except GuardRefused as refused:
+            raise Violation("discipline", f"{self.name} wants to sign {effect}: {refused}") from None
+        vote = Vote(effect.kind, effect.epoch, effect.view, effect.hash, self.index, signature)
         if self.honest:
             self._judge.signed(self.index, vote)
-            self._judge.durable(self.index, vote, self.disk.journal.facts, self.disk.batches)
+            self._judge.durable(self.index, vote, self.disk.records.facts, self.disk.holds_batch)
         if self._loop.tracing:
             self._loop.trace(f"{self.name} signs {show(vote)}")
         if not self._trapped("sign"):
@@ -484,10 +520,26 @@ class Validator:
 
     def _next_epoch(self) -> None:
         self._ended = None
-        if self._random.random() < 0.5:  # a crash between the new epoch and its clean journal leaves old records
-            self.disk.journal.rotate([])
         self._set_epoch(self.epoch + 1)
-        self._begin()
+        self._begin([])
+
+    def _rotate(self) -> None:
+        """Replace the journal by what is needed: batches, what is final and not stored, what the core names."""
+        records = self.disk.records
+        batches = [batch for ref, batch in self.app.batches.items() if ref not in self.disk.batches]
+        facts: dict[bytes, None] = {}
+        for block, certificate in self.app.waiting():
+            facts[encode_record(block)] = None
+            if certificate is not None:
+                facts[encode_record(certificate)] = None
+        facts |= dict.fromkeys(self.core.records())
+        before, finalized_view = records.facts, self.core.finalized_view
+        after = records.rotate(
+            [(BATCH_RECORD, batch.encoded) for batch in batches] + [(CONSENSUS_RECORD, fact) for fact in facts]
+        )
+        self._rotate_at = records.size_bytes + self._settings.rotate_bytes
+        if self.honest and not self.core.ended:  # the next epoch needs nothing of this one
+            self._judge.rotated(self.index, before, after, self.epoch, finalized_view)
 
     # --- what the application and fetching need ---
 
@@ -518,6 +570,10 @@ class Validator:
     def add_batch(self, batch: Batch) -> None:
         self.app.add_batch(batch)
 
+    def keep(self, batch: Batch) -> None:
+        """Put a batch in the journal's buffer: it is synced with the first vote that needs it."""
+        self.disk.records.append(BATCH_RECORD, batch.encoded, batch_fact(batch.digest))
+
     def lack_batches(self, digests: Sequence[bytes], asked: int) -> None:
         self.fetcher.want_batches(digests, asked)
 
@@ -546,25 +602,17 @@ class Validator:
             self._judge.executed(self.index, executed)
         if executed.height % CHECKED_EVERY == 0:
             self.check_bounds()
-        journal = self.disk.journal
-        if len(journal.durable) > self._settings.rotate_at and self.app.idle and not journal.dirty:
-            before = journal.facts
-            journal.rotate(self.core.records())
-            if self.honest and not self.core.ended:  # the next epoch needs nothing of this one
-                self._judge.rotated(self.index, before, journal.facts, self.epoch, self.core.finalized_view)
         if self._ended is not None:
             self.later(0, self._work)  # perhaps the next epoch may begin
 
     def check_bounds(self) -> None:
-        """Require that core and journal hold what the open views need, and little more."""
+        """Require that the core holds what the open views need, and little more: so does a journal after rotation."""
         if not self.up:
             return
         views = max(0, self.core.view - self.core.finalized_view) + VIEW_WINDOW  # its view is 0 until it has started
-        needed, kept = len(self.core.records()), len(self.disk.journal.durable)
+        needed = len(self.core.records())
         if needed > RECORDS_PER_VIEW_MAX * views:
             raise Violation("bounded", f"the core of {self.name} holds {needed} records in {views} views")
-        if kept > JOURNAL_MAX:
-            raise Violation("bounded", f"the journal of {self.name} holds {kept} records")
 
 
 def _at_once(_: int, __: Message) -> Iterable[int]:
