@@ -166,7 +166,7 @@ def _as_threshold(value: object) -> int:
 def apply_open(step: Step, operation: OpenAccount) -> None:
     """Open. A bank opens only under its own participant number."""
     state = step.state
-    by = _require_active(state, operation.by)
+    by = state.require_active(operation.by)
     if not state.parameters.may_open(by.kind, operation.kind):
         raise Refused(Code.ROLE)
     if by.kind != Kind.CENTRAL_BANK and participant_of(operation.number) != participant_of(by.number):
@@ -190,7 +190,7 @@ def apply_open(step: Step, operation: OpenAccount) -> None:
 def apply_set(step: Step, operation: SetAccount) -> None:
     """Set tier, category and commitment."""
     state = step.state
-    by = _require_active(state, operation.by)
+    by = state.require_active(operation.by)
     account = _require_open(state, operation.number)
     if operation.by != account.profile.bank and by.kind != Kind.CENTRAL_BANK:
         raise Refused(Code.ROLE)
@@ -213,7 +213,7 @@ def apply_keys(step: Step, operation: SetKeys) -> None:
 def apply_close(step: Step, operation: CloseAccount) -> None:
     """Close an empty account for which nobody has a claim."""
     state = step.state
-    _require_active(state, operation.by)
+    state.require_active(operation.by)
     account = _require_open(state, operation.number)
     if operation.by not in (account.number, account.profile.bank) or account.kind == Kind.CENTRAL_BANK:
         raise Refused(Code.ROLE)
@@ -231,14 +231,6 @@ def _require_open(state: State, number: int) -> Account:
     account = state.require_account(number)
     if account.flags & CLOSED:
         raise Refused(Code.NO_ACCOUNT)
-    return account
-
-
-def _require_active(state: State, number: int) -> Account:
-    """Return the account that acts. A closed one has no role any more."""
-    account = state.require_account(number)
-    if account.flags & CLOSED:
-        raise Refused(Code.ROLE)
     return account
 
 

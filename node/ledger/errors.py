@@ -80,6 +80,10 @@ class Code(IntEnum):
     NO_ORDER = 605
     IMMUNE = 606
     KEY = 607
+    COMMITTEE = 608
+    NOT_AWAITED = 609
+    CHECKPOINT = 610
+    NOT_READY = 611
 
 
 class Refused(Exception):
@@ -308,4 +312,24 @@ TEXTS: Final[dict[Code, Texts]] = {
         "Бул эсепке чечим колдонулбайт", "К этому счёту постановление неприменимо", "The account is immune to orders"
     ),
     Code.KEY: Texts("Мындай параметр жок", "Такого параметра нет", "There is no such parameter"),
+    Code.COMMITTEE: Texts(
+        "Валидаторлордун мындай курамы коопсуз эмес",
+        "Такой состав валидаторов небезопасен",
+        "These validators would not make a safe committee",
+    ),
+    Code.NOT_AWAITED: Texts(
+        "Бул валидатордон жаңы ачкычтар күтүлбөйт",
+        "От этого валидатора не ждут новых ключей",
+        "No new keys of this validator are awaited",
+    ),
+    Code.CHECKPOINT: Texts(
+        "Көрсөтүлгөн бийиктик же анын абалы туура эмес",
+        "Указана неверная высота или состояние на ней",
+        "The height is no recent checkpoint, or its root is another",
+    ),
+    Code.NOT_READY: Texts(
+        "Валидатордун даярдыгы далилденген жок",
+        "Готовность валидатора не доказана",
+        "The validator's readiness is not proven",
+    ),
 }

@@ -11,6 +11,7 @@ from typing import Final
 from consensus.encoding import as_bytes, as_int, as_tuple, decode, encode
 from node.ledger.account import CLOSED, Account, encode_account
 from node.ledger.assets import Asset, encode_asset
+from node.ledger.checkpoints import Checkpoints
 from node.ledger.commitment import (
     EMPTY,
     Proof,
@@ -23,6 +24,7 @@ from node.ledger.errors import Code, InvariantViolation, Refused
 from node.ledger.genesis import Genesis
 from node.ledger.invariants import audit, checking_block
 from node.ledger.operations import apply_operation
+from node.ledger.param import ProveReady, SetParameter, ready_roster, require_central_bank
 from node.ledger.parameters import Parameters, encode_parameters
 from node.ledger.pay import Pay
 from node.ledger.receipt import Receipt
@@ -63,7 +65,7 @@ class Executed:
     state_tree_root: bytes
     root_before: bytes
     root: bytes
-    roster: bytes | None = None  # the new roster, encoded, if the block changed it
+    roster: bytes | None  # the new roster, encoded, if the block changed it
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ class Ledger:
         self._state = State(reader, accounts_in_memory)
         self._seen = SeenIds(reader)
         self._once = OnceRefs(reader)
+        self._checkpoints = Checkpoints(reader, self._meta.height, self._meta.root)
         self._tree = Tree(genesis.tree_depth, reader.scan(TREE_LOW, TREE_HIGH))
         if self._tree.root != self._meta.state_tree_root:
             raise InvariantViolation("the stored state does not have the root of its height")
@@ -160,7 +163,12 @@ class Ledger:
     @property
     def roster(self) -> Roster:
         """The validators, those who count and those who wait (validators.members has the committee)."""
-        return self._state.roster
+        return self._state.finished_roster
+
+    @property
+    def checkpoint(self) -> tuple[int, bytes] | None:
+        """The newest (height, root) for a statement of readiness; None below height 16."""
+        return self._checkpoints.newest
 
     def account(self, number: int) -> Account | None:
         """Return a copy of the account."""
@@ -232,12 +240,14 @@ class Ledger:
         assert not block.closing, "the block is being finished"
         block.closing = True
         touched = self._state.touched()
-        yield from checking_block(self._state, touched)
+        yield from checking_block(self._genesis, self._state, touched)
         tree, side = block.changes, Changes()
         for done, (_, account) in enumerate(touched, 1):
             tree[account_key(account.number)] = encode_account(account)
             if done % SLICE == 0:
                 yield
+        tree |= self._state.changed_parameters()
+        self._checkpoints.finish(block.height, tree)
         yield from self._seen.finishing(block.timestamp_ms, tree, side)
         yield from self._once.finishing(block.timestamp_ms, tree, side)
         yield from self._tree.updating(tree)
@@ -263,9 +273,11 @@ class Ledger:
             state_tree_root=meta.state_tree_root,
             root_before=meta.root_before,
             root=meta.root,
+            roster=block.changes.get(parameter_key(ROSTER)),
         )
         self._meta = meta
         self._state.close_block()
+        self._checkpoints.take(meta.height, meta.root)
         self._open = None
         return executed
 
@@ -279,11 +291,16 @@ class Ledger:
         """Raise Refused if the transaction cannot succeed as things stand. Cheap: junk should not reach a block."""
         self._require_envelope(transaction, now_ms, self._state.peek)
         for index, operation in enumerate(transaction.operations):
-            if type(operation) is Pay:
-                try:
-                    self._require_plausible(operation)
-                except Refused as refused:
-                    raise Refused(refused.code, index, refused.leg) from None
+            try:
+                match operation:
+                    case Pay():
+                        self._require_plausible(operation)
+                    case SetParameter():
+                        require_central_bank(_found(self._state.peek, operation.by))
+                    case ProveReady() if index == 0:  # a later one may rest on those before it
+                        ready_roster(self._state.roster, operation, self._checkpoints, self._genesis)
+            except Refused as refused:
+                raise Refused(refused.code, index, refused.leg) from None
 
     def audit(self) -> dict[int, int]:
         """Scan all stored accounts and check every invariant that needs no history. Return asset -> supply.
@@ -291,7 +308,7 @@ class Ledger:
         Between blocks only, when the last block is stored. Raises InvariantViolation.
         """
         assert self._open is None, "a block is open"
-        return audit(self._reader, self._state)
+        return audit(self._genesis, self._reader, self._state)
 
     def _next_meta(self, block: "_Block") -> Meta:
         tree_root, outcomes = self._tree.root, outcomes_root(block.outcomes)
@@ -307,7 +324,9 @@ class Ledger:
             self._require_envelope(transaction, time_ms, self._state.account)
         except Refused as refused:
             return Receipt(transaction.id, int(refused.code))
-        step = Step(state, once, height, time_ms, transaction.id, transaction.accounts)
+        step = Step(
+            self._genesis, state, once, self._checkpoints, height, time_ms, transaction.id, transaction.accounts
+        )
         mark = once.mark()
         try:
             for step.op, operation in enumerate(transaction.operations):

@@ -9,15 +9,18 @@ from typing import Final
 from node.ledger.account import Account, decode_account
 from node.ledger.assets import Attested, OnLedger, reserve_needed
 from node.ledger.errors import InvariantViolation
+from node.ledger.genesis import Genesis
+from node.ledger.parameters import encode_parameters
 from node.ledger.recent import Reader
-from node.ledger.state import ACCOUNT_PREFIX, Saved, State
+from node.ledger.state import ACCOUNT_PREFIX, PARAMETER_PREFIX, ROSTER, Saved, State, parameter_key
+from node.ledger.validators import Roster, all_keys, encode_roster, keys_distinct, roster_allowed
 
 SLICE: Final = 64  # accounts between two yields, about 0.1 ms
 _LENGTH: Final = 4  # places in Saved
 _HOLDINGS: Final = 6
 
 
-def checking_block(state: State, touched: Sequence[tuple[Saved | None, Account]]) -> Iterator[None]:
+def checking_block(genesis: Genesis, state: State, touched: Sequence[tuple[Saved | None, Account]]) -> Iterator[None]:
     """Check the invariants over all that the open block touched, in slices. Raises InvariantViolation."""
     deltas: dict[int, int] = {}
     held_deltas: dict[int, int] = {}
@@ -44,9 +47,11 @@ def checking_block(state: State, touched: Sequence[tuple[Saved | None, Account]]
     _require(all(delta == 0 for delta in deltas.values()), "the deltas of an asset do not sum to 0")  # 1
     _require(all(delta == 0 for delta in held_deltas.values()), "held money changed without a hold")  # 3
     _require(entries == len(state.entries), "a statement's length does not match its entries")
+    if state.roster != state.finished_roster:
+        _require_roster(genesis, state.roster)
 
 
-def audit(reader: Reader, state: State) -> dict[int, int]:
+def audit(genesis: Genesis, reader: Reader, state: State) -> dict[int, int]:
     """Check all stored accounts; return asset -> supply. Raises InvariantViolation."""
     totals = dict.fromkeys(sorted(state.assets), 0)
     supplies = dict.fromkeys(sorted(state.assets), 0)
@@ -61,6 +66,8 @@ def audit(reader: Reader, state: State) -> dict[int, int]:
         if issued is not None:
             supplies[issued] = -account.balance(issued)
     _require(all(total == 0 for total in totals.values()), "the balances of an asset do not sum to 0")  # 1
+    _require_public(reader, state)
+    _require_roster(genesis, state.finished_roster)
     for number, supply in supplies.items():
         _require(supply <= state.assets[number].max_supply, "supply above its maximum")  # 4
         _require_reserve(state, number)
@@ -100,6 +107,17 @@ def _require_reserve(state: State, number: int) -> None:
     kept = 0 if reserve is None else reserve.balance(asset.backing.asset)
     needed = reserve_needed(state.supply(number), asset, state.assets[asset.backing.asset])
     _require(kept >= needed, "a reserve is below the supply that it backs")  # 5
+
+
+def _require_public(reader: Reader, state: State) -> None:
+    rows = {**encode_parameters(state.parameters), ROSTER: encode_roster(state.finished_roster)}
+    stored = dict(reader.scan(PARAMETER_PREFIX, bytes((PARAMETER_PREFIX[0] + 1,))))
+    _require(stored == {parameter_key(name): row for name, row in rows.items()}, "a stored parameter is another one")
+
+
+def _require_roster(genesis: Genesis, roster: Roster) -> None:
+    _require(keys_distinct(all_keys(roster)), "two validators have the same key")  # 7
+    _require(roster_allowed(roster, genesis), "the validators make no safe committee")  # 7
 
 
 def _require(holds: bool, what: str) -> None:

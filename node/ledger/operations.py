@@ -25,14 +25,26 @@ from node.ledger.account_ops import (
     decode_account_operation,
 )
 from node.ledger.errors import Code, Refused
+from node.ledger.param import (
+    PARAM,
+    READY,
+    ParamOperation,
+    ProveReady,
+    SetParameter,
+    apply_prove_ready,
+    apply_set_parameter,
+    decode_param,
+)
+from node.ledger.param import SET as SET_PARAMETER
 from node.ledger.pay import PAY, Pay, apply_pay, decode_pay
 from node.ledger.step import Step
 
-Operation = Pay | AccountOperation
+Operation = Pay | AccountOperation | ParamOperation
 
 DECODE: Final[Mapping[int, Callable[[tuple[object, ...]], Operation]]] = {
     PAY: decode_pay,
     ACCOUNT: decode_account_operation,
+    PARAM: decode_param,
 }
 
 # What stands before the fields on the wire: the operation's number, and its act if it has several.
@@ -42,6 +54,8 @@ PREFIX: Final[Mapping[type[Operation], tuple[int, ...]]] = {
     SetAccount: (ACCOUNT, SET),
     SetKeys: (ACCOUNT, KEYS),
     CloseAccount: (ACCOUNT, CLOSE),
+    SetParameter: (PARAM, SET_PARAMETER),
+    ProveReady: (PARAM, READY),
 }
 
 APPLY: Final[Mapping[type[Operation], Callable[[Step, Any], None]]] = {
@@ -50,6 +64,8 @@ APPLY: Final[Mapping[type[Operation], Callable[[Step, Any], None]]] = {
     SetAccount: apply_set,
     SetKeys: apply_keys,
     CloseAccount: apply_close,
+    SetParameter: apply_set_parameter,
+    ProveReady: apply_prove_ready,
 }
 
 

@@ -90,7 +90,7 @@ def decode_parameters(records: Mapping[str, bytes]) -> Parameters:
     """Return the parameters of a full set of records. Raises DecodeError."""
     if set(records) != set(Parameters._fields):
         raise DecodeError("not the known parameters")
-    return Parameters(**{name: _READERS[name](decode(records[name])) for name in Parameters._fields})  # type: ignore[arg-type]
+    return Parameters(**{name: READERS[name](decode(records[name])) for name in Parameters._fields})  # type: ignore[arg-type]
 
 
 def _as_window(value: object) -> int:
@@ -131,7 +131,8 @@ def _require_ascending(numbers: list[int]) -> None:
         raise DecodeError("rows do not ascend")
 
 
-_READERS: Final[Mapping[str, Callable[[object], object]]] = {
+# How the value of each is read; raises DecodeError.
+READERS: Final[Mapping[str, Callable[[object], int | tuple[Tier, ...] | tuple[Opener, ...]]]] = {
     "window_person_ms": _as_window,
     "window_institution_ms": _as_window,
     "day_offset_ms": _as_day_offset,

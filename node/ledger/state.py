@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from node.ledger.account import ACCOUNT_MAX, Account, Holding, Profile, decode_account
+from consensus.encoding import encode
+from node.ledger.account import ACCOUNT_MAX, CLOSED, Account, Holding, Profile, decode_account
 from node.ledger.assets import Asset, OnLedger, decode_asset
 from node.ledger.errors import Code, Refused
-from node.ledger.parameters import decode_parameters
+from node.ledger.parameters import Parameters, decode_parameters
 from node.ledger.recent import Reader
-from node.ledger.validators import decode_roster
+from node.ledger.validators import decode_roster, encode_roster
 
 ACCOUNT_PREFIX: Final = b"a"
 ASSET_PREFIX: Final = b"s"
@@ -52,7 +53,11 @@ def parameter_key(name: str) -> bytes:
 
 
 class State:
-    """Accounts by number, with undo per transaction. The reader shows the last stored block at every ``begin``."""
+    """Accounts by number, with undo per transaction. The reader shows the last stored block at every ``begin``.
+
+    ``parameters`` and ``finished_roster`` are those of the last finished block, ``next_parameters`` and ``roster`` what
+    the open block makes of them: immutable values, so that undo is to put the old ones back.
+    """
 
     def __init__(self, reader: Reader, accounts_in_memory: int = ACCOUNTS_IN_MEMORY) -> None:
         """Read assets and parameters whole. Raises DecodeError if a record is damaged."""
@@ -68,8 +73,9 @@ class State:
             int.from_bytes(key[1:], "big"): decode_asset(row) for key, row in _scan(reader, ASSET_PREFIX)
         }
         records = {key[1:].decode(): row for key, row in _scan(reader, PARAMETER_PREFIX)}
-        self.roster = decode_roster(records.pop(ROSTER, b""))
-        self.parameters = decode_parameters(records)
+        self.finished_roster = self.roster = decode_roster(records.pop(ROSTER, b""))
+        self.parameters = self.next_parameters = decode_parameters(records)
+        self._drafts = (self.next_parameters, self.roster)  # when the transaction began
         # reserve account -> the asset that it backs
         self.backed_by: dict[int, int] = {
             asset.backing.reserve: number
@@ -89,6 +95,13 @@ class State:
         account = self.account(number)
         if account is None:
             raise Refused(Code.NO_ACCOUNT)
+        return account
+
+    def require_active(self, number: int) -> Account:
+        """Return the account that acts. A closed one has no role any more: Refused(ROLE)."""
+        account = self.require_account(number)
+        if account.flags & CLOSED:
+            raise Refused(Code.ROLE)
         return account
 
     def peek(self, number: int) -> Account | None:
@@ -149,6 +162,7 @@ class State:
         self._saved = {}
         self._loaded = []
         self._mark = len(self.entries)
+        self._drafts = (self.next_parameters, self.roster)
 
     def undo(self) -> None:
         """Put everything back as it was when the transaction began."""
@@ -171,6 +185,7 @@ class State:
                 del self._before[number]
         self._saved = {}
         del self.entries[self._mark :]
+        self.next_parameters, self.roster = self._drafts
 
     def forget_loaded(self) -> None:
         """After ``undo``: let go of the accounts that this transaction brought into memory."""
@@ -182,10 +197,24 @@ class State:
         """Return (before, after) of each account that the block touched, in the order of the first touch."""
         return [(saved, self._accounts[number]) for number, saved in self._before.items()]
 
+    def changed_parameters(self) -> dict[bytes, bytes | None]:
+        """Return the rows of the parameters and the roster that the block changed."""
+        names = Parameters._fields
+        rows: dict[bytes, bytes | None] = {
+            parameter_key(name): encode(after)
+            for name, before, after in zip(names, self.parameters, self.next_parameters, strict=True)
+            if before != after
+        }
+        if self.roster != self.finished_roster:
+            rows[parameter_key(ROSTER)] = encode_roster(self.roster)
+        return rows
+
     def close_block(self) -> None:
         """From here on readers see the block as finished. What it changed stays in memory until the next begins."""
         self._before = {}
         self.entries = []
+        self.parameters = self.next_parameters
+        self.finished_roster = self.roster
 
     def _load(self, number: int) -> Account | None:
         account = self._read(number)

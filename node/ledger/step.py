@@ -5,6 +5,8 @@ One rule: operations reach the state and the block's time through this alone.
 
 from consensus.encoding import encode
 from node.ledger.account import Account
+from node.ledger.checkpoints import Checkpoints
+from node.ledger.genesis import Genesis
 from node.ledger.receipt import Skipped
 from node.ledger.recent import OnceRefs
 from node.ledger.state import State
@@ -15,20 +17,25 @@ class Step:
     """Mutable; made anew for each transaction."""
 
     __slots__ = (
-        "accounts", "day", "height", "once", "op", "original", "skipped", "spent", "state", "time_ms", "transaction_id",
+        "accounts", "checkpoints", "day", "genesis", "height", "once", "op", "original", "skipped", "spent", "state",
+        "time_ms", "transaction_id",
     )  # fmt: skip
 
     def __init__(
         self,
+        genesis: Genesis,
         state: State,
         once: OnceRefs,
+        checkpoints: Checkpoints,
         height: int,
         time_ms: int,
         transaction_id: bytes,
         accounts: tuple[int, ...],
     ) -> None:
+        self.genesis = genesis
         self.state = state
         self.once = once
+        self.checkpoints = checkpoints
         self.height = height
         self.time_ms = time_ms  # block time
         self.day = state.parameters.day(time_ms)

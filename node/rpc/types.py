@@ -31,6 +31,7 @@ from node.rpc.forms import (
     SignedMoney,
     TransactionStatus,
 )
+from node.rpc.operation_types import KeyView, OperationView
 
 
 class Params(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,40 +84,6 @@ class Receipt(Struct, frozen=True, kw_only=True):
     leg: Count | None = None
     skipped: tuple[SkippedLeg, ...] = ()
     original: Hash | None = None
-
-
-class LegView(Struct, frozen=True, kw_only=True):
-    """One payment of a pay."""
-
-    to: AccountNumber
-    amount: Money
-    ref: Bytes
-
-
-class KeyView(Struct, frozen=True, kw_only=True):
-    """A public key of an account and its weight."""
-
-    key: Hash
-    weight: Count
-
-
-class OperationView(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An operation in words: ``type`` says which of the others are there."""
-
-    type: Literal["pay", "open_account", "set_account", "set_keys", "close_account"]
-    asset: AssetId | None = None
-    payer: AccountNumber | None = None
-    legs: tuple[LegView, ...] | None = None
-    partial: bool | None = None
-    once: bool | None = None
-    account: AccountNumber | None = None
-    by: AccountNumber | None = None
-    kind: Name | None = None
-    tier: Count | None = None
-    category: Count | None = None
-    keys: tuple[KeyView, ...] | None = None
-    threshold: Count | None = None
-    commitment: Hash | None = None
 
 
 class SignatureView(Struct, frozen=True, kw_only=True):

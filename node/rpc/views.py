@@ -21,11 +21,14 @@ from node.ledger.account_ops import CloseAccount, OpenAccount, SetAccount, SetKe
 from node.ledger.assets import Asset, AssetStatus, Attested
 from node.ledger.errors import Code
 from node.ledger.operations import Operation
+from node.ledger.param import Listed, ProveReady, SetParameter
+from node.ledger.parameters import Opener, Tier
 from node.ledger.pay import Pay
 from node.ledger.receipt import Receipt
 from node.ledger.statement import Entry
 from node.ledger.transaction import Transaction
 from node.rpc import types
+from node.rpc.operation_types import KeyView, LegView, ListedValidator, OpenerView, OperationView, TierView
 
 Flag = Literal["out_blocked", "in_blocked", "closed", "recovering"]
 _FLAGS: Final[tuple[tuple[int, Flag], ...]] = (
@@ -69,23 +72,23 @@ def transaction_view(transaction: Transaction) -> types.TransactionView:
     )
 
 
-def operation_view(operation: Operation) -> types.OperationView:
+def operation_view(operation: Operation) -> OperationView:
     """Return an operation in words."""
     match operation:
         case Pay():
-            return types.OperationView(
+            return OperationView(
                 type="pay",
                 asset=operation.asset,
                 payer=format_account(operation.payer),
                 legs=tuple(
-                    types.LegView(to=format_account(to), amount=str(amount), ref=ref.hex())
+                    LegView(to=format_account(to), amount=str(amount), ref=ref.hex())
                     for to, amount, ref in operation.legs
                 ),
                 partial=operation.partial,
                 once=operation.once,
             )
         case OpenAccount():
-            return types.OperationView(
+            return OperationView(
                 type="open_account",
                 account=format_account(operation.number),
                 by=format_account(operation.by),
@@ -97,7 +100,7 @@ def operation_view(operation: Operation) -> types.OperationView:
                 commitment=operation.commitment.hex(),
             )
         case SetAccount():
-            return types.OperationView(
+            return OperationView(
                 type="set_account",
                 account=format_account(operation.number),
                 by=format_account(operation.by),
@@ -106,18 +109,70 @@ def operation_view(operation: Operation) -> types.OperationView:
                 commitment=operation.commitment.hex(),
             )
         case SetKeys():
-            return types.OperationView(
+            return OperationView(
                 type="set_keys",
                 account=format_account(operation.number),
                 keys=key_views(operation.keys),
                 threshold=operation.threshold,
             )
         case CloseAccount():
-            return types.OperationView(
+            return OperationView(
                 type="close_account",
                 account=format_account(operation.number),
                 by=format_account(operation.by),
             )
+        case SetParameter():
+            return parameter_view(operation)
+        case ProveReady():
+            return OperationView(
+                type="prove_ready",
+                by=format_account(operation.by),
+                validator=operation.name,
+                height=operation.height,
+                root=operation.root.hex(),
+                signature=operation.signature.hex(),
+            )
+
+
+def parameter_view(operation: SetParameter) -> OperationView:
+    """Return a parameter's change in words, its value by the kind of its rows."""
+    value = operation.value
+    rows = () if isinstance(value, int) else value
+    tiers = tuple(
+        TierView(
+            number=row.number,
+            out_per_transaction=str(row.out_per_transaction),
+            out_per_day=str(row.out_per_day),
+            balance_max=str(row.balance_max),
+        )
+        for row in rows
+        if isinstance(row, Tier)
+    )
+    openers = tuple(
+        OpenerView(kind=kind_name(row.kind), kinds=tuple(kind.name.lower() for kind in mask_kinds(row.kinds)))
+        for row in rows
+        if isinstance(row, Opener)
+    )
+    validators = tuple(
+        ListedValidator(
+            name=row.name,
+            weight=row.weight,
+            address=row.address,
+            consensus_key=row.consensus_key.hex(),
+            node_key=row.node_key.hex(),
+        )
+        for row in rows
+        if isinstance(row, Listed)
+    )
+    return OperationView(
+        type="set_parameter",
+        by=format_account(operation.by),
+        parameter=operation.key,
+        milliseconds=value if isinstance(value, int) else None,
+        tiers=tiers if operation.key == "tiers" else None,
+        openers=openers if operation.key == "openers" else None,
+        validators=validators if operation.key == "validators" else None,
+    )
 
 
 def account_view(account: Account, assets: dict[int, Asset]) -> types.AccountView:
@@ -149,9 +204,9 @@ def account_view(account: Account, assets: dict[int, Asset]) -> types.AccountVie
     )
 
 
-def key_views(keys: Sequence[tuple[bytes, int]]) -> tuple[types.KeyView, ...]:
+def key_views(keys: Sequence[tuple[bytes, int]]) -> tuple[KeyView, ...]:
     """Return public keys with their weights."""
-    return tuple(types.KeyView(key=public.hex(), weight=weight) for public, weight in keys)
+    return tuple(KeyView(key=public.hex(), weight=weight) for public, weight in keys)
 
 
 def kind_name(kind: int) -> str:
