@@ -24,7 +24,7 @@ CANDIDATES = $(or $(PYTHON),python3.12 python3.11 python3 python \
 	$(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python $(HOME)/.pyenv/versions/3.11.*/bin/python) \
 	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.1[12].*/bin/python3))
 
-.PHONY: help demo devnet docker-devnet test test-quick test-docker lint format coverage simulate bench lock install hooks clean distclean
+.PHONY: help demo devnet docker-devnet test test-quick test-docker lint format coverage simulate mutants bench lock install hooks clean distclean
 
 help: ## List what there is
 	echo "make <target>, one of:"
@@ -67,6 +67,9 @@ coverage: $(STAMP) ## Tests with branch coverage
 
 simulate: $(STAMP) ## Simulated clusters with faults: SEEDS=200 of them; ARGS="--seed 17 --trace" tells one
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --jobs $(JOBS) $(ARGS)
+
+mutants: $(STAMP) ## Plant faults and see who notices; writes docs/mutants.md; ARGS='--only "no back-off"' plants one (25 minutes)
+	nice $(BIN)/python -m tests.mutants --jobs $(JOBS) $(ARGS)
 
 bench: $(STAMP) ## Load on four local validators: throughput, time to finality, bound ratio
 	$(BIN)/python -m devnet.bench $(ARGS)

@@ -2,7 +2,6 @@
 
 python -m tests.simulation --seeds 500 [--first 0] [--jobs 2] [--keep-going] [--hash]
 python -m tests.simulation --seed 7 --trace
-python -m tests.simulation --planted [--only NAME]
 """
 
 import argparse
@@ -12,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Final
 
-from tests.simulation import planted, twins
+from tests.simulation import twins
 from tests.simulation.cluster import Failure, Result, run
 from tests.simulation.plan import draw
 
@@ -31,15 +30,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--hash", action="store_true", help="print the hash of all that happened in each seed")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first failure")
-    parser.add_argument("--planted", action="store_true", help="plant known faults and see who notices")
-    parser.add_argument("--only", help="plant this fault only")
     parser.add_argument("--twins", action="store_true", help="run scripted Twins, from scenario --first")
     parser.add_argument("--scenarios", type=int, default=1_000, help="how many of them")
     options = parser.parse_args(arguments)
     if options.twins:
         return twins.report(options.first, options.scenarios, options.jobs, options.trace)
-    if options.planted:
-        return planted.report(options.only, options.first, options.seeds, options.jobs)
     if options.seed is not None:
         return _run_one(options.seed, options.trace)
     return _run_many(

@@ -1,0 +1,24 @@
+"""The list of all mutants, by the room that they are planted in."""
+
+from typing import Final
+
+from tests.mutants.mutant import Killer, Mutant
+from tests.mutants.planted import agreement, durability, intake, judge, ledger, verification
+
+ROOMS: Final[tuple[tuple[str, tuple[Mutant, ...]], ...]] = (
+    ("Agreement", agreement.MUTANTS),
+    ("Verification", verification.MUTANTS),
+    ("Durability", durability.MUTANTS),
+    ("Intake: mempool, batches, payloads, synchronization, RPC", intake.MUTANTS),
+    ("Ledger", ledger.MUTANTS),
+    ("The judge of the simulator", judge.MUTANTS),
+)
+MUTANTS: Final = tuple(mutant for _, room in ROOMS for mutant in room)
+
+
+def _every_killer() -> tuple[Killer, ...]:
+    """Return all killers, each once, so that the sound code can be put before them."""
+    return tuple(dict.fromkeys(killer for mutant in MUTANTS for killer in mutant.killers))
+
+
+SOUND: Final = Mutant("sound", "nothing", (), _every_killer(), "nothing is planted: whoever kills this one is wrong")

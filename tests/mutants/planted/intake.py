@@ -1,0 +1,349 @@
+"""Mutants between a client's or a peer's bytes and a block: mempool, batches, payloads, synchronization, RPC."""
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant, one, suite
+
+MEMPOOL: Final = "node/mempool.py"
+BATCHES: Final = "node/batches.py"
+DISSEMINATION: Final = "node/dissemination.py"
+PAYLOADS: Final = "node/payloads.py"
+SYNC: Final = "node/sync.py"
+VIEWS: Final = "node/rpc/views.py"
+JSONRPC: Final = "node/rpc/jsonrpc.py"
+
+IN_MEMPOOL: Final = suite("node_mempool")
+IN_BATCHES: Final = suite("node_batches")
+IN_DISSEMINATION: Final = suite("node_dissemination")
+IN_PAYLOADS: Final = suite("node_payloads")
+IN_SYNC: Final = suite("node_sync")
+IN_RPC: Final = suite("rpc_jsonrpc", "rpc_methods")
+
+OF_THE_MEMPOOL: Final = (
+    one(
+        *("the number of transactions is unbounded", "mempool: bounds", MEMPOOL),
+        *("if len(self._waiting) >= _part(self._transactions_max, share):", "if False:"),
+        IN_MEMPOOL,
+    ),
+    one(
+        *("one transaction too many", "mempool: bounds", MEMPOOL),
+        *("if len(self._waiting) >= _part(", "if len(self._waiting) > _part("),
+        IN_MEMPOOL,
+    ),
+    one(
+        *("the bytes of transactions are unbounded", "mempool: bounds", MEMPOOL),
+        *("if self.bytes + len(transaction.raw) > _part(self._bytes_max, share):", "if False:"),
+        IN_MEMPOOL,
+    ),
+    one(
+        *("the last tenth is for anyone", "mempool: room for the state", MEMPOOL),
+        *("share = 0 if privileged else RESERVED_SHARE", "share = 0"),
+        IN_MEMPOOL,
+    ),
+    one(
+        *("one payer takes all the room", "mempool: quotas", MEMPOOL),
+        *("if self._payers.get(payer, 0) >= PAYER_TRANSACTIONS_MAX:", "if False:"),
+        IN_MEMPOOL,
+    ),
+    one(
+        *("one bank takes all the room", "mempool: quotas", MEMPOOL),
+        *("if self._banks.get(bank, 0) >= self._transactions_max // BANK_SHARE:", "if False:"),
+        IN_MEMPOOL,
+    ),
+    one(
+        *("quotas are not given back", "mempool: quotas", MEMPOOL),
+        *("_count(self._payers, waiting.payer, -1)", "pass"),
+        IN_MEMPOOL,
+    ),
+    one(
+        *("expired transactions stay", "mempool: expiry", MEMPOOL),
+        *("self.forget(gone)", "pass"),
+        IN_MEMPOOL,
+    ),
+    one(
+        *("a transaction expires a moment late", "mempool: expiry", MEMPOOL),
+        *("self._expiries[0][0] <= block_time_ms", "self._expiries[0][0] < block_time_ms"),
+        IN_MEMPOOL,
+    ),
+    one(
+        *("ids of what is gone pile up", "mempool: bounds", MEMPOOL),
+        *("self._drop_stale()\n        return gone", "return gone"),
+        IN_MEMPOOL,
+    ),
+    one(
+        *("unchecked transactions enter batches", "mempool: stages", MEMPOOL),
+        *("Stage.CHECKING, payer, bank)", "Stage.READY, payer, bank)\n        self._ready.append(transaction.id)"),
+        IN_MEMPOOL,
+    ),
+)
+
+OF_BATCHES: Final = (
+    one(
+        *("batches of one author are unbounded", "batches: bounds", BATCHES),
+        *("self._author_batches.get(author, 0) + batches <= AUTHOR_BATCHES_MAX", "True"),
+        *(IN_BATCHES, IN_DISSEMINATION),
+    ),
+    one(
+        *("bytes of one author are unbounded", "batches: bounds", BATCHES),
+        *("and self._author_bytes.get(author, 0) + payload_bytes <= AUTHOR_BYTES_MAX", ""),
+        *(IN_BATCHES, IN_DISSEMINATION),
+    ),
+    one(
+        *("room of an author is not given back", "batches: bounds", BATCHES),
+        *("self._author_batches[held.batch.author] -= 1", "pass"),
+        *(IN_BATCHES, IN_DISSEMINATION),
+    ),
+    one(
+        *("invented acknowledgements are unbounded", "batches: bounds", BATCHES),
+        *("if len(early) > AUTHOR_BATCHES_MAX * len(self._committee):", "if False:"),
+        IN_BATCHES,
+    ),
+    one(
+        *("a batch is included before a quorum holds it", "batches: held by a quorum", BATCHES),
+        "if held.holders_weight < self._committee.quorum or name in self._final",
+        "if name in self._final",
+        IN_BATCHES,
+    ),
+    one(
+        *("an acknowledgement counts each time it comes", "batches: held by a quorum", BATCHES),
+        *("if holder not in held.holders:", "if True:"),
+        IN_BATCHES,
+    ),
+    one(
+        *("holders counted instead of weights", "batches: held by a quorum", BATCHES),
+        *("held.holders_weight += self._committee.validators[holder].weight", "held.holders_weight += 1"),
+        IN_BATCHES,
+    ),
+    one(
+        *("a final batch is included again", "batches: once in a chain", BATCHES),
+        *("or name in self._final or excluded(name):", "or excluded(name):"),
+        IN_BATCHES,
+    ),
+    one(
+        *("a batch outlives its life by a height", "batches: a life of 1,024 heights", BATCHES),
+        "if not held.batch.base_height < height <= held.batch.base_height + BATCH_LIFE_HEIGHTS:",
+        "if not held.batch.base_height < height <= held.batch.base_height + BATCH_LIFE_HEIGHTS + 1:",
+        IN_BATCHES,
+    ),
+    one(
+        *("final batches are forgotten a height early", "batches: once in a chain", BATCHES),
+        *("<= height - BATCH_LIFE_HEIGHTS:", "<= height - BATCH_LIFE_HEIGHTS + 1:"),
+        IN_BATCHES,
+    ),
+    one(
+        *("a payload may name a batch twice", "batches: once in a chain", BATCHES),
+        *("if len(frozenset(digests)) != len(digests):", "if False:"),
+        *(IN_BATCHES, IN_PAYLOADS),
+    ),
+    one(
+        *("a block holds any number of transactions", "batches: bounds of a block", BATCHES),
+        *("if transactions > BLOCK_TRANSACTIONS_MAX or payload_bytes > BLOCK_BYTES_MAX:", "if False:"),
+        IN_BATCHES,
+    ),
+    one(
+        *("an empty batch is a batch", "batches: form", BATCHES),
+        *("if not transactions:\n        raise", "if False:\n        raise"),
+        IN_BATCHES,
+    ),
+)
+
+OF_DISSEMINATION: Final = (
+    one(
+        *("a batch may come from another than its author", "batches: from their author", DISSEMINATION),
+        *("if self._committee.index(message.author) != sender:", "if False:"),
+        IN_DISSEMINATION,
+    ),
+    one(
+        *("a fetched batch may be unsigned", "batches: verified before held", DISSEMINATION),
+        *("if author is None or not author_signed(batch):", "if author is None:"),
+        IN_DISSEMINATION,
+    ),
+    one(
+        *("a batch with a bad transaction is held", "batches: verified before held", DISSEMINATION),
+        *("good = all(await self._checks.valid(transactions, Lane.VALIDATORS))", "good = True"),
+        IN_DISSEMINATION,
+    ),
+    one(
+        *("who relays a batch is blamed for its author", "batches: blame the author", DISSEMINATION),
+        "not author_signed(batch):\n            return False",
+        "not author_signed(batch):\n            self._links.blame(0, 100, 'unsigned')\n            return False",
+        IN_DISSEMINATION,
+    ),
+    one(
+        *("a batch is acknowledged before it is in the journal", "batches: kept, then acknowledged", DISSEMINATION),
+        *("self._keep(batch)\n        self._pool.add(batch, transactions)", "self._pool.add(batch, transactions)"),
+        IN_DISSEMINATION,
+    ),
+    one(
+        *("who sends bad batches is heard on", "batches: blame the author", DISSEMINATION),
+        *("self._ignored.add(author)", "pass"),
+        IN_DISSEMINATION,
+    ),
+    one(
+        *("batches that wait for checks are unbounded", "batches: bounds", DISSEMINATION),
+        *("or len(arrived) >= self._author_max", ""),
+        IN_DISSEMINATION,
+    ),
+    one(
+        *("a batch from far ahead is taken", "batches: bounds", DISSEMINATION),
+        *("or batch.base_height > height + AHEAD_HEIGHTS", ""),
+        IN_DISSEMINATION,
+    ),
+    one(
+        *("a wrong signature of a client is admitted", "mempool: checked before batched", DISSEMINATION),
+        *(
+            "for transaction, true in zip(transactions, valid, strict=True) if true)",
+            "for transaction, true in zip(transactions, valid, strict=True) if true or True)",
+        ),
+        IN_DISSEMINATION,
+    ),
+    one(
+        *("lost batches are not sent again", "batches: repeated until acknowledged", DISSEMINATION),
+        *("self._send_to_who_lacks(held)\n\n", "pass\n\n"),
+        IN_DISSEMINATION,
+    ),
+    one(
+        *("a queue of checks without an end", "bounds", DISSEMINATION),
+        *("if self._checks.queued(Lane.CLIENTS) >= QUEUED_CHECKS_MAX:", "if False:"),
+        IN_DISSEMINATION,
+    ),
+)
+
+OF_PAYLOADS: Final = (
+    one(
+        *("a wrong state root gets votes", "X2", PAYLOADS),
+        *("if root is not None and root != header.state_root:", "if False:"),
+        IN_PAYLOADS,
+    ),
+    one(
+        *("a root that is not executed here gets votes", "X2", PAYLOADS),
+        *("if root is None or header.timestamp_ms > now_ms", "if header.timestamp_ms > now_ms"),
+        IN_PAYLOADS,
+    ),
+    one(
+        *("a block from the future gets votes", "X9", PAYLOADS),
+        *("if root is None or header.timestamp_ms > now_ms + CLOCK_AHEAD_MS_MAX:", "if root is None:"),
+        IN_PAYLOADS,
+    ),
+    one(
+        *("a block gets votes without its batches", "R8", PAYLOADS),
+        *("return Verdict.VALID if len(here) == len(held) else Verdict.UNKNOWN", "return Verdict.VALID"),
+        IN_PAYLOADS,
+    ),
+    one(
+        *("a batch of an ancestor comes again", "batches: once in a chain", PAYLOADS),
+        *(
+            "if any(name in named or self.pool.is_final(name) for name in names):",
+            "if any(self.pool.is_final(name) for name in names):",
+        ),
+        IN_PAYLOADS,
+    ),
+    one(
+        *("a batch of a final block comes again", "batches: once in a chain", PAYLOADS),
+        *(
+            "if any(name in named or self.pool.is_final(name) for name in names):",
+            "if any(name in named for name in names):",
+        ),
+        IN_PAYLOADS,
+    ),
+    one(
+        *("a block far above its root carries batches", "X3", PAYLOADS),
+        *("if block.header.height - block.header.executed_height > LAG_MAX:", "if False:"),
+        IN_PAYLOADS,
+    ),
+    one(
+        *("any committee may follow", "R46", PAYLOADS),
+        *("if header.next_validators_hash != self.next_validators_hash(header.height):", "if False:"),
+        IN_PAYLOADS,
+    ),
+    one(
+        *("voters do not bound a block's transactions", "batches: bounds of a block", PAYLOADS),
+        *("if sum(len(each.transactions) for each in here) > BLOCK_TRANSACTIONS_MAX:", "if False:"),
+        IN_PAYLOADS,
+    ),
+)
+
+OF_SYNC: Final = (
+    one(
+        *("another block than asked for is taken", "sync: what was asked for", SYNC),
+        *("if block.hash != block_hash:", "if False:"),
+        IN_SYNC,
+    ),
+    one(
+        *("other batches than asked for are taken", "sync: what was asked for", SYNC),
+        *("if any(batch.digest not in names for batch in batches):", "if False:"),
+        IN_SYNC,
+    ),
+    one(
+        *("a range need not be linked", "R40", SYNC),
+        *("if offset and block.header.parent_hash != blocks[offset - 1].hash:", "if False:"),
+        IN_SYNC,
+    ),
+    one(
+        *("a range may begin anywhere", "R40", SYNC),
+        *("if block.header.height != low + offset:", "if False:"),
+        IN_SYNC,
+    ),
+    one(
+        *("any certificate ends a range", "R40", SYNC),
+        *("if certificate.kind is not Kind.FINALIZE or certificate.hash != blocks[-1].hash:", "if False:"),
+        IN_SYNC,
+    ),
+    one(
+        *("a claimed height is believed for ever", "sync: a claim is a hint", SYNC),
+        *("self._doubt(peer)\n        return False", "return False"),
+        IN_SYNC,
+    ),
+    one(
+        *("a range of any size is asked of us", "sync: bounds", SYNC),
+        *("bytes_max=RANGE_BYTES_MAX)", "bytes_max=RANGE_BYTES_MAX << 20)"),
+        IN_SYNC,
+    ),
+    one(
+        *("we ask on while much waits for execution", "sync: bounds", SYNC),
+        *("if self._executing() > EXECUTING_MAX or not await", "if not await"),
+        IN_SYNC,
+    ),
+)
+
+OF_RPC: Final = (
+    one(
+        *("an amount leaves as a float", "RPC: money is a string", VIEWS),
+        *("to=format_account(to), amount=str(amount)", "to=format_account(to), amount=str(float(amount))"),
+        IN_RPC,
+    ),
+    one(
+        *("an entry's amount leaves as a number", "RPC: money is a string", VIEWS),
+        *("amount=str(entry.amount)", "amount=entry.amount"),
+        IN_RPC,
+    ),
+    one(
+        *("fractions are parsed", "RPC: no floats", JSONRPC),
+        *("parse_float=_no_fraction", "parse_float=float"),
+        IN_RPC,
+    ),
+    one(
+        *("integers that JavaScript rounds are parsed", "RPC: exact integers", JSONRPC),
+        *("parse_int=_integer", "parse_int=int"),
+        IN_RPC,
+    ),
+    one(
+        *("duplicate names are parsed", "RPC: one meaning", JSONRPC),
+        *("object_pairs_hook=_object", "object_pairs_hook=dict"),
+        IN_RPC,
+    ),
+    one(
+        *("calls in one body are unbounded", "RPC: bounds", JSONRPC),
+        *("if len(value) > BATCH_MAX:", "if False:"),
+        IN_RPC,
+    ),
+)
+
+MUTANTS: Final[tuple[Mutant, ...]] = (
+    *OF_THE_MEMPOOL,
+    *OF_BATCHES,
+    *OF_DISSEMINATION,
+    *OF_PAYLOADS,
+    *OF_SYNC,
+    *OF_RPC,
+)
