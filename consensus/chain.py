@@ -6,11 +6,13 @@ their own; and what lies at or below the committed tip is gone.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final
 
+from consensus.events import FetchBlock
 from consensus.messages import Block, Hash
 
+FETCHES_MAX: Final = 64  # blocks asked for in one retry
 FETCH_HEIGHTS_MAX: Final = 64  # a final tip further above the committed one comes by range, not block by block
 
 
@@ -65,19 +67,25 @@ class Chain:
         self.wanted.pop(block.hash, None)
         self._blocks.setdefault(block.hash, block)
 
-    def want(self, missing: Missing, finalized_view: int, final_hash: Hash, holders: tuple[int, ...]) -> bool:
-        """Want a block, unless it is wanted or will come in a range; return whether to fetch it now. R39.
+    def want(
+        self, missing: Missing, finalized_view: int, final_hash: Hash, holders: tuple[int, ...]
+    ) -> list[FetchBlock]:
+        """Want a block, unless it is wanted or will come in a range; return the request for it. R39.
 
         Below the final tip blocks are fetched by hash only if that tip is here and not far above the committed one.
         """
         if missing.hash in self.wanted:
-            return False
+            return []
         if missing.view < finalized_view:
             tip = self._blocks.get(final_hash)
             if tip is None or tip.header.height - self.committed.header.height > FETCH_HEIGHTS_MAX:
-                return False
+                return []
         self.wanted[missing.hash] = Wanted(missing.view, holders)
-        return True
+        return [FetchBlock(missing.hash, holders)]
+
+    def requests(self) -> list[FetchBlock]:
+        """Return the requests for what is wanted, longest wanted first. R39."""
+        return [FetchBlock(name, wanted.holders) for name, wanted in islice(self.wanted.items(), FETCHES_MAX)]
 
     def continuation(self, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
         """Return those above the committed height if they follow it and one another, else nothing. R40."""

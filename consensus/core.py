@@ -27,7 +27,7 @@ from consensus.events import (
     Content,
     Effect,
     EpochEnded,
-    FetchBlock,
+    Evidence,
     Finalize,
     Halt,
     Input,
@@ -46,7 +46,6 @@ from consensus.events import (
     VoteSigned,
     WorkChanged,
 )
-from consensus.evidence import make_evidence
 from consensus.messages import (
     NO_HASH,
     Block,
@@ -58,17 +57,18 @@ from consensus.messages import (
     Proposal,
     Status,
     Vote,
+    certified_votes,
     view_after,
 )
 from consensus.peers import Peers
-from consensus.proposals import Needs, Place, certified_block, choose_parent, judge, own_proposal
+from consensus.place import Place
+from consensus.proposals import Needs, certified_block, choose_parent, judge, own_proposal, refusal
 from consensus.records import Intent, Record, Reproposal, decode_record, encode_record
 from consensus.rounds import VIEW_WINDOW, Round, Rounds, Verdict, carried_certificates
 from consensus.timing import NEVER, Deadlines, Timing, backoff_steps
 
 __all__ = ["Core", "Counters", "Timing"]
 
-FETCHES_MAX: Final = 64  # blocks asked for in one retry
 DISPUTED: Final = "a quorum certified a block that this node's application found invalid"
 
 
@@ -139,16 +139,15 @@ class Core:
 
     def votes(self) -> dict[Kind, tuple[int, ...]]:
         """Return who cast which vote in the current view: what it waits for."""
-        round = self._rounds.get(self.view)
-        return {kind: round.tally.signers(kind) if round else () for kind in Kind}
+        return self._rounds.voters(self.view)
 
     def block(self, block_hash: Hash) -> Block | None:
         """Return any block that we hold above the committed tip, or the tip, to serve it. R39."""
-        held = self._chain.get(block_hash)
-        if held is not None:
-            return held
-        proposed = (round.proposed_block(block_hash) for _, round in self._rounds)
-        return next((block for block in proposed if block is not None), None)
+        return self._chain.get(block_hash) or self._rounds.proposed_block(block_hash)
+
+    def blocks(self) -> list[Block]:
+        """Return the blocks above the committed tip: certified, voted for, or proposed."""
+        return [*self._chain, *self._rounds.proposed_blocks()]
 
     def wants(self, message: Message) -> bool:
         """Return whether checking the signatures of ``message`` is worth its while. Pure. R13, R21, R22."""
@@ -316,8 +315,7 @@ class Core:
         return (
             not self._pending
             and self._timing.idle_ms > 0
-            and self._rounds.notarized_view <= self._rounds.finalized_view
-            and self._rounds.final_hash == self._chain.committed.hash
+            and self._rounds.settled(self._chain.committed.hash)
             and self._rounds.at(self.view).proposal is None
         )
 
@@ -341,8 +339,7 @@ class Core:
 
     def _retry(self) -> None:
         """Ask again, and if nothing has moved say everything again. Nothing new is promised. R37."""
-        for block_hash, wanted in list(self._chain.wanted.items())[:FETCHES_MAX]:
-            self._effects.append(FetchBlock(block_hash, wanted.holders))
+        self._effects += self._chain.requests()
         stuck, behind = self._peers.retry(self.view), self.committed.hash != self._rounds.final_hash
         if self.me is not None and stuck:
             self.counters.retries += 1
@@ -412,6 +409,8 @@ class Core:
         if round.verdict is Verdict.PENDING:
             round.verdict, needs = judge(self._place, self._rounds, self._chain, proposal)
             self._get(needs, self._peers.some(self.leader))
+            if round.verdict is Verdict.INVALID:
+                self._effects += refusal(self._rounds, self._chain, proposal)
             if round.verdict is Verdict.CHECKING:
                 parent = certified_block(self._rounds, self._chain, proposal.parent_view)
                 assert proposal.block is not None
@@ -433,6 +432,7 @@ class Core:
         round.verdict = Verdict.VALID if event.valid else Verdict.INVALID
         if not event.valid:
             round.refused = event.hash
+            self._effects += refusal(self._rounds, self._chain, proposal)
             if self._rounds.certified_hash(event.view) == event.hash:  # R28
                 self._halt(DISPUTED)
 
@@ -451,15 +451,16 @@ class Core:
         if not self._rounds.wants_vote(vote):
             return
         tally = self._rounds.at(vote.view).tally
-        first = tally.conflicts(vote)
-        if first is not None:  # R45
-            self.counters.evidence += 1
-            self._effects.append(make_evidence(first, vote))
+        self._accuse(tally.convict((vote,)))
         certificate = tally.add(vote)
         if vote.kind is Kind.NULLIFY and vote.view == self.view and vote.signer == self.leader:  # R23
             self._nullify()
         if certificate is not None:  # R22
             self._add_certificate(certificate)
+
+    def _accuse(self, evidence: list[Evidence]) -> None:  # R45
+        self.counters.evidence += len(evidence)
+        self._effects += evidence
 
     def _add_certificate(self, certificate: Certificate) -> None:
         """Take a certificate, wherever it comes from. R24 to R26."""
@@ -472,6 +473,7 @@ class Core:
         block = round.proposed_block(certificate.hash)
         if block is not None:
             self._keep(block)
+        self._accuse(round.tally.convict(certified_votes(certificate)))
         self._rounds.certify(certificate)
         self._persist(certificate)
         match certificate.kind:
@@ -548,8 +550,7 @@ class Core:
 
     def _want(self, missing: Missing, certificate: Certificate) -> None:
         holders = tuple(signer for signer, _ in certificate.signatures if signer != self.me)
-        if self._chain.want(missing, self._rounds.finalized_view, self._rounds.final_hash, holders):
-            self._effects.append(FetchBlock(missing.hash, holders))
+        self._effects += self._chain.want(missing, self._rounds.finalized_view, self._rounds.final_hash, holders)
 
     def _on_synced(self, blocks: tuple[Block, ...], certificate: Certificate) -> None:
         """Commit a range of the final chain, if it is whole and continues ours. R40."""

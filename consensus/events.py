@@ -266,6 +266,15 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class ProposalRefused:
+    """The leader signed ``vote``, NOTARIZE, for a block that is invalid on ``parent``: perhaps its bytes prove it."""
+
+    vote: Vote
+    block: Block
+    parent: Block
+
+
+@dataclass(frozen=True, slots=True)
 class EpochEnded:
     """The epoch's last block is final: the next epoch starts from it."""
 
@@ -294,6 +303,7 @@ Effect = (
     | FetchBlock
     | Finalize
     | Evidence
+    | ProposalRefused
     | EpochEnded
     | Halt
 )

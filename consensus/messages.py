@@ -140,6 +140,12 @@ def view_after(vote: Vote) -> int:
     return vote.view + 1 if vote.kind is Kind.FINALIZE else vote.view
 
 
+def certified_votes(certificate: Certificate) -> list[Vote]:
+    """Return the votes that a certificate is made of."""
+    subject = (certificate.kind, certificate.epoch, certificate.view, certificate.hash)
+    return [Vote(*subject, signer, signature) for signer, signature in certificate.signatures]
+
+
 def make_block(header: Header, payload: bytes) -> Block:
     """Return the block of ``header`` and ``payload``. Asserts that the header commits to the payload."""
     assert header.payload_hash == payload_hash(payload)

@@ -8,21 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from consensus.chain import Chain
-from consensus.committee import Committee
-from consensus.events import Content
-from consensus.messages import (
-    CERTIFICATES_ASKED_MAX,
-    NO_HASH,
-    PAYLOAD_BYTES_MAX,
-    Block,
-    Hash,
-    Header,
-    Kind,
-    Proposal,
-    Vote,
-    make_block,
-    payload_hash,
-)
+from consensus.events import ProposalRefused
+from consensus.messages import CERTIFICATES_ASKED_MAX, Block, Kind, Proposal, Vote
+from consensus.place import Place
 from consensus.rounds import Rounds, Verdict
 
 
@@ -35,52 +23,6 @@ class Needs:
 
 
 NOTHING: Final = Needs()
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where blocks stand: the same for a whole epoch."""
-
-    committee: Committee
-    genesis_hash: Hash
-    end_height: int
-
-    def next_block(self, view: int, parent_view: int, parent: Block, content: Content) -> Block:
-        """Return the block of ``view`` on ``parent``, certified in ``parent_view``, that carries ``content``."""
-        header = Header(
-            genesis_hash=self.genesis_hash,
-            epoch=self.committee.epoch,
-            view=view,
-            height=parent.header.height + 1,
-            parent_view=parent_view,
-            parent_hash=parent.hash,
-            proposer=self.committee.leader(view),
-            timestamp_ms=content.timestamp_ms,
-            validators_hash=Hash(self.committee.hash),
-            next_validators_hash=content.next_validators_hash,
-            executed_height=content.executed_height,
-            state_root=content.state_root,
-            payload_hash=payload_hash(content.payload),
-        )
-        return make_block(header, content.payload)
-
-    def fits(self, view: int, parent_view: int, parent: Block, block: Block) -> bool:
-        """Return whether ``block`` may stand in ``view`` on ``parent``, as far as its header tells. R18."""
-        header, before = block.header, parent.header
-        return (
-            header.genesis_hash == self.genesis_hash
-            and header.epoch == self.committee.epoch
-            and header.view == view
-            and header.proposer == self.committee.leader(view)
-            and header.parent_view == parent_view
-            and header.parent_hash == parent.hash
-            and header.height == before.height + 1 <= self.end_height
-            and header.validators_hash == self.committee.hash
-            and (header.next_validators_hash != NO_HASH) == (header.height == self.end_height)
-            and header.timestamp_ms > before.timestamp_ms
-            and before.executed_height <= header.executed_height < header.height
-            and len(block.payload) <= PAYLOAD_BYTES_MAX
-        )
 
 
 def choose_parent(rounds: Rounds, chain: Chain, view: int) -> tuple[tuple[int, Block] | None, Needs]:
@@ -118,6 +60,14 @@ def judge(place: Place, rounds: Rounds, chain: Chain, proposal: Proposal) -> tup
     if block is None or not place.fits(view, parent_view, parent, block):  # R18
         return Verdict.INVALID, NOTHING
     return Verdict.CHECKING, NOTHING
+
+
+def refusal(rounds: Rounds, chain: Chain, proposal: Proposal) -> list[ProposalRefused]:
+    """Return what convicts the leader of an invalid proposal, if it holds a block and its parent is here. R45."""
+    parent = certified_block(rounds, chain, proposal.parent_view)
+    if proposal.block is None or parent is None:
+        return []
+    return [ProposalRefused(proposal.vote, proposal.block, parent)]
 
 
 def certified_block(rounds: Rounds, chain: Chain, view: int) -> Block | None:

@@ -103,6 +103,24 @@ class Rounds:
         found = self._by_view.get(view)
         return None if found is None else found.tally.certificates[kind]
 
+    def proposed_blocks(self) -> list[Block]:
+        """Return the blocks that proposals above the floor brought."""
+        proposals = [round.proposal for _, round in self if round.proposal is not None]
+        return [proposal.block for proposal in proposals if proposal.block is not None]
+
+    def proposed_block(self, block_hash: Hash) -> Block | None:
+        """Return the block with this hash if a proposal above the floor brought it."""
+        return next((block for block in self.proposed_blocks() if block.hash == block_hash), None)
+
+    def voters(self, view: int) -> dict[Kind, tuple[int, ...]]:
+        """Return who cast which vote in a view."""
+        found = self._by_view.get(view)
+        return {kind: found.tally.signers(kind) if found else () for kind in Kind}
+
+    def settled(self, committed: Hash) -> bool:
+        """Return whether no notarized block waits to be final and no final one to be committed."""
+        return self.notarized_view <= self.finalized_view and self.final_hash == committed
+
     def certified_hash(self, view: int) -> Hash | None:
         """Return the hash certified in ``view``; view 0 has the epoch's first block."""
         if view == self.finalized_view:

@@ -4,8 +4,12 @@ One rule: a certificate is made of the weights of distinct signers of one and th
 vote of a signer stands and is never replaced; a second one that contradicts it is evidence.
 """
 
+from collections.abc import Iterable
+
 from consensus.committee import Committee
-from consensus.messages import Certificate, Hash, Kind, Vote
+from consensus.events import Evidence
+from consensus.evidence import make_evidence
+from consensus.messages import Certificate, Hash, Kind, Vote, certified_votes
 
 
 class Tally:
@@ -22,10 +26,10 @@ class Tally:
 
     def wants(self, vote: Vote) -> bool:
         """Return whether the vote could make a certificate, or is evidence that we do not have. R21."""
-        if self.certificates[vote.kind] is not None:
-            return False
         first = self._votes[vote.kind].get(vote.signer)
-        return first is None or (first.hash != vote.hash and (vote.kind, vote.signer) not in self._accused)
+        if first is not None:
+            return first.hash != vote.hash and (vote.kind, vote.signer) not in self._accused
+        return self.certificates[vote.kind] is None or self._opposed(vote) is not None
 
     def conflicts(self, vote: Vote) -> Vote | None:
         """Return the stored vote that convicts the signer of ``vote``, once for each pair. Ask before ``add``. R45."""
@@ -35,11 +39,12 @@ class Tally:
                 return None
             self._accused.add((vote.kind, vote.signer))
             return first
-        if vote.kind is Kind.NULLIFY:
-            return self._votes[Kind.FINALIZE].get(vote.signer)
-        if vote.kind is Kind.FINALIZE:
-            return self._votes[Kind.NULLIFY].get(vote.signer)
-        return None
+        return self._opposed(vote)
+
+    def convict(self, votes: Iterable[Vote]) -> list[Evidence]:
+        """Return what verified votes of distinct signers prove with those that are here. Ask before ``add``. R45."""
+        pairs = [(first, vote) for vote in votes if (first := self.conflicts(vote)) is not None]
+        return [make_evidence(first, vote) for first, vote in pairs]
 
     def add(self, vote: Vote) -> Certificate | None:
         """Count a vote; return the certificate if this vote completes it, for ``certify`` to store. R22."""
@@ -55,10 +60,12 @@ class Tally:
         return self._assemble(vote)
 
     def certify(self, certificate: Certificate) -> bool:
-        """Store a certificate; return False if one of its kind is there."""
+        """Store a certificate; return False if one of its kind is there. Its votes may yet be contradicted. R45."""
         if self.certificates[certificate.kind] is not None:
             return False
         self.certificates[certificate.kind] = certificate
+        for vote in certified_votes(certificate):
+            self._votes[vote.kind].setdefault(vote.signer, vote)
         return True
 
     def voted(self, kind: Kind, signer: int) -> bool:
@@ -68,6 +75,12 @@ class Tally:
     def signers(self, kind: Kind) -> tuple[int, ...]:
         """Return who cast a vote of this kind, ascending."""
         return tuple(sorted(self._votes[kind]))
+
+    def _opposed(self, vote: Vote) -> Vote | None:
+        """Return the vote of the same signer that an honest one does not cast beside this kind. R7."""
+        if vote.kind is Kind.NULLIFY:
+            return self._votes[Kind.FINALIZE].get(vote.signer)
+        return self._votes[Kind.NULLIFY].get(vote.signer) if vote.kind is Kind.FINALIZE else None
 
     def _assemble(self, last: Vote) -> Certificate:
         votes = self._votes[last.kind]

@@ -33,6 +33,7 @@ from consensus.events import (
     PeerDisconnected,
     PeerHeard,
     Persist,
+    ProposalRefused,
     Replayed,
     Send,
     SetTimer,
@@ -378,6 +379,8 @@ class Driver:
                     self._finalize(effect)
                 case Evidence():
                     self._keep_evidence(effect)
+                case ProposalRefused():
+                    pass  # its bytes may prove a lie: node/evidence.py
                 case EpochEnded():
                     self._sync_journal()
                     self._end_epoch(effect)

@@ -23,6 +23,7 @@ from consensus.events import (
     Content,
     Effect,
     EpochEnded,
+    Evidence,
     FetchBlock,
     Finalize,
     Halt,
@@ -55,7 +56,7 @@ from consensus.messages import (
     payload_hash,
     vote_statement,
 )
-from consensus.proposals import Place
+from consensus.place import Place
 from consensus.records import Record, decode_record
 from consensus.verify import Verifier
 
@@ -319,6 +320,8 @@ class Cluster:
         self.rewrite: Callable[[Message], Message] = lambda message: message
         self.sent: list[tuple[int, int, Message]] = []
         self.final: dict[int, Hash] = {}
+        self.liars: frozenset[int] = frozenset()  # who may be accused; evidence against another is a failure
+        self.evidence: list[tuple[int, Evidence]] = []
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
         self.nodes: list[Node] = [Node(self, index) for index in range(len(world.committee))]
@@ -374,6 +377,8 @@ class Cluster:
                 self._store(node, effect)
             case EpochEnded():
                 node.ended = effect
+            case Evidence() if effect.first.signer in self.liars:
+                self.evidence.append((node.index, effect))
             case Halt():
                 raise AssertionError(f"node {node.index} halts: {effect.reason}")
             case _:

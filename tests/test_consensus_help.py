@@ -2,8 +2,7 @@
 
 import pytest
 
-from consensus.chain import FETCH_HEIGHTS_MAX
-from consensus.core import FETCHES_MAX
+from consensus.chain import FETCH_HEIGHTS_MAX, FETCHES_MAX
 from consensus.events import (
     BlockBuilt,
     BlockFetched,

@@ -216,19 +216,22 @@ def unproven(message: Message) -> Message:
 
 
 def test_an_equivocating_leader_misleads_one_and_all_go_on() -> None:
-    """R25, R39, R45: the misled one finalizes the certified block and fetches it."""
+    """R25, R39, R45: the misled one finalizes the certified block and fetches it, and the certificate convicts."""
     network = cluster()
     world = network.world
     liar = world.committee.leader(1)
     good, bad = world.block(1), world.block(1, payload=b"y")
     victim, *rest = [index for index in range(4) if index != liar]
+    network.liars = frozenset([liar])
     network.boot(victim, *rest)
     for index in (victim, *rest):
         told = encode_message(world.proposal(bad if index == victim else good))
         network.nodes[index].receive(liar, told)
     go_on(network, 3, victim, *rest)
     assert network.final[1] == good.hash
-    assert network.nodes[victim].core.counters.evidence <= 1
+    ((accuser, evidence),) = network.evidence
+    assert accuser == victim
+    assert {evidence.first.hash, evidence.second.hash} == {good.hash, bad.hash}
 
 
 def test_a_block_that_its_leader_told_to_too_few_is_fetched() -> None:

@@ -372,6 +372,11 @@ class Judge:
         if first.signer in self._honest:
             raise Violation("evidence", f"n{index} accuses honest n{first.signer}: {show(first)}, {show(second)}")
 
+    def refused(self, index: int, vote: Vote) -> None:
+        """An honest validator found a block invalid whose leader signed ``vote``."""
+        if vote.signer in self._honest or not self._genuine(vote):
+            raise Violation("evidence", f"n{index} refuses a block of honest n{vote.signer}: {show(vote)}")
+
 
 def fact_of(record: bytes) -> Fact:
     """Return what a record of the journal says, read by code of our own."""

@@ -17,6 +17,7 @@ from consensus.events import (
     Finalize,
     Halt,
     Persist,
+    ProposalRefused,
     Send,
     SetTimer,
     SignVote,
@@ -48,6 +49,8 @@ def mark(effect: Effect) -> bytes:
             return b"finalize " + b"".join(block.hash for block in effect.blocks)
         case Evidence():
             return b"evidence " + effect.first.signature + effect.second.signature
+        case ProposalRefused():
+            return b"refused " + effect.vote.signature + effect.parent.hash
         case EpochEnded():
             return b"end " + effect.block.hash
         case Halt():

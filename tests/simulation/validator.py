@@ -28,6 +28,7 @@ from consensus.events import (
     PeerDisconnected,
     PeerHeard,
     Persist,
+    ProposalRefused,
     Replayed,
     Send,
     SetTimer,
@@ -447,6 +448,9 @@ class Validator:
             case Evidence():
                 if self.honest:
                     self._judge.evidence(self.index, effect.first, effect.second)
+            case ProposalRefused():
+                if self.honest:
+                    self._judge.refused(self.index, effect.vote)
             case EpochEnded():
                 self._ended = effect
             case Halt():
