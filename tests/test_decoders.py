@@ -1,0 +1,235 @@
+"""Every decoder of what is signed, sent or stored takes one shape: no item more or less, no byte, no value beyond."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import pytest
+
+from consensus.crypto import Signature
+from consensus.encoding import DecodeError, decode, encode
+from consensus.messages import (
+    Block,
+    Certificate,
+    CertificateRequest,
+    Hash,
+    Header,
+    Kind,
+    Proposal,
+    Status,
+    Vote,
+    decode_block,
+    decode_certificate,
+    decode_header,
+    decode_message,
+    encode_certificate,
+    encode_header,
+    encode_message,
+    make_block,
+    payload_hash,
+)
+from consensus.records import Intent, Record, Reproposal, decode_record, encode_record
+from node.ledger.account import Account, Profile, account_number, decode_account, encode_account
+from node.ledger.assets import Asset, Attested, OnLedger, decode_asset, encode_asset
+from node.ledger.commitment import (
+    OutcomeProof,
+    Proof,
+    decode_outcome_proof,
+    decode_proof,
+    encode_outcome_proof,
+    encode_proof,
+)
+from node.ledger.errors import Code, Refused
+from node.ledger.parameters import DEFAULT, decode_parameters, encode_parameters
+from node.ledger.pay import Pay
+from node.ledger.receipt import Receipt, decode_receipt, encode_receipt
+from node.ledger.statement import Entry, decode_entry, encode_entry
+from node.ledger.transaction import decode_transaction, make_body
+
+HASH: Final = Hash(b"h" * 32)
+SIGNATURE: Final = Signature(b"s" * 64)
+VOTE: Final = Vote(Kind.NOTARIZE, 1, 2, HASH, 3, SIGNATURE)
+CERTIFICATE: Final = Certificate(Kind.FINALIZE, 1, 2, HASH, ((0, SIGNATURE), (3, SIGNATURE)))
+HEADER: Final = Header(HASH, 1, 2, 3, 1, HASH, 3, 4, HASH, HASH, 2, HASH, payload_hash(b"payload"))
+BLOCK: Final[Block] = make_block(HEADER, b"payload")
+ALICE, BOB = account_number(101, 1), account_number(101, 2)
+PROFILE: Final = Profile(11, 1, 1, account_number(101, 0), 0, ((b"k" * 32, 1), (b"l" * 32, 2)), 2, b"c" * 32)
+ASSET: Final = Asset("KGST", 2, account_number(1, 4), 1, 10**9, None, 6, 6, b"")
+
+Place = tuple[int, ...]  # the way down to a value: at each array, which item
+
+
+def _transaction(raw: bytes) -> object:
+    try:
+        return decode_transaction(raw, HASH)
+    except Refused:  # this decoder's error is a code for the client
+        raise DecodeError("refused") from None
+
+
+def _body(body: bytes) -> object:
+    return _transaction(encode((body, ((0, b"k" * 32, SIGNATURE),))))
+
+
+def _parameter(name: str) -> Callable[[bytes], object]:
+    records = encode_parameters(DEFAULT)
+    return lambda record: decode_parameters({**records, name: record})
+
+
+BODY: Final = make_body(417, 1_000, 7, (ALICE,), (Pay(1, ALICE, ((BOB, 5, b"ref"), (ALICE, 6, b""))),))
+RECORDS: Final[tuple[Record, ...]] = (
+    Intent(Kind.FINALIZE, 1, 2, HASH),
+    Reproposal(1, 2, 1),
+    CERTIFICATE,
+    BLOCK,
+)
+
+# Name, decoder, sound bytes, and the arrays in them that may have more or fewer items.
+SHAPES: Final[dict[str, tuple[Callable[[bytes], object], bytes, Sequence[Place]]]] = {
+    "vote": (decode_message, encode_message(VOTE), ()),
+    "certificate message": (decode_message, encode_message(CERTIFICATE), ((5,),)),
+    "proposal": (
+        decode_message,
+        encode_message(Proposal(1, VOTE, BLOCK, (CERTIFICATE,), CERTIFICATE)),
+        ((4,), (4, 0, 4), (5, 4)),
+    ),
+    "request": (decode_message, encode_message(CertificateRequest(1, 2, 3)), ()),
+    "status": (decode_message, encode_message(Status(1, 2, 3, 4)), ()),
+    "certificate": (decode_certificate, encode_certificate(CERTIFICATE), ((4,),)),
+    "header": (decode_header, encode_header(HEADER), ()),
+    "block": (decode_block, BLOCK.encoded, ()),
+    **{f"record {type(each).__name__}": (decode_record, encode_record(each), ()) for each in RECORDS},
+    "account": (
+        lambda data: decode_account(ALICE, data),
+        encode_account(Account(ALICE, PROFILE, 1, 2, 3, HASH, ((1, 5, 0), (2, 6, 1)))),
+        ((5,), (0, 5)),
+    ),
+    "asset": (decode_asset, encode_asset(ASSET), ()),
+    "asset backed on the ledger": (decode_asset, encode_asset(ASSET._replace(backing=OnLedger(ALICE, 1))), ()),
+    "asset with attestations": (decode_asset, encode_asset(ASSET._replace(backing=Attested("gold", 1, 2))), ()),
+    "receipt": (
+        lambda data: decode_receipt(HASH, data),
+        encode_receipt(Receipt(HASH, int(Code.DUPLICATE_REF), 1, 0, ((0, 0, 207), (1, 2, 207)), HASH)),
+        ((3,),),
+    ),
+    "entry": (decode_entry, encode_entry(Entry(1, 2, HASH, 3, 4, 5, ALICE, -6, 7, b"ref")), ()),
+    "proof": (decode_proof, encode_proof(Proof(b"bucket", (b"p" * 480, b"q" * 480))), ((1,),)),
+    "outcome proof": (decode_outcome_proof, encode_outcome_proof(OutcomeProof(1, 2, (HASH,))), ((2,),)),
+    "tiers": (_parameter("tiers"), encode_parameters(DEFAULT)["tiers"], ((),)),
+    "openers": (_parameter("openers"), encode_parameters(DEFAULT)["openers"], ((),)),
+    "transaction": (_transaction, encode((BODY, ((0, b"k" * 32, SIGNATURE),))), ((1,),)),
+    "body of a transaction": (_body, BODY, ((4,), (5,), (5, 0, 3))),
+}
+# Bytes of any length: a payload with its own commitment, texts with a bound, other encodings.
+FREE: Final = {
+    ("proof", (0,)),
+    ("receipt", (4,)),
+    ("entry", (9,)),
+    ("asset", (8,)),
+    ("body of a transaction", (5, 0, 3, 0, 2)),
+}
+FREE_TOO: Final = {
+    ("asset backed on the ledger", (8,)),
+    ("asset with attestations", (8,)),
+    ("body of a transaction", (5, 0, 3, 1, 2)),
+}
+
+# Numbers with a bound of their own: where, and the greatest.
+BOUNDS: Final[tuple[tuple[str, Place, int], ...]] = (
+    ("vote", (1,), 2),
+    ("vote", (5,), 30),
+    ("header", (7,), 30),
+    ("account", (0, 0), 12),
+    ("account", (0, 1), 255),
+    ("account", (0, 2), 15),
+    ("account", (0, 3), 10**16 - 1),
+    ("account", (0, 4), 9_999),
+    ("account", (0, 5, 1, 1), 1_000),
+    ("account", (0, 6), 16_000),
+    ("account", (5, 1, 0), 2**16 - 1),
+    ("asset", (1,), 12),
+    ("asset", (2,), 10**16 - 1),
+    ("asset", (3,), 3),
+    ("asset", (6,), 2**13 - 2),
+    ("asset backed on the ledger", (5, 2), 2**16 - 1),
+    ("asset with attestations", (5, 2), 100_000),
+    ("receipt", (1,), 255),
+    ("receipt", (2,), 65_535),
+    ("receipt", (3, 0, 0), 255),
+    ("receipt", (3, 0, 1), 65_535),
+    ("entry", (3,), 255),
+    ("entry", (4,), 65_535),
+    ("entry", (5,), 2**16 - 1),
+    ("entry", (6,), 10**16 - 1),
+    ("outcome proof", (0,), 2**32 - 1),
+    ("outcome proof", (1,), 2**32 - 1),
+    ("tiers", (-1, 0), 255),
+    ("openers", (-1, 0), 12),
+    ("body of a transaction", (0,), 1),
+    ("body of a transaction", (1,), 2**32 - 1),
+    ("body of a transaction", (2,), 2**53 - 1),
+    ("body of a transaction", (3,), 2**64 - 1),
+    ("body of a transaction", (5, 0, 1), 2**16 - 1),
+)
+
+
+def walk(value: object, place: Place = ()) -> Iterator[tuple[Place, object]]:
+    yield place, value
+    if isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from walk(item, (*place, index))
+
+
+def changed(value: Any, place: Place, new: object) -> object:
+    """Return ``value`` with ``new`` at the place."""
+    if not place:
+        return new
+    items = list(value)
+    items[place[0]] = changed(items[place[0]], place[1:], new)
+    return tuple(items)
+
+
+def refuses(name: str, value: object) -> bool:
+    """Return whether the decoder refuses; any other exception than DecodeError fails the test."""
+    try:
+        SHAPES[name][0](encode(value))
+    except DecodeError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_sound_value_is_taken(name: str) -> None:
+    assert not refuses(name, decode(SHAPES[name][1]))
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_no_item_may_be_missing_or_too_many(name: str) -> None:
+    whole = decode(SHAPES[name][1])
+    for place, value in walk(whole):
+        if isinstance(value, tuple) and place not in SHAPES[name][2]:
+            for other in ((*value, 0), (*value, None), value[:-1], ()):
+                assert refuses(name, changed(whole, place, other)), (place, other)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_nothing_may_be_of_another_type(name: str) -> None:
+    whole = decode(SHAPES[name][1])
+    for place, value in walk(whole):
+        for other in (True, "text", -(2**63), b"", (((),),), 2**64 - 1):
+            if type(other) is not type(value) and not (isinstance(value, bool) or (other == b"" and value is None)):
+                assert refuses(name, changed(whole, place, other)), (place, other)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_keys_hashes_and_signatures_have_their_length(name: str) -> None:
+    whole = decode(SHAPES[name][1])
+    for place, value in walk(whole):
+        if isinstance(value, bytes) and (name, place) not in FREE | FREE_TOO:
+            for other in (value + b"\0", value[:-1]):
+                assert refuses(name, changed(whole, place, other)), (place, other)
+
+
+@pytest.mark.parametrize(("name", "place", "most"), BOUNDS, ids=str)
+def test_a_number_reaches_its_bound_and_not_further(name: str, place: Place, most: int) -> None:
+    whole = decode(SHAPES[name][1])
+    assert not refuses(name, changed(whole, place, most))
+    assert most == 2**64 - 1 or refuses(name, changed(whole, place, most + 1))
