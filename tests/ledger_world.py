@@ -20,13 +20,15 @@ from node.ledger.account import (
 )
 from node.ledger.assets import Asset, AssetStatus, Attested, OnLedger
 from node.ledger.execute import Executed, Ledger, genesis_changes, with_meta
-from node.ledger.genesis import Genesis, GenesisAccount, Validator
+from node.ledger.genesis import Genesis, GenesisAccount, NetworkKind, Validator
 from node.ledger.operations import Operation
+from node.ledger.param import Listed, ProveReady, SetParameter
 from node.ledger.parameters import DEFAULT, Parameters
 from node.ledger.pay import Pay
 from node.ledger.receipt import Receipt
 from node.ledger.state import ACCOUNTS_IN_MEMORY, account_key
 from node.ledger.transaction import Transaction, assemble, decode_transaction, make_body, sign_body
+from node.ledger.validators import Keys, Seat, readiness_statement
 
 NETWORK: Final = 417
 START_MS: Final = 1_767_204_000_000  # 2026-01-01 00:00 in Bishkek
@@ -98,10 +100,31 @@ def _bank_of(number: int) -> int:
     return {101: int(BANK), 102: int(OTHER_BANK)}.get(number // 10**12, 0) if number % 10**12 >= 100 else 0
 
 
-def make_genesis(parameters: Parameters = DEFAULT, tree_depth: int = 2) -> Genesis:
+def validator_key(index: int) -> SecretKey:
+    """Return the consensus key of a validator that is not of the genesis."""
+    return SecretKey(bytes((200,)) * 31 + bytes((index,)))
+
+
+def listed(name: str, index: int, weight: int = 1, address: str = "") -> Listed:
+    """Return a row with keys of its own, of which we have the first."""
+    return Listed(name, weight, address, validator_key(index).public, bytes((201,)) * 31 + bytes((index,)))
+
+
+def listed_again(seat: Seat) -> Listed:
+    """Return the row that leaves a seat as it is."""
+    keys = seat.next or seat.current
+    assert keys is not None
+    return Listed(seat.name, seat.weight, seat.address, *keys)
+
+
+def keys_at(index: int) -> Keys:
+    return listed("", index).keys
+
+
+def make_genesis(parameters: Parameters = DEFAULT, tree_depth: int = 2, kind: NetworkKind = "devnet") -> Genesis:
     accounts = tuple(
-        GenesisAccount(name, number, profile_of(number, kind, tier, _bank_of(number), 5411 if name == "shop" else 0))
-        for name, (number, kind, tier) in _NAMES.items()
+        GenesisAccount(name, number, profile_of(number, role, tier, _bank_of(number), 5411 if name == "shop" else 0))
+        for name, (number, role, tier) in _NAMES.items()
     )
     banks = kinds_mask((Kind.BANK, Kind.TREASURY))
     registered, maximum = int(AssetStatus.REGISTERED), 10**15
@@ -114,7 +137,7 @@ def make_genesis(parameters: Parameters = DEFAULT, tree_depth: int = 2) -> Genes
         (CENTS, Asset("CENTS", 0, CENTS_ISSUER, registered, maximum, OnLedger(CENTS_RESERVE, SOM), _ALL, _ALL, b"")),
     )
     validators = tuple(Validator(f"v{i}", bytes((i,)) * 32, bytes((i + 8,)) * 32, 1) for i in range(4))
-    return Genesis(NETWORK, "test", "devnet", START_MS, tree_depth, 100, validators, parameters, assets, accounts)
+    return Genesis(NETWORK, "test", kind, START_MS, tree_depth, 100, validators, parameters, assets, accounts)
 
 
 class Rows:
@@ -154,8 +177,9 @@ class World:
         overrides: Mapping[int, Override] | None = None,
         parameters: Parameters = DEFAULT,
         accounts_in_memory: int = ACCOUNTS_IN_MEMORY,
+        kind: NetworkKind = "devnet",
     ) -> None:
-        self.genesis = make_genesis(parameters)
+        self.genesis = make_genesis(parameters, kind=kind)
         rows = genesis_changes(self.genesis)
         for number, override in (overrides or {}).items():
             account = decode_account(number, rows[account_key(number)])
@@ -222,6 +246,28 @@ class World:
         once: bool = False,
     ) -> Receipt:
         return self.run(Pay(asset, payer, ((to, amount, ref),), partial, once))
+
+    def set(self, key: str, value: object, by: int = CENTRAL) -> Receipt:
+        """Let the central bank set a parameter."""
+        return self.run(SetParameter(by, key, value))  # type: ignore[arg-type]
+
+    def list_validators(self, *rows: Listed) -> Receipt:
+        """List these beside all who have a seat, as they are."""
+        names = {row.name for row in rows}
+        kept = [listed_again(seat) for seat in self.ledger.roster if seat.name not in names]
+        return self.set("validators", tuple(sorted([*kept, *rows])))
+
+    def ready(self, name: str, index: int, at: tuple[int, bytes] | None = None, by: int = ALICE) -> ProveReady:
+        """Return the proof of a validator's next keys, of which ``index`` names the secret one."""
+        at = at or self.ledger.checkpoint
+        assert at is not None
+        statement = readiness_statement(self.genesis.hash, name, keys_at(index).node_key, *at)
+        return ProveReady(by, name, *at, validator_key(index).sign(statement))
+
+    def reach(self, height: int) -> None:
+        """Execute empty blocks up to a height."""
+        while self.ledger.height < height:
+            self.block([])
 
     def fund(self, *numbers: int, amount: int = 1_000_000) -> None:
         """Issue som to the bank and pay it on."""

@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
+from consensus.encoding import encode
 from node.ledger.account import SOM
 from node.ledger.errors import InvariantViolation
 from node.ledger.operations import APPLY
 from node.ledger.pay import Pay
+from node.ledger.state import parameter_key
 from node.ledger.step import Step
 from tests.ledger_world import (
     ALICE,
@@ -41,6 +43,15 @@ def forget_an_entry(step: Step) -> None:
     step.state.require_account(ALICE).length += 1
 
 
+def seat_nobody(step: Step) -> None:
+    step.state.roster = tuple(seat._replace(current=None, next=seat.current) for seat in step.state.roster)
+
+
+def seat_one_twice(step: Step) -> None:
+    first, second, *others = step.state.roster
+    step.state.roster = (first, second._replace(next=first.current), *others)
+
+
 BUGS: dict[str, Callable[[Step], None]] = {
     "do not sum to 0": lambda step: set_money(step, ALICE, SOM, 1),
     "below 0": lambda step: move(step, ALICE, BOB, SOM, 10**6),
@@ -51,6 +62,8 @@ BUGS: dict[str, Callable[[Step], None]] = {
     "below the supply": lambda step: move(step, KGST_RESERVE, BANK, SOM, 1),
     "a reserve is below": lambda step: move(step, KGST_ISSUER, BANK, KGST, 1),
     "does not match its entries": forget_an_entry,
+    "no safe committee": seat_nobody,
+    "the same key": seat_one_twice,
 }
 
 
@@ -93,4 +106,12 @@ def test_a_sound_world_passes_the_audit() -> None:
 def test_an_audit_finds_what_is_wrong_in_the_whole_state(overrides: dict[int, Override]) -> None:
     world = World(overrides)
     with pytest.raises(InvariantViolation):
+        world.ledger.audit()
+
+
+@pytest.mark.parametrize("key", ["window_person_ms", "validators", "unknown"])
+def test_an_audit_finds_a_stored_parameter_that_is_not_the_one_in_force(key: str) -> None:
+    world = start()
+    world.reader.rows[parameter_key(key)] = encode(())
+    with pytest.raises(InvariantViolation, match="a stored parameter"):
         world.ledger.audit()

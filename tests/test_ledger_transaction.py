@@ -12,6 +12,8 @@ from node.ledger.account import SOM
 from node.ledger.account_ops import CloseAccount, OpenAccount, SetAccount, SetKeys
 from node.ledger.errors import Code, Refused
 from node.ledger.operations import Operation, operation_value
+from node.ledger.param import Listed, ProveReady, SetParameter
+from node.ledger.parameters import Opener, Tier
 from node.ledger.pay import Pay
 from node.ledger.transaction import (
     Transaction,
@@ -215,6 +217,16 @@ OPERATIONS = st.one_of(
               st.integers(0, 9_999), HASHES),
     st.builds(SetKeys, st.just(int(ALICE)), KEYS, st.just(1)),
     st.builds(CloseAccount, st.just(int(ALICE)), st.integers(0, 10**16 - 1)),
+    st.builds(SetParameter, st.just(int(ALICE)), st.just("day_offset_ms"), st.integers(-1_000, 1_000)),
+    st.builds(SetParameter, st.just(int(ALICE)), st.just("tiers"),
+              st.lists(st.builds(Tier, *[st.integers(0, 255)] * 4), max_size=1).map(tuple)),
+    st.builds(SetParameter, st.just(int(ALICE)), st.just("openers"),
+              st.lists(st.builds(Opener, st.integers(1, 12), st.integers(0, 8_190)), max_size=1).map(tuple)),
+    st.builds(SetParameter, st.just(int(ALICE)), st.just("validators"),
+              st.lists(st.builds(Listed, st.just("n"), st.integers(1, 9), st.just("h:1"), HASHES, HASHES),
+                       max_size=1).map(tuple)),
+    st.builds(ProveReady, st.just(int(ALICE)), st.just("n"), st.integers(0, 2**53 - 1), HASHES,
+              st.binary(min_size=64, max_size=64)),
 )  # fmt: skip
 
 
