@@ -2,8 +2,18 @@
 
 import pytest
 
-from consensus.events import BlockBuilt, BlockChecked, Broadcast, CheckBlock, Content, Persist, SignVote, VoteSigned
-from consensus.messages import NO_HASH, Kind, Proposal, Vote
+from consensus.events import (
+    BlockBuilt,
+    BlockChecked,
+    Broadcast,
+    CheckBlock,
+    Content,
+    Persist,
+    SignVote,
+    StatusReceived,
+    VoteSigned,
+)
+from consensus.messages import NO_HASH, Kind, Proposal, Status, Vote
 from consensus.records import Intent
 from consensus.rounds import Rounds
 from tests.consensus_lab import EPOCH, FINALIZE, NOTARIZE, NULLIFY, Glass, World, cast, facts, of, sent
@@ -183,3 +193,25 @@ def test_the_floor_itself_refuses_promises(kind: Kind) -> None:
     assert [view for view in range(6) if rounds.promise(kind, view, block.hash)] == [4, 5]
     rounds.close()
     assert not rounds.promise(kind, 6, block.hash)
+
+
+@pytest.mark.parametrize("kind", [NOTARIZE, NULLIFY, FINALIZE])
+@pytest.mark.parametrize("before", [NOTARIZE, NULLIFY, FINALIZE])
+def test_the_promises_of_a_view_exclude_each_other_whoever_asks(before: Kind, kind: Kind) -> None:
+    """R6, R7: of the nine orders these alone are legal."""
+    legal = {(NOTARIZE, NULLIFY), (NOTARIZE, FINALIZE), (FINALIZE, NOTARIZE)}
+    block = WORLD.block(3)
+    rounds = Rounds(WORLD.committee, 0, WORLD.root.hash)
+    assert rounds.promise(before, 3, NO_HASH if before is NULLIFY else block.hash)
+    taken = (before, kind) in legal
+    assert rounds.promise(kind, 3, NO_HASH if kind is NULLIFY else block.hash) is taken
+    assert {promised for promised, _ in rounds.at(3).promised()} == ({before, kind} if taken else {before})
+
+
+def test_an_observer_tells_nobody_where_it_is() -> None:
+    """R35: a peer that is ahead, in this epoch or the next, is told by validators only."""
+    ahead = [Status(EPOCH, 9, 8, 8), Status(EPOCH + 1, 1, 0, 1_001)]
+    for me, answers in ((None, 0), (0, 1)):
+        for status in ahead:
+            answered = sent(Glass(WORLD, me=me).feed(StatusReceived(2, status)), 2)
+            assert [type(message) for message in answered] == [Status] * answers

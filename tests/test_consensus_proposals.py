@@ -286,6 +286,20 @@ def test_a_verdict_that_comes_after_the_view_brings_no_vote() -> None:
     assert cast(glass.effects) == []
 
 
+def test_a_proposal_is_wanted_while_it_is_its_views_first_or_convicts() -> None:
+    """R13: votes of the view, and even its leader's own, do not make its first proposal superfluous."""
+    block, other = WORLD.block(1), WORLD.block(1, payload=b"y")
+    glass = Glass(WORLD)
+    assert glass.core.wants(WORLD.proposal(block))
+    glass.votes(WORLD.vote(NOTARIZE, 1, block.hash, 2))
+    assert glass.core.wants(WORLD.proposal(block))
+    glass.proposed(WORLD.proposal(block))
+    assert not glass.core.wants(WORLD.proposal(block))
+    assert glass.core.wants(WORLD.proposal(other))
+    glass.proposed(WORLD.proposal(other))
+    assert not glass.core.wants(WORLD.proposal(other))
+
+
 def test_the_first_proposal_of_a_view_stands_and_the_second_convicts_its_leader() -> None:
     """R13, R45"""
     block, other = WORLD.block(1), WORLD.block(1, payload=b"y")

@@ -163,8 +163,9 @@ def test_the_envelope_names_this_network_and_accounts_that_exist(
     operations: list[Operation], accounts: tuple[int, ...] | None, network: int, code: Code
 ) -> None:
     world = funded()
-    receipt = world.block([world.transaction(operations, accounts, network=network)]).receipts[0]
-    assert (receipt.code, receipt.consumed) == (code, code == 0)
+    transaction = world.transaction(operations, accounts, network=network)
+    receipt = world.block([transaction]).receipts[0]
+    assert (receipt.code, receipt.consumed, receipt.transaction_id) == (code, code == 0, transaction.id)
 
 
 @pytest.mark.parametrize(
@@ -298,7 +299,9 @@ def test_readers_see_the_last_finished_block_while_one_is_open() -> None:
     record = world.ledger.value(account_key(ALICE))
     assert (world.balance(ALICE), world.ledger.height, world.ledger.root, world.ledger.supply(SOM)) == before
     assert (world.ledger.account(new), record) == (None, world.reader.get(account_key(ALICE)))
-    world.store(world.ledger.finish())
+    executed = world.ledger.finish()
+    assert world.balance(ALICE) == before[0] - 7, "finished, and not stored yet"
+    world.store(executed)
     assert (world.balance(ALICE), world.balance(new)) == (before[0] - 7, 0)
     assert world.ledger.supply(SOM) == before[3] - 8
 
@@ -384,6 +387,14 @@ def test_admission_keeps_out_what_cannot_succeed(operation: Pay, code: Code | No
     with pytest.raises(Refused) as refused:
         world.ledger.admit(transaction, world.time_ms)
     assert refused.value.code == code
+
+
+def test_admission_looks_at_what_may_be_paid_and_not_at_what_is_held() -> None:
+    world = World({ALICE: Override(holdings=((SOM, 10, 4),)), ISSUER: Override(holdings=((SOM, -10, 0),))})
+    world.ledger.admit(world.transaction([paying(6)]), world.time_ms)
+    with pytest.raises(Refused) as refused:
+        world.ledger.admit(world.transaction([paying(7)]), world.time_ms)
+    assert refused.value.code is Code.INSUFFICIENT
 
 
 def test_admission_checks_the_envelope() -> None:
