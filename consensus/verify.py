@@ -106,6 +106,8 @@ class Verifier:
         return message.epoch == self._committee.epoch and wants(message)
 
     def _vote(self, vote: Vote, sender: int, wants: Callable[[Message], bool]) -> Input:
+        if vote.epoch != self._committee.epoch:  # in another committee its signer has another index
+            return PeerHeard(sender, vote.epoch, view_after(vote), vote.kind is Kind.NULLIFY)
         self._require(vote.signer == sender, "relayed vote")  # R21
         if not self._wanted(vote, wants):
             return PeerHeard(sender, vote.epoch, view_after(vote), vote.kind is Kind.NULLIFY)

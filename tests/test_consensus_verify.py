@@ -121,6 +121,7 @@ def test_a_vote_of_another_network_is_refused() -> None:
     "message",
     [
         LATER.vote(NULLIFY, 1, signer=2),
+        LATER.vote(NULLIFY, 1, signer=3),  # its index there; here the sender has another
         LATER.certificate(NULLIFY, 1),
         LATER.proposal(LATER.block(1)),
         CertificateRequest(EPOCH + 1, 1, 2),
