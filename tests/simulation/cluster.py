@@ -20,11 +20,13 @@ from tests.simulation.chaos import Chaos
 from tests.simulation.disk import Disk
 from tests.simulation.judge import Judge, Violation
 from tests.simulation.keys import Signer
-from tests.simulation.liars import PUPPETS, Mouth, Puppet, filter_of
+from tests.simulation.liars import Mouth, filter_of
 from tests.simulation.loop import Loop, Runaway
 from tests.simulation.money import Clients, Money, genesis_rows, make_genesis
 from tests.simulation.network import Network
 from tests.simulation.plan import HEIGHTS, Plan, draw
+from tests.simulation.puppets import PUPPETS, Puppet
+from tests.simulation.sources import SOURCES
 from tests.simulation.validator import EPOCH_MS, Settings, Temper, Trap, Validator
 
 GENESIS_HASH: Final = Hash(sha256(b"som-simulated-network").digest())
@@ -175,8 +177,8 @@ class Cluster:
                 return []
             case "twins":
                 return [self._make_validator(index, f"n{index}{twin}", honest=False) for twin in ("a", "b")]
-            case _ if family in PUPPETS:
-                puppet = self._make_validator(index, kind=PUPPETS[family], honest=False)
+            case _ if family in PUPPETS or family in SOURCES:
+                puppet = self._make_validator(index, kind=(PUPPETS | SOURCES)[family], honest=False)
                 assert isinstance(puppet, Puppet)
                 puppet.mouth = mouth
                 return [puppet]

@@ -103,6 +103,7 @@ class Judge:
         if vote.signer != signer or not self._genuine(vote):
             raise Violation("discipline", f"n{signer} made an invalid vote {show(vote)}")
         self._check_discipline(signer, vote)
+        self.highest_view[vote.epoch] = max(vote.view, self.highest_view.get(vote.epoch, 0))
         if vote.kind is Kind.NOTARIZE:
             self._check_justified(signer, vote)
         if vote.kind is Kind.FINALIZE and vote.hash not in self._reached[Kind.NOTARIZE].get(
@@ -197,7 +198,6 @@ class Judge:
         if key in self._seen:
             return
         self._seen.add(key)
-        self.highest_view[vote.epoch] = max(vote.view, self.highest_view.get(vote.epoch, 0))
         signers = self._pool.setdefault((vote.epoch, vote.view, vote.kind, vote.hash), set())
         signers.add(vote.signer)
         place = (vote.epoch, vote.view)
@@ -232,8 +232,8 @@ class Judge:
                 raise Violation("descent", f"views {low[0]} and {high[0]} of epoch {epoch} finalize two chains")
         if before is None or before[0] < view:
             self._last_final[epoch] = (view, block_hash)
-        for later in range(view + 1, self.highest_view[epoch] + 1):
-            for other in self._reached[Kind.NOTARIZE].get((epoch, later), ()):
+        for (other_epoch, later), notarized in self._reached[Kind.NOTARIZE].items():
+            for other in notarized if other_epoch == epoch and later > view else ():
                 if not self._descends(other, block_hash):
                     raise Violation("descent", f"view {later} is notarized beside view {view}, which is final now")
 

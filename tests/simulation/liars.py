@@ -5,20 +5,16 @@ run together weigh no more than the committee tolerates.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from random import Random
 from typing import Final
 
-from consensus.crypto import Signature
 from consensus.messages import (
     NO_HASH,
-    Certificate,
     Hash,
     Kind,
     Message,
     Proposal,
     Vote,
-    decode_message,
     encode_message,
     vote_statement,
 )
@@ -27,7 +23,6 @@ from tests.simulation.judge import Judge
 from tests.simulation.keys import Signer
 from tests.simulation.loop import Loop
 from tests.simulation.network import Network
-from tests.simulation.validator import Validator
 
 FAMILIES: Final = (
     "silent",
@@ -42,6 +37,13 @@ FAMILIES: Final = (
     "chaos",
     "replayer",
     "forger",
+    "nullify-only",
+    "revoker",
+    "wrong-epoch",
+    "impersonator",
+    "flooder",
+    "false-source",
+    "withhold-batches",
 )
 MEMORY: Final = 64  # messages or views that a liar remembers
 
@@ -107,108 +109,12 @@ class Mouth:
     def say(self, message: Message, share: float = 1.0, late_ms: int = 0) -> None:
         """Send to a random share of the others, each up to ``late_ms`` later."""
         self._judge.sent(self.index, False, message)
-        data = encode_message(message)
+        self.say_bytes(encode_message(message), share, late_ms)
+
+    def say_bytes(self, data: bytes, share: float = 1.0, late_ms: int = 0) -> None:
+        """Send what may be no message."""
         for peer in range(self.size):
             if peer != self.index and self.random.random() < share:
                 self._loop.after(
                     self.random.randint(0, late_ms), self._network.send, self.index, peer, "consensus", data
                 )
-
-
-class Puppet(Validator):
-    """Runs the real core, and has a mouth of its own besides."""
-
-    mouth: Mouth
-
-
-class Replayer(Puppet):
-    """Sends copies of what it hears, later, some of them changed."""
-
-    rate = 0.05
-
-    def deliver(self, sender: int, channel: str, data: bytes) -> None:
-        super().deliver(sender, channel, data)
-        random = self.mouth.random
-        if channel != "consensus" or random.random() > self.rate:
-            return
-        message = decode_message(data)
-        if random.random() < 0.7:
-            message = self._change(message)
-        self.mouth.say(message, 0.5, random.choice((0, 100, 4000)))
-
-    def _change(self, message: Message) -> Message:
-        random = self.mouth.random
-        match message:
-            case Vote():
-                return random.choice(
-                    (
-                        replace(message, epoch=message.epoch + 1),
-                        replace(message, view=message.view + 1),
-                        replace(message, signer=self.index),
-                        replace(message, signature=Signature(random.randbytes(64))),
-                        replace(message, kind=Kind.FINALIZE) if message.kind is Kind.NOTARIZE else message,
-                        self.mouth.vote(message.kind, message.epoch + 1, message.view, message.hash),
-                    )
-                )
-            case Certificate():
-                return random.choice(
-                    (
-                        replace(message, epoch=message.epoch + 1),
-                        replace(message, view=message.view + 1),
-                        replace(message, signatures=message.signatures[:-1]),
-                        replace(message, signatures=message.signatures[1:]),
-                    )
-                )
-            case Proposal():
-                return random.choice(
-                    (
-                        replace(message, parent_view=max(0, message.parent_view - 1)),
-                        replace(message, block=None),
-                        replace(message, justification=()),
-                        replace(
-                            message,
-                            vote=self.mouth.vote(
-                                Kind.NOTARIZE, message.vote.epoch, message.vote.view, message.vote.hash
-                            ),
-                        ),
-                    )
-                )
-            case _:
-                return message
-
-
-class Forger(Puppet):
-    """Makes certificates of too few, wrong, doubled or mixed votes."""
-
-    rate = 0.05
-
-    def deliver(self, sender: int, channel: str, data: bytes) -> None:
-        super().deliver(sender, channel, data)
-        random = self.mouth.random
-        if channel != "consensus" or random.random() > self.rate:
-            return
-        message = decode_message(data)
-        if isinstance(message, Vote):
-            self.mouth.say(self._forge(message), 0.6, random.choice((0, 200)))
-
-    def _forge(self, vote: Vote) -> Certificate:
-        random, size = self.mouth.random, self.mouth.size
-        own = self.mouth.vote(vote.kind, vote.epoch, vote.view, vote.hash)
-        everyone = range(size)
-        signatures: list[tuple[int, Signature]]
-        match random.randrange(4):
-            case 0:  # its own signature under every name
-                signatures = [(signer, own.signature) for signer in everyone]
-            case 1:  # one true vote, random bytes for the rest
-                signatures = [
-                    (signer, vote.signature if signer == vote.signer else Signature(random.randbytes(64)))
-                    for signer in everyone
-                ]
-            case 2:  # true, but too few
-                signatures = sorted({(vote.signer, vote.signature), (self.index, own.signature)})
-            case _:  # signers that do not exist
-                signatures = [(signer, own.signature) for signer in range(size, min(31, 2 * size))]
-        return Certificate(vote.kind, vote.epoch, vote.view, vote.hash, tuple(signatures))
-
-
-PUPPETS: Final[dict[str, type[Puppet]]] = {"replayer": Replayer, "forger": Forger}
