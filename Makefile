@@ -24,7 +24,7 @@ CANDIDATES = $(or $(PYTHON),python3.12 python3.11 python3 python \
 	$(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python $(HOME)/.pyenv/versions/3.11.*/bin/python) \
 	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.1[12].*/bin/python3))
 
-.PHONY: help demo devnet docker-devnet test test-quick test-docker lint format coverage simulate mutants bench lock install hooks clean distclean
+.PHONY: help demo devnet docker-devnet test test-quick test-docker lint format coverage model simulate mutants bench lock install hooks clean distclean
 
 help: ## List what there is
 	echo "make <target>, one of:"
@@ -64,6 +64,9 @@ coverage: $(STAMP) ## Tests with branch coverage
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+model: $(STAMP) ## The rules of consensus in every run of three views (seconds); ARGS="--views 4", ARGS=--mutants
+	$(BIN)/python -m tests.model $(ARGS)
 
 simulate: $(STAMP) ## Simulated clusters with faults: SEEDS=200 of them; ARGS="--seed 17 --trace" tells one
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --jobs $(JOBS) $(ARGS)
