@@ -12,7 +12,8 @@ from typing import Final
 
 from consensus.encoding import DecodeError, as_bytes, as_int, as_tuple, decode, digest, encode
 from consensus.events import Content
-from consensus.messages import NO_HASH, Block, Hash
+from consensus.messages import NO_HASH, Block, Hash, Header
+from tests.simulation.members import Rows
 
 REFS_MAX: Final = 16  # batches in a block
 LAG_MAX: Final = 16  # heights between a block and the root that it carries, above which it must be empty
@@ -40,6 +41,7 @@ class Executed:
     supply: int
     total: int
     least: int
+    members: Rows = ()  # who counts in a committee that is taken from this height
 
 
 class Verdict(Enum):
@@ -69,7 +71,7 @@ class Surroundings:
     available: Mapping[bytes, Batch]
     included: Set[bytes]  # in the parent and its ancestors
     end_height: int
-    next_validators_hash: Hash
+    next_validators_hash: Callable[[int], Hash]  # the committee after an executed height
 
 
 def make_batch(author: int, sequence: int, transactions: tuple[bytes, ...]) -> Batch:
@@ -112,7 +114,7 @@ def build(parent: Block, around: Surroundings) -> Content | None:
         timestamp_ms=max(around.clock_ms, parent.header.timestamp_ms + 1),
         executed_height=executed,
         state_root=around.root(executed),
-        next_validators_hash=around.next_validators_hash if height == around.end_height else NO_HASH,
+        next_validators_hash=around.next_validators_hash(executed) if height == around.end_height else NO_HASH,
         payload=encode_payload(sorted(refs[:REFS_MAX])),
     )
 
@@ -125,6 +127,8 @@ def check(block: Block, parent: Block, around: Surroundings) -> Check:
         return Check(Verdict.INVALID)
     if header.executed_height <= around.executed_height and header.state_root != around.root(header.executed_height):
         return Check(Verdict.INVALID)  # X2
+    if not _names_next_committee(header, around):
+        return Check(Verdict.INVALID)
     if header.timestamp_ms > around.clock_ms + AHEAD_MS_MAX:  # X9
         return Check(Verdict.WAIT, until_ms=header.timestamp_ms - AHEAD_MS_MAX)
     missing = tuple(ref for ref in refs if ref not in around.available)
@@ -135,12 +139,17 @@ def check(block: Block, parent: Block, around: Surroundings) -> Check:
 
 def _well_formed(block: Block, parent: Block, refs: tuple[bytes, ...], around: Surroundings) -> bool:
     header = block.header
-    following = around.next_validators_hash if header.height == around.end_height else NO_HASH
     return (
         (bool(refs) or block.payload == encode_payload([]))
         and not any(ref in around.included for ref in refs)
         and parent.header.executed_height <= header.executed_height < header.height  # X1
         and (not refs or header.height - header.executed_height <= LAG_MAX)  # X3
         and header.timestamp_ms > parent.header.timestamp_ms
-        and header.next_validators_hash == following
     )
+
+
+def _names_next_committee(header: Header, around: Surroundings) -> bool:
+    if header.height != around.end_height:
+        return header.next_validators_hash == NO_HASH
+    unknown = header.executed_height > around.executed_height  # we wait until it is known
+    return unknown or header.next_validators_hash == around.next_validators_hash(header.executed_height)

@@ -5,7 +5,6 @@ One rule: a run is a function of its seed. It ends with a Result or with a Failu
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from hashlib import sha256
 from typing import Final
 
@@ -14,6 +13,7 @@ from structlog.testing import capture_logs
 from consensus.committee import Committee
 from consensus.committee import Validator as Member
 from consensus.messages import NO_HASH, Block, Hash, Header, make_block, payload_hash
+from node.ledger.genesis import Validator as Row
 from tests.simulation import keys
 from tests.simulation.application import encode_payload
 from tests.simulation.chaos import Chaos
@@ -22,6 +22,7 @@ from tests.simulation.judge import Judge, Violation
 from tests.simulation.keys import Signer
 from tests.simulation.liars import Mouth, filter_of
 from tests.simulation.loop import Loop, Runaway
+from tests.simulation.members import Members, Rows, as_members, node_key
 from tests.simulation.money import Clients, Money, genesis_rows, make_genesis
 from tests.simulation.network import Network
 from tests.simulation.plan import HEIGHTS, Plan, draw
@@ -92,19 +93,24 @@ class Cluster:
         self.loop = Loop(plan.seed, trace)
         self._random = self.loop.random("cluster")
         self._signers = _make_signers(plan)
-        members = [Member(signer.public, weight) for signer, weight in zip(self._signers, plan.weights, strict=True)]
-        self._committee = cache(lambda epoch: self._make_committee(epoch, members))
-        assert [v.public_key for v in self._committee(0).validators] == [s.public for s in self._signers]
-        self._size = len(plan.weights)
+        self._made: dict[tuple[int, Rows], Members] = {}
+        self._size = len(plan.weights)  # of the first committee: nodes 0, 1, ... in the order of its seats
+        self._nodes = self._size + plan.observers
+        rows = tuple(
+            Row(f"v{node:02}", bytes(self._signers[node].public), node_key(node), weight)
+            for node, weight in enumerate(plan.weights)
+        )
+        self._rows: dict[int, Rows] = {0: rows}  # of epochs that have begun somewhere
+        assert self._members(0, rows).nodes == tuple(range(self._size))
         liars = frozenset(index for index, _ in plan.liars)
-        self._honest = frozenset(range(self._size)) - liars
-        self._money = make_genesis(EPOCH_MS - 1_000_000)
+        self._honest = frozenset(range(self._nodes)) - liars
+        self._money = make_genesis(EPOCH_MS - 1_000_000, rows)
         self._before = Money(genesis_rows(self._money), self._money).executed()
         self._genesis = _genesis(self._committee(0), self._before.root)
         self._clients = Clients(self.loop.random("clients"), self._money)
         self.judge = Judge(
             GENESIS_HASH,
-            [signer.public for signer in self._signers],
+            [signer.public for signer in self._signers[: self._size]],
             plan.weights,
             self._honest,
             keys.quick_verify if not plan.real_signatures else keys.real_verify,
@@ -113,7 +119,9 @@ class Cluster:
         self._network = self._make_network()
         self._settings = Settings(
             GENESIS_HASH,
-            self._committee,
+            self._members,
+            self._rows.setdefault,
+            self._nodes,
             plan.epoch_heights,
             plan.timing,
             plan.pace_ms,
@@ -129,8 +137,20 @@ class Cluster:
     def _make_committee(self, epoch: int, members: list[Member]) -> Committee:
         return Committee(epoch, members)
 
+    def _members(self, epoch: int, rows: Rows) -> Members:
+        if (epoch, rows) not in self._made:
+            self._made[epoch, rows] = Members(self._make_committee(epoch, as_members(rows)), rows)
+        return self._made[epoch, rows]
+
+    def _committee(self, epoch: int) -> Committee:
+        """The committee of an epoch; of one that has not begun the newest that we know."""
+        return self._members_of(epoch).committee
+
+    def _members_of(self, epoch: int) -> Members:
+        return self._members(epoch, self._rows[min(epoch, max(self._rows))])
+
     def _make_network(self) -> Network:
-        return Network(self.loop, self.plan.weather, self._size, self._current_leader)
+        return Network(self.loop, self.plan.weather, self._nodes, self._current_leader)
 
     def _make_validator(
         self, index: int, name: str = "", kind: type[Validator] = Validator, honest: bool = True
@@ -216,12 +236,14 @@ class Cluster:
                 one.restart_after = _never
                 one.crash("left out of the quorum")
         before = self.judge.final_height
-        self._demand(chosen, before + 1, before + CALM_HEIGHTS, self._size - len(chosen))
+        self._demand(
+            chosen, before + 1, before + CALM_HEIGHTS, self._size - sum(one.index < self._size for one in chosen)
+        )
 
     def _calm_for_all(self) -> None:
         if self.loop.tracing:
             self.loop.trace("calm for all")
-        self._network.heal(frozenset(range(self._size)))
+        self._network.heal(frozenset(range(self._nodes)))
         for one in self.validators:
             one.wake()
         before = self.judge.final_height
@@ -244,9 +266,10 @@ class Cluster:
         return SLACK * (rounds + self.plan.skew_ms * 2) + behind * (6 * calm_ms + self.plan.execute_ms + 50) + 5_000
 
     def _draw_quorum(self) -> list[Validator]:
+        weights = dict(enumerate(self.plan.weights))
         order = self._random.sample(self.validators, len(self.validators))
         chosen: list[Validator] = []
-        while 3 * sum(self.plan.weights[one.index] for one in chosen) <= 2 * sum(self.plan.weights):
+        while 3 * sum(weights.get(one.index, 0) for one in chosen) <= 2 * sum(weights.values()):
             chosen.append(order.pop())
         return chosen
 
@@ -256,7 +279,9 @@ class Cluster:
         random = self._random
         delay_ms = self.plan.work_ms if self._stormy else min(self.plan.work_ms, self.plan.timing.view_ms)
         self.loop.after(random.randint(1, 2 * delay_ms), self._work)
-        random.choice(self.validators).submit(self._clients.transactions(EPOCH_MS + self.loop.now_ms))
+        random.choice([one for one in self.validators if one.index < self._size]).submit(
+            self._clients.transactions(EPOCH_MS + self.loop.now_ms)
+        )
 
     def _plan_breaks(self) -> None:
         breaks = self.plan.breaks
@@ -290,7 +315,7 @@ class Cluster:
         self._random.choice(self.validators).sleep(self._random.randint(10, 3 * self.plan.timing.view_ms))
 
     def _flap(self) -> None:
-        one, other = self._random.choice(self.validators), self._random.randrange(self._size)
+        one, other = self._random.choice(self.validators), self._random.randrange(self._nodes)
         if one.index != other:
             one.link(other, False)
             self.loop.after(self._random.randint(1, self.plan.timing.view_ms), one.link, other, True)
@@ -302,7 +327,7 @@ class Cluster:
 
     def _reachable(self) -> list[int]:
         down = {one.index for one in self.validators if not one.up}
-        return [index for index in range(self._size) if index not in down]
+        return [index for index in range(self._nodes) if index not in down]
 
     def _restart_after(self) -> int | None:
         if self._random.random() < 0.3:
@@ -311,7 +336,8 @@ class Cluster:
 
     def _current_leader(self) -> int:
         epoch = max(self.judge.highest_view, default=0)
-        return (epoch + self.judge.highest_view.get(epoch, 1)) % self._size
+        committee = self._committee(epoch)
+        return self._members_of(epoch).nodes[committee.leader(self.judge.highest_view.get(epoch, 1))]
 
 
 def _never() -> None:
@@ -320,7 +346,9 @@ def _never() -> None:
 
 def _make_signers(plan: Plan) -> list[Signer]:
     seeds: Iterable[bytes] = (sha256(b"som-simulated-seed %d" % index).digest() for index in range(len(plan.weights)))
-    return sorted((keys.make_key(plan.real_signatures, seed) for seed in seeds), key=lambda signer: signer.public)
+    first = sorted((keys.make_key(plan.real_signatures, seed) for seed in seeds), key=lambda signer: signer.public)
+    others = (sha256(b"som-simulated-outsider %d" % index).digest() for index in range(plan.observers))
+    return first + [keys.make_key(plan.real_signatures, seed) for seed in others]
 
 
 def _genesis(committee: Committee, state_root: Hash) -> Block:

@@ -20,7 +20,7 @@ from tests.simulation.application import Batch, Executed, decode_batch, payload_
 from tests.simulation.files import DATA, KEYS, MemoryDisk
 from tests.simulation.judge import Fact, Violation, fact_of
 from tests.simulation.keys import Signer
-from tests.simulation.money import Rows
+from tests.simulation.money import Table
 
 CONSENSUS_RECORD, BATCH_RECORD = 1, 2  # types in the journal
 JOURNAL: Final = DATA / "journal"
@@ -118,7 +118,7 @@ class Disk:
 
     genesis: Block
     genesis_executed: Executed
-    rows: Rows  # the ledger's, as of the last stored height
+    rows: Table  # the ledger's, as of the last stored height
     records: Records = field(default_factory=Records)
     heights: list[Stored] = field(default_factory=list)  # height 1 first
     by_hash_height: dict[Hash, int] = field(default_factory=dict)

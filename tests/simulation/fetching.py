@@ -49,10 +49,10 @@ class House(Protocol):
 class Fetcher:
     """One life of asking and answering."""
 
-    def __init__(self, house: House, validators: int, random: Random) -> None:
+    def __init__(self, house: House, nodes: int, random: Random) -> None:
         self._house = house
         self._random = random
-        self._others = [index for index in range(validators) if index != house.index]
+        self._others = [index for index in range(nodes) if index != house.index]
         self._asked_ms: dict[object, int] = {}
         self._lacking: dict[bytes, int] = {}  # digest -> who named it
 

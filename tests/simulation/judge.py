@@ -22,6 +22,7 @@ Invariants (numbers as in consensus.md, section 16.2, and reliability.md, sectio
 """
 
 from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
@@ -45,8 +46,17 @@ class Violation(Exception):
         self.invariant = invariant
 
 
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Who sits in an epoch, by seat: keys, weights, and which nodes these are."""
+
+    keys: tuple[bytes, ...]
+    weights: tuple[int, ...]
+    nodes: tuple[int, ...]
+
+
 class Judge:
-    """Over one run. ``weights`` and ``keys`` in the order of validators; ``honest`` are indices that never lie."""
+    """Over one run. ``weights`` and ``keys`` of the first committee, by seat; ``honest`` are nodes that never lie."""
 
     def __init__(
         self,
@@ -58,8 +68,8 @@ class Judge:
         genesis: Block,
     ) -> None:
         self._genesis_hash = genesis_hash
-        self._keys = keys
-        self._weights = weights
+        self._bench = Bench(tuple(keys), tuple(weights), tuple(range(len(keys))))
+        self._benches: dict[int, Bench] = {}  # of epochs that have begun somewhere
         self._honest = honest
         self._verify = verify
         self._headers: dict[bytes, Header] = {}
@@ -75,7 +85,7 @@ class Judge:
         self._executed: dict[int, Executed] = {}
         self._good_certificates: set[Certificate] = set()
         self.highest_view: dict[int, int] = {}
-        self.leader: Callable[[int, int], int] = lambda epoch, view: (epoch + view) % len(keys)
+        self.leader: Callable[[int, int], int] = lambda epoch, view: (epoch + view) % len(self._seats(epoch).keys)
         self.refs: Callable[[bytes], tuple[bytes, ...]] = payload_refs  # the batches that a payload names
         self.learn(genesis)
 
@@ -91,6 +101,22 @@ class Judge:
         if self._ends.setdefault(epoch, end_height) != end_height:
             raise Violation("agreement", f"epoch {epoch} ends at two heights")
 
+    def convenes(self, epoch: int, root: Block, bench: Bench) -> None:
+        """Who sits in an epoch, as an honest validator has it: those whom the state names of which ``root`` speaks."""
+        if self._benches.setdefault(epoch, bench) != bench:
+            raise Violation("agreement", f"epoch {epoch} has two committees")
+        state = self._executed.get(root.header.executed_height)
+        named = {row.consensus_key: row.weight for row in state.members} if state is not None else None
+        if named is not None and named != dict(zip(bench.keys, bench.weights, strict=True)):
+            raise Violation("agreement", f"epoch {epoch} has another committee than height {state} names")
+
+    def _seats(self, epoch: int) -> Bench:
+        return self._benches.get(epoch, self._bench)
+
+    def _node(self, vote: Vote) -> int | None:
+        nodes = self._seats(vote.epoch).nodes
+        return nodes[vote.signer] if vote.signer < len(nodes) else None
+
     def learn(self, block: Block) -> None:
         """A block that exists somewhere."""
         self._headers[block.hash] = block.header
@@ -100,7 +126,7 @@ class Judge:
 
     def signed(self, signer: int, vote: Vote) -> None:
         """An honest validator signed ``vote``."""
-        if vote.signer != signer or not self._genuine(vote):
+        if self._node(vote) != signer or not self._genuine(vote):
             raise Violation("discipline", f"n{signer} made an invalid vote {show(vote)}")
         self._check_discipline(signer, vote)
         self.highest_view[vote.epoch] = max(vote.view, self.highest_view.get(vote.epoch, 0))
@@ -120,7 +146,7 @@ class Judge:
             case Proposal():
                 if message.block is not None:
                     self.learn(message.block)
-                if honest and message.vote.signer == sender:
+                if honest and self._node(message.vote) == sender:
                     self._vote_sent(sender, honest, message.vote)
                 elif not honest and self._genuine(message.vote):
                     self._count(message.vote)
@@ -133,9 +159,9 @@ class Judge:
 
     def _vote_sent(self, sender: int, honest: bool, vote: Vote) -> None:
         if not honest:
-            if vote.signer not in self._honest and self._genuine(vote):
+            if self._node(vote) not in self._honest and self._genuine(vote):
                 self._count(vote)
-        elif vote.signer != sender or (vote.epoch, vote.view, vote.kind, vote.hash, sender) not in self._seen:
+        elif self._node(vote) != sender or (vote.epoch, vote.view, vote.kind, vote.hash, vote.signer) not in self._seen:
             raise Violation("discipline", f"n{sender} sends a vote that it did not sign: {show(vote)}")
 
     def _certificates_sent(self, sender: int, honest: bool, certificates: Sequence[Certificate]) -> None:
@@ -201,12 +227,13 @@ class Judge:
         signers = self._pool.setdefault((vote.epoch, vote.view, vote.kind, vote.hash), set())
         signers.add(vote.signer)
         place = (vote.epoch, vote.view)
-        if self._is_quorum(signers) and vote.hash not in self._reached[vote.kind].get(place, ()):
+        if self._is_quorum(vote.epoch, signers) and vote.hash not in self._reached[vote.kind].get(place, ()):
             self._reached[vote.kind].setdefault(place, {})[vote.hash] = None
             self._on_reached(vote.kind, vote.epoch, vote.view, vote.hash)
 
-    def _is_quorum(self, signers: set[int]) -> bool:
-        return 3 * sum(self._weights[signer] for signer in signers) > 2 * sum(self._weights)
+    def _is_quorum(self, epoch: int, signers: set[int]) -> bool:
+        weights = self._seats(epoch).weights
+        return 3 * sum(weights[signer] for signer in signers if signer < len(weights)) > 2 * sum(weights)
 
     def _on_reached(self, kind: Kind, epoch: int, view: int, block_hash: bytes) -> None:
         place = (epoch, view)
@@ -283,18 +310,20 @@ class Judge:
         signers = [signer for signer, _ in certificate.signatures]
         statement = self._statement(certificate.kind, certificate.epoch, certificate.view, certificate.hash)
         what = f"{certificate.kind.name} v{certificate.view} {where}"
-        if len(set(signers)) != len(signers) or not self._is_quorum(set(signers)):
+        if len(set(signers)) != len(signers) or not self._is_quorum(certificate.epoch, set(signers)):
             raise Violation("certificate", f"{what} has no quorum: {signers}")
         if (certificate.hash == NOTHING) != (certificate.kind is Kind.NULLIFY):
             raise Violation("certificate", f"{what} names the wrong thing")
+        keys = self._seats(certificate.epoch).keys
         for signer, signature in certificate.signatures:
-            if not self._verify(self._keys[signer], statement, signature):
+            if signer >= len(keys) or not self._verify(keys[signer], statement, signature):
                 raise Violation("certificate", f"{what}: n{signer} did not sign it")
         self._good_certificates.add(certificate)
 
     def _genuine(self, vote: Vote) -> bool:
         statement = self._statement(vote.kind, vote.epoch, vote.view, vote.hash)
-        return vote.signer < len(self._keys) and self._verify(self._keys[vote.signer], statement, vote.signature)
+        keys = self._seats(vote.epoch).keys
+        return vote.signer < len(keys) and self._verify(keys[vote.signer], statement, vote.signature)
 
     def _statement(self, kind: Kind, epoch: int, view: int, block_hash: bytes) -> bytes:
         packed: bytes = msgpack.packb((self._genesis_hash, int(kind), epoch, view, block_hash))
@@ -369,7 +398,7 @@ class Judge:
         double = first.kind is second.kind and first.kind is not Kind.NULLIFY and first.hash != second.hash
         if not same or not (opposed or double) or not self._genuine(first) or not self._genuine(second):
             raise Violation("evidence", f"n{index} accuses with {show(first)} and {show(second)}: proves nothing")
-        if first.signer in self._honest:
+        if self._node(first) in self._honest:
             raise Violation("evidence", f"n{index} accuses honest n{first.signer}: {show(first)}, {show(second)}")
 
     def refused(self, index: int, vote: Vote) -> None:

@@ -6,7 +6,7 @@ could forge it; our liars do not, and what they do forge is random bytes.
 
 import sys
 from hashlib import blake2b, sha256
-from typing import Protocol
+from typing import Final, Protocol
 
 from consensus import crypto
 from consensus.crypto import PublicKey, SecretKey, Signature
@@ -36,13 +36,14 @@ def quick_verify(public: bytes, message: bytes, signature: bytes) -> bool:
 
 
 real_verify = crypto.verify
+CHECKING: Final = ("consensus.", "node.ledger.param")  # rooms that check signatures of consensus keys
 
 
 def use(real: bool) -> None:
-    """Make every room of consensus check with Ed25519, or with the quick stand-in, until the next call."""
+    """Make every room that checks consensus keys use Ed25519, or the quick stand-in, until the next call."""
     chosen = real_verify if real else quick_verify
     for name, module in sorted(sys.modules.items()):
-        if name.startswith("consensus.") and getattr(module, "verify", None) in (real_verify, quick_verify):
+        if name.startswith(CHECKING) and getattr(module, "verify", None) in (real_verify, quick_verify):
             module.verify = chosen  # type: ignore[attr-defined]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from hashlib import sha256
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from consensus.crypto import SecretKey
 from consensus.messages import Hash
@@ -17,10 +17,16 @@ from node.ledger.account import Kind, Profile, account_number, kinds_mask
 from node.ledger.assets import Asset, AssetStatus
 from node.ledger.execute import Ledger, genesis_changes
 from node.ledger.genesis import Genesis, GenesisAccount
+from node.ledger.operations import Operation
+from node.ledger.param import Listed, ProveReady, SetParameter
 from node.ledger.parameters import DEFAULT
 from node.ledger.pay import Pay
+from node.ledger.state import ROSTER
 from node.ledger.transaction import Transaction, decode_transaction, make_transaction
+from node.ledger.validators import Roster, members, readiness_statement
 from tests.simulation.application import Executed
+from tests.simulation.keys import Signer
+from tests.simulation.members import Rows, node_key
 
 NETWORK: Final = 7
 SOM: Final = 1
@@ -54,12 +60,14 @@ def _row(serial: int, kind: Kind) -> GenesisAccount:
 
 ISSUER: Final = 0
 BANK: Final = 1
-ACCOUNTS: Final = range(2 + PERSONS)
+CENTRAL_BANK: Final = 2 + PERSONS
+PAYERS: Final = range(2 + PERSONS)
+ACCOUNTS: Final = range(2 + PERSONS + 1)
 
 
-def make_genesis(time_ms: int) -> Genesis:
-    """Return an issuer, a bank and some persons, with no money yet."""
-    kinds = [Kind.ISSUER, Kind.BANK] + [Kind.PERSON] * PERSONS
+def make_genesis(time_ms: int, validators: Rows) -> Genesis:
+    """Return an issuer, a bank, some persons, with no money yet, and the central bank."""
+    kinds = [Kind.ISSUER, Kind.BANK] + [Kind.PERSON] * PERSONS + [Kind.CENTRAL_BANK]
     som = Asset(
         code="SOM",
         scale=2,
@@ -74,18 +82,18 @@ def make_genesis(time_ms: int) -> Genesis:
     return Genesis(
         network=NETWORK,
         name="simulated",
-        kind="devnet",
+        kind="pilot",
         time_ms=time_ms,
         tree_depth=1,
         epoch_length=1_000,
-        validators=(),
+        validators=validators,
         parameters=DEFAULT,
         assets=((SOM, som),),
         accounts=tuple(_row(serial, kind) for serial, kind in zip(ACCOUNTS, kinds, strict=True)),
     )
 
 
-class Rows:
+class Table:
     """A store of rows in memory: the ledger's Reader, and what a height changes."""
 
     def __init__(self, rows: dict[bytes, bytes]) -> None:
@@ -111,10 +119,18 @@ class Rows:
             self._rows[key] = value
 
 
+class Readiness(NamedTuple):
+    """A seat, and the height and root that prove that its next node has executed the chain."""
+
+    name: str
+    height: int
+    root: bytes
+
+
 class Money:
     """The real ledger of one life of a validator."""
 
-    def __init__(self, rows: Rows, genesis: Genesis) -> None:
+    def __init__(self, rows: Table, genesis: Genesis) -> None:
         self._rows = rows
         self._genesis = genesis
         self._ledger = Ledger(rows, genesis)
@@ -123,7 +139,21 @@ class Money:
         """Return what the last height left."""
         ledger = self._ledger
         balances = [self._balance(serial) for serial in ACCOUNTS]
-        return Executed(ledger.height, Hash(ledger.root), -balances[ISSUER], sum(balances), min(balances[BANK:]))
+        return Executed(
+            ledger.height,
+            Hash(ledger.root),
+            -balances[ISSUER],
+            sum(balances),
+            min(balances[BANK:]),
+            _members(ledger.roster),
+        )
+
+    def awaited(self, node: int) -> Readiness | None:
+        """Return what a node must sign to take the seat for which it is admitted; None if it is not, or not yet."""
+        named = next((seat for seat in self._ledger.roster if seat.next and seat.next.node_key == node_key(node)), None)
+        if named is None or self._ledger.checkpoint is None:
+            return None
+        return Readiness(named.name, *self._ledger.checkpoint)
 
     def execute(self, height: int, timestamp_ms: int, transactions: list[bytes]) -> Executed:
         """Execute a height and write it."""
@@ -152,29 +182,43 @@ class Clients:
         random = self._random
         if self._sent and random.random() < 0.15:
             return random.choice(self._sent)
-        payer = random.choice((ISSUER, BANK, BANK, *ACCOUNTS))
-        payee = BANK if payer == ISSUER else random.choice(ACCOUNTS)
+        payer = random.choice((ISSUER, BANK, BANK, *PAYERS))
+        payee = BANK if payer == ISSUER else random.choice(PAYERS)
         amount = random.choice((1, 100, 10_000, 500_000, 10**12))
         legs = ((_number(payee), amount, b"ref"),)
         expires_ms = clock_ms + random.choice((1, EXPIRES_MS, EXPIRES_MS, EXPIRES_MS))
         salt = random.getrandbits(63)
-        actor = payer if random.random() < 0.95 else random.choice(ACCOUNTS)
-        raw = make_transaction(
-            NETWORK,
-            self._genesis.hash,
-            expires_ms,
-            salt,
-            (_number(payer),),
-            (Pay(SOM, _number(payer), legs),),
-            ((0, _key(actor)),),
-        ).raw
+        actor = payer if random.random() < 0.95 else random.choice(PAYERS)
+        raw = self._signed(payer, Pay(SOM, _number(payer), legs), expires_ms, salt, actor)
         self._sent = [*self._sent[-TAKEN_BACK:], raw]
         return raw
 
+    def appoint(self, listed: tuple[Listed, ...], clock_ms: int) -> bytes:
+        """Return the central bank's word on who validates."""
+        operation = SetParameter(_number(CENTRAL_BANK), ROSTER, listed)
+        salt = self._random.getrandbits(63)
+        return self._signed(CENTRAL_BANK, operation, clock_ms + EXPIRES_MS, salt, CENTRAL_BANK)
 
-def genesis_rows(genesis: Genesis) -> Rows:
+    def ready(self, readiness: Readiness, node: int, signer: Signer, clock_ms: int) -> bytes:
+        """Return a node's proof that it has executed the chain."""
+        name, height, root = readiness
+        statement = readiness_statement(self._genesis.hash, name, node_key(node), height, root)
+        operation = ProveReady(_number(BANK), name, height, root, signer.sign(statement))
+        return self._signed(BANK, operation, clock_ms + EXPIRES_MS, self._random.getrandbits(63), BANK)
+
+    def _signed(self, by: int, operation: Operation, expires_ms: int, salt: int, actor: int) -> bytes:
+        accounts, keys = (_number(by),), ((0, _key(actor)),)
+        return make_transaction(NETWORK, self._genesis.hash, expires_ms, salt, accounts, (operation,), keys).raw
+
+
+def genesis_rows(genesis: Genesis) -> Table:
     """Return the store at height 0."""
-    return Rows(genesis_changes(genesis))
+    return Table(genesis_changes(genesis))
+
+
+@lru_cache(maxsize=64)
+def _members(roster: Roster) -> Rows:
+    return members(roster)
 
 
 @lru_cache(maxsize=1024)

@@ -46,6 +46,7 @@ class Plan:
     weather: Weather
     breaks: Breaks
     storm_ms: int
+    observers: int = 0  # nodes without a seat, which follow
 
     def summary(self) -> str:
         """Return the plan in a line."""
@@ -78,6 +79,7 @@ def draw(seed: int) -> Plan:
         weather=draw_weather(random, timeouts),
         breaks=_draw_breaks(random, timing.view_ms),
         storm_ms=random.choice((10, 25, 60)) * timing.view_ms,
+        observers=random.choice((0, 0, 0, 1, 2, 3)),
     )
 
 

@@ -11,7 +11,6 @@ from typing import Final, assert_never
 
 import consensus.core
 import consensus.verify
-from consensus.committee import Committee
 from consensus.encoding import DecodeError
 from consensus.events import (
     Broadcast,
@@ -43,23 +42,25 @@ from consensus.messages import (
     Certificate,
     Hash,
     Message,
+    Proposal,
     Status,
     Vote,
     decode_message,
     encode_message,
     vote_statement,
 )
-from consensus.records import encode_record
+from consensus.records import decode_record, encode_record
 from node.storage.errors import GuardRefused, StorageFailed
 from tests.simulation.application import Batch, Executed, decode_batch
 from tests.simulation.disk import BATCH_RECORD, CONSENSUS_RECORD, Disk, batch_fact
-from tests.simulation.fetching import Fetcher
+from tests.simulation.fetching import BEHIND_MIN, Fetcher
 from tests.simulation.files import PowerLost
 from tests.simulation.hosting import Host, Ledger
-from tests.simulation.judge import Judge, Violation, fact_of, show
+from tests.simulation.judge import Bench, Judge, Violation, fact_of, show
 from tests.simulation.keys import Signer
 from tests.simulation.loop import Loop
-from tests.simulation.money import Rows
+from tests.simulation.members import Members, Rows
+from tests.simulation.money import Table
 from tests.simulation.network import Network
 from tests.simulation.story import describe, mark
 
@@ -68,6 +69,7 @@ RECORDS_PER_VIEW_MAX: Final = 8  # two certificates, two blocks, three promises,
 VIEW_WINDOW: Final = 20  # views ahead of its own that a core may know something of
 CHECKED_EVERY: Final = 8  # heights
 CONNECT_MS: Final = 5  # from a start until links are up
+POLL_MS: Final = 1_000  # between two questions of a node without a seat
 HELP_MS: Final = 250  # between two answers to a peer that is stuck in an earlier epoch
 
 
@@ -76,7 +78,9 @@ class Settings:
     """What is the same for all validators of a run. Times in ms."""
 
     genesis_hash: Hash
-    committee: Callable[[int], Committee]  # of an epoch
+    members: Callable[[int, Rows], Members]  # of an epoch, from those who count in the state before it
+    begins: Callable[[int, Rows], Rows]  # hears of an epoch and who counts in it
+    nodes: int  # all machines: 0, 1, ...
     epoch_heights: int
     timing: consensus.core.Timing
     pace_ms: int  # the least time from a BuildBlock to its answer
@@ -92,6 +96,31 @@ class Temper:
     boot_ms: int  # what the monotonic clock showed at the start of the run
     sync_ms: int  # how long a sync of the disk takes
     execute_ms: int  # how long a block takes to execute
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Bytes from a node."""
+
+    sender: int
+    channel: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link to a node came up, or is down."""
+
+    node: int
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """An input from our own parts, for the core of an epoch."""
+
+    epoch: int
+    happened: Input
 
 
 @dataclass
@@ -116,7 +145,7 @@ class Validator:
         name: str,
         signer: Signer,
         disk: Disk,
-        ledger: Callable[[Rows], Ledger],
+        ledger: Callable[[Table], Ledger],
         honest: bool = True,
     ) -> None:
         self.index = index
@@ -154,7 +183,7 @@ class Validator:
         self.disk.open_guard(self._signer.public, self._settings.genesis_hash, self.name)
         entries = self.disk.records.open(self.name)
         self.on_power(self.index, True)
-        self._inbox: deque[tuple[int, str, bytes] | Input] = deque()
+        self._inbox: deque[Arrived | Link | Ours] = deque()
         self._effects: deque[Effect] = deque()
         self._syncing = False
         self._working = False
@@ -168,7 +197,10 @@ class Validator:
             raise Violation("recovery", f"{self.name} comes back at {self.disk.height}, it was at {self._highest}")
         if self._loop.tracing:
             self._loop.trace(f"{self.name} starts at height {self.disk.height}")
-        self._set_epoch(self.disk.height // self._settings.epoch_heights)
+        epoch = self.disk.height // self._settings.epoch_heights
+        tip = self.disk.heights[-1] if self.disk.height > epoch * self._settings.epoch_heights else None
+        boundary = self.disk.block(epoch * self._settings.epoch_heights)
+        self._set_epoch(boundary, self.disk.block(self.disk.height), tip.certificate if tip is not None else None)
         batches = [decode_batch(payload) for kind, payload in entries if kind == BATCH_RECORD]
         self.app = Host(
             self,
@@ -178,48 +210,58 @@ class Validator:
             self._settings.pace_ms,
             self._settings.idle_ms,
         )
-        self.fetcher = Fetcher(self, len(self.committee), self._random)
-        self._begin([payload for kind, payload in entries if kind == CONSENSUS_RECORD])
+        self.fetcher = Fetcher(self, self._settings.nodes, self._random)
+        records = [payload for kind, payload in entries if kind == CONSENSUS_RECORD]
+        self._later = [record for record in records if epoch_of_record(record) > self.epoch]
+        self._begin(records)
+        self.later(self._random.randint(1, POLL_MS), self._poll)
 
-    def _begin(self, records: list[bytes]) -> None:
-        self._random.shuffle(records)
-        self._inbox.extendleft(Replayed(record) for record in records)
-        self._inbox.insert(len(records), Started())
+    def _poll(self) -> None:
+        """Ask somebody for the chain if we have no seat: nobody sends us where they are."""
+        if self.seat is None:
+            peer = self._random.choice([node for node in range(self._settings.nodes) if node != self.index])
+            self.fetcher.claimed(peer, self.disk.height + BEHIND_MIN, self.epoch)
+        self.later(POLL_MS, self._poll)
+
+    def _begin(self, kept: list[bytes]) -> None:
+        records = self._random.sample(kept, len(kept))
+        self._inbox.extendleft(Ours(self.epoch, Replayed(record)) for record in records)
+        self._inbox.insert(len(records), Ours(self.epoch, Started()))
         self.app.enter_epoch()
         self.later(CONNECT_MS, self._connect)
         self._work()
 
-    def _set_epoch(self, epoch: int) -> None:
+    def _set_epoch(self, boundary: Block, root: Block, floor: Certificate | None) -> None:
+        """Begin the epoch after ``boundary``, whose committee our own state names, at the final block ``root``."""
         settings = self._settings
-        self.epoch = epoch
-        self.end_height = (epoch + 1) * settings.epoch_heights
-        self.committee = settings.committee(epoch)
-        root = self.disk.block(epoch * settings.epoch_heights)
-        self._judge.epoch_starts(epoch, root, self.end_height)
+        self.epoch = boundary.header.height // settings.epoch_heights
+        self.end_height = (self.epoch + 1) * settings.epoch_heights
+        rows = self.disk.executed(boundary.header.executed_height).members
+        settings.begins(self.epoch, rows)
+        self.members = settings.members(self.epoch, rows)
+        self.committee = self.members.committee
+        if self.committee.hash != boundary.header.next_validators_hash:
+            raise Violation("agreement", f"block {boundary.header.height} names another committee than {self.name} has")
+        self.seat = self.members.seat(self.index)
+        self._judge.epoch_starts(self.epoch, boundary, self.end_height)
+        by_seat = self.committee.validators
+        bench = Bench(tuple(v.public_key for v in by_seat), tuple(v.weight for v in by_seat), self.members.nodes)
+        self._judge.convenes(self.epoch, boundary, bench)
         self._verifier = consensus.verify.Verifier(self.committee, settings.genesis_hash)
-        self.core = self._make_core()
-
-    def _make_core(self) -> consensus.core.Core:
-        stored = self.disk.heights[-1] if self.disk.height > self.epoch * self._settings.epoch_heights else None
-        return consensus.core.Core(
-            self.committee,
-            self._settings.genesis_hash,
-            self.index,
-            self.disk.block(self.disk.height),
-            stored.certificate if stored is not None else None,
-            self.end_height,
-            self._settings.timing,
+        self.core = consensus.core.Core(
+            self.committee, settings.genesis_hash, self.seat, root, floor, self.end_height, settings.timing
         )
 
     def _connect(self) -> None:
-        for peer in self.reachable():
-            if peer != self.index:
-                self.feed(PeerConnected(peer))
+        for node in self.reachable():
+            if node != self.index:
+                self.link(node, True)
 
-    def link(self, peer: int, up: bool) -> None:
-        """A link to a validator came up, or is down."""
+    def link(self, node: int, up: bool) -> None:
+        """A link to a node came up, or is down."""
         if self.up:
-            self.feed(PeerConnected(peer) if up else PeerDisconnected(peer))
+            self._inbox.append(Link(node, up))
+            self._work()
 
     def crash(self, why: str, power: bool = True) -> None:
         """End now: the power fails, or only the process is killed."""
@@ -273,12 +315,12 @@ class Validator:
         """A message arrived."""
         if self.up:
             self._loop.record(data)
-            self._inbox.append((sender, channel, data))
+            self._inbox.append(Arrived(sender, channel, data))
             self._work()
 
     def feed(self, happened: Input) -> None:
-        """Something else happened."""
-        self._inbox.append(happened)
+        """Something else happened; if the epoch ends before it is taken, it is of no use."""
+        self._inbox.append(Ours(self.epoch, happened))
         self._work()
 
     def _work(self) -> None:
@@ -301,8 +343,8 @@ class Validator:
         while self.up and not self._syncing and self._loop.now_ms >= self._asleep_until_ms:
             if self._effects:
                 self._next_effect()
-            elif self._ended is not None and self.app.idle:
-                self._next_epoch()
+            elif self._ended is not None and self.disk.height >= self._ended.block.header.executed_height:
+                self._next_epoch(self._ended.block)
             elif self._inbox:
                 self._take(self._inbox.popleft())
             elif self._timer_due:  # nothing that arrived before it is still queued
@@ -313,35 +355,48 @@ class Validator:
             else:
                 break
 
-    def _take(self, item: tuple[int, str, bytes] | Input) -> None:
-        if not isinstance(item, tuple):
-            self._step(item)
-            return
-        sender, channel, data = item
-        match channel:
-            case "consensus":
-                self._receive(sender, data)
-            case "ask":
-                self.fetcher.on_asked(sender, data)
-            case _:
+    def _take(self, item: Arrived | Link | Ours) -> None:
+        match item:
+            case Ours():
+                if item.epoch == self.epoch:
+                    self._step(item.happened)
+            case Link():
+                seat = self.members.seat(item.node)
+                if seat is not None:
+                    self._step(PeerConnected(seat) if item.up else PeerDisconnected(seat))
+            case Arrived(channel="consensus"):
+                self._receive(item.sender, item.data)
+            case Arrived(channel="ask"):
+                self.fetcher.on_asked(item.sender, item.data)
+            case Arrived():
                 try:
-                    if channel == "batch":
-                        self.app.add_batch(decode_batch(data))
+                    if item.channel == "batch":
+                        self.app.add_batch(decode_batch(item.data))
                     else:
-                        self.fetcher.on_answer(data)
+                        self.fetcher.on_answer(item.data)
                 except DecodeError as error:
-                    self._on_invalid(sender, error)
+                    self._on_invalid(item.sender, error)
 
     def _receive(self, sender: int, data: bytes) -> None:
+        seat = self.members.seat(sender)
         try:
-            happened = self._verifier.verify(data, sender, self.core.wants)
-        except consensus.verify.Invalid as error:
+            if seat is None:
+                self._hear_outsider(sender, decode_message(data))
+                return
+            happened = self._verifier.verify(data, seat, self.core.wants)
+        except (consensus.verify.Invalid, DecodeError) as error:
             self._on_invalid(sender, error)
             return
         self._mind_the_epoch(sender, happened)
         if self._loop.tracing:
             self._loop.trace(f"{self.name} <- n{sender} {describe(decode_message(data))}")
         self._step(happened)
+
+    def _hear_outsider(self, sender: int, message: Message) -> None:
+        """Hear from a node without a seat in this epoch only where it is: in another it may have one."""
+        if isinstance(message, Status):
+            self.fetcher.claimed(sender, message.finalized_height, message.epoch)
+        self._compare_epoch(sender, message.vote.epoch if isinstance(message, Proposal) else message.epoch)
 
     def _on_invalid(self, sender: int, error: Exception) -> None:
         if self.honest:
@@ -351,22 +406,35 @@ class Validator:
         match happened:
             case StatusReceived():
                 self.fetcher.claimed(sender, happened.status.finalized_height, happened.status.epoch)
-                epoch = happened.status.epoch
+                self._compare_epoch(sender, happened.status.epoch)
             case PeerHeard():
-                epoch = happened.epoch
+                self._compare_epoch(sender, happened.epoch)
             case _:
-                return  # all else is of our epoch
+                pass  # all else is of our epoch
+
+    def _compare_epoch(self, sender: int, epoch: int) -> None:
+        """Ask a node in a later epoch for what is final; help one in an earlier epoch."""
+        if epoch > self.epoch:
+            self.fetcher.claimed(sender, 0, epoch)
         if epoch == self.epoch:
             return
         if self._loop.now_ms - self._helped_ms.get(sender, -HELP_MS) < HELP_MS:
             return
         self._helped_ms[sender] = self._loop.now_ms
         if epoch < self.epoch:
-            certificate = self.disk.heights[(epoch + 1) * self._settings.epoch_heights - 1].certificate
+            certificate = self._ending(epoch)
             if certificate is not None:
                 self._send(sender, certificate)
         height, _ = self.app.tip()
         self._send(sender, Status(self.epoch, 1, 0, height))
+
+    def _ending(self, epoch: int) -> Certificate | None:
+        """Return the finalization of an epoch's last block."""
+        height = (epoch + 1) * self._settings.epoch_heights
+        if height <= self.disk.height:
+            return self.disk.heights[height - 1].certificate
+        waiting = (certificate for block, certificate in self.app.waiting() if block.header.height == height)
+        return next(waiting, None)
 
     def _step(self, happened: Input) -> None:
         self._loop.count()
@@ -431,7 +499,7 @@ class Validator:
             case SignVote():
                 self._sign(effect)
             case Send():
-                self._send(effect.peer, effect.message)
+                self._send(self.members.nodes[effect.peer], effect.message)
             case Broadcast():
                 self._broadcast(effect.message)
             case SetTimer():
@@ -442,7 +510,7 @@ class Validator:
             case CheckBlock():
                 self.app.check(effect)
             case FetchBlock():
-                self.fetcher.want_block(effect.hash, effect.holders)
+                self.fetcher.want_block(effect.hash, [self.members.nodes[holder] for holder in effect.holders])
             case Finalize():
                 self._finalize(effect)
             case Evidence():
@@ -478,14 +546,15 @@ class Validator:
             signature = self.disk.sign(self._signer, effect.kind, effect.epoch, effect.view, statement)
         except GuardRefused as refused:
             raise Violation("discipline", f"{self.name} wants to sign {effect}: {refused}") from None
-        vote = Vote(effect.kind, effect.epoch, effect.view, effect.hash, self.index, signature)
+        assert self.seat is not None
+        vote = Vote(effect.kind, effect.epoch, effect.view, effect.hash, self.seat, signature)
         if self.honest:
             self._judge.signed(self.index, vote)
             self._judge.durable(self.index, vote, self.disk.records.facts, self.disk.holds_batch)
         if self._loop.tracing:
             self._loop.trace(f"{self.name} signs {show(vote)}")
         if not self._trapped("sign"):
-            self._inbox.append(VoteSigned(vote))
+            self.feed(VoteSigned(vote))
 
     def _send(self, peer: int, message: Message) -> None:
         self._judge.sent(self.index, self.honest, message)
@@ -497,7 +566,7 @@ class Validator:
         self._judge.sent(self.index, self.honest, message)
         data = encode_message(message)
         self._loop.record(data)
-        peers = [peer for peer in range(len(self.committee)) if peer != self.index]
+        peers = [node for node in range(self._settings.nodes) if node != self.index]
         self._random.shuffle(peers)
         cut = self._random.randrange(len(peers) + 1) if self.traps else None
         for place, peer in enumerate(peers):
@@ -522,10 +591,11 @@ class Validator:
             self._loop.trace(f"{self.name} finalizes height {heights} {effect.blocks[-1].hash.hex()[:6]}")
         self.app.finalize(effect)
 
-    def _next_epoch(self) -> None:
+    def _next_epoch(self, boundary: Block) -> None:
+        """Begin the next epoch: what names its committee is executed here."""
         self._ended = None
-        self._set_epoch(self.epoch + 1)
-        self._begin([])
+        self._set_epoch(boundary, boundary, None)
+        self._begin(self._later)
 
     def _rotate(self) -> None:
         """Replace the journal by what is needed: batches, what is final and not stored, what the core names."""
@@ -537,6 +607,7 @@ class Validator:
             if certificate is not None:
                 facts[encode_record(certificate)] = None
         facts |= dict.fromkeys(self.core.records())
+        facts |= dict.fromkeys(self._later)
         before, finalized_view = records.facts, self.core.finalized_view
         after = records.rotate(
             [(BATCH_RECORD, batch.encoded) for batch in batches] + [(CONSENSUS_RECORD, fact) for fact in facts]
@@ -555,9 +626,10 @@ class Validator:
         """Return the clock on the wall: Unix time, skewed."""
         return EPOCH_MS + self._loop.now_ms + self._temper.skew_ms
 
-    def committee_hash(self) -> Hash:
-        """Return what the last block of this epoch says of the next committee."""
-        return Hash(self._settings.committee(self.epoch + 1).hash)
+    def committee_hash(self, executed_height: int) -> Hash:
+        """Return what the last block of this epoch says of the next committee, if its state is of this height."""
+        members = self.disk.executed(executed_height).members
+        return Hash(self._settings.members(self.epoch + 1, members).committee.hash)
 
     def committed(self) -> Block:
         """Return the last block that the core has finalized."""
@@ -579,7 +651,8 @@ class Validator:
         self.disk.records.append(BATCH_RECORD, batch.encoded, batch_fact(batch.digest))
 
     def lack_batches(self, digests: Sequence[bytes], asked: int) -> None:
-        self.fetcher.want_batches(digests, asked)
+        nodes = self.members.nodes
+        self.fetcher.want_batches(digests, nodes[asked % len(nodes)])  # the seat may be one of an earlier epoch
 
     def transmit(self, receiver: int, channel: str, data: bytes) -> None:
         self._network.send(self.index, receiver, channel, data)
@@ -587,7 +660,7 @@ class Validator:
     def genuine(self, certificate: Certificate) -> bool:
         """Return whether a certificate of this epoch holds."""
         try:
-            return self._verifier.verify(encode_message(certificate), self.index, lambda _: True) is not None
+            return self._verifier.verify(encode_message(certificate), 0, lambda _: True) is not None
         except consensus.verify.Invalid:
             return False
 
@@ -595,9 +668,9 @@ class Validator:
         """Take transactions from clients."""
         if self.up:
             batch = self.app.submit(self.index, transactions)
-            for peer in range(len(self.committee)):
-                if peer != self.index:
-                    self.transmit(peer, "batch", batch.encoded)
+            for node in range(self._settings.nodes):
+                if node != self.index:
+                    self.transmit(node, "batch", batch.encoded)
 
     def executed_one(self, executed: Executed) -> None:
         """A height is executed and stored, atomically."""
@@ -621,3 +694,9 @@ class Validator:
 
 def _at_once(_: int, __: Message) -> Iterable[int]:
     return (0,)
+
+
+def epoch_of_record(record: bytes) -> int:
+    """Return the epoch of a record of the journal."""
+    fact = decode_record(record)
+    return fact.header.epoch if isinstance(fact, Block) else fact.epoch
