@@ -16,16 +16,18 @@ def _blind(name: str, invariant: str, sees: str, blind: str = "if False:") -> Mu
 VOTES: Final = (
     _blind(
         "a quorum of two thirds is enough",
-        *("certificate", "> 2 * sum(self._weights)", ">= 2 * sum(self._weights)"),
+        *("certificate", "> 2 * sum(weights)", ">= 2 * sum(weights)"),
     ),
     _blind(
         "members are counted, not weights",
-        *("certificate", "3 * sum(self._weights[signer] for signer in signers)", "3 * sum(1 for signer in signers)"),
+        *("certificate", "3 * sum(weights[signer] for signer in signers", "3 * sum(1 for signer in signers"),
     ),
-    _blind("blind to votes with a bad signature", "discipline", "if vote.signer != signer or not self._genuine(vote):"),
+    _blind(
+        "blind to votes with a bad signature", "discipline", "if self._node(vote) != signer or not self._genuine(vote):"
+    ),
     _blind(
         "blind to what a vote's signature is over",
-        *("discipline", "return vote.signer < len(self._keys) and self._verify(", "return True or self._verify("),
+        *("discipline", "return vote.signer < len(keys) and self._verify(", "return True or self._verify("),
     ),
     _blind("blind to two votes of one kind in a view", "discipline", "if earlier != vote.hash:"),
     _blind(
@@ -43,7 +45,10 @@ VOTES: Final = (
         *("justified", "if vote.kind is Kind.FINALIZE and vote.hash not in", "if False and vote.hash not in"),
     ),
     _blind(
-        "blind to votes that were sent and not signed", "discipline", "elif vote.signer != sender or", "elif False and"
+        "blind to votes that were sent and not signed",
+        "discipline",
+        "elif self._node(vote) != sender or",
+        "elif False and",
     ),
     _blind(
         "blind to certificates that are sent",
@@ -52,12 +57,14 @@ VOTES: Final = (
         "if False:\n            for",
     ),
     _blind(
-        "does not count what liars send", "exclusion", "if vote.signer not in self._honest and self._genuine(vote):"
+        "does not count what liars send",
+        "exclusion",
+        "if self._node(vote) not in self._honest and self._genuine(vote):",
     ),
     _blind(
         "counts the votes that liars forge",
         "exclusion",
-        "if vote.signer not in self._honest and self._genuine(vote):",
+        "if self._node(vote) not in self._honest and self._genuine(vote):",
         "if True:",
     ),
     _blind(
@@ -140,7 +147,10 @@ DISKS: Final = (
 
 CHAINS: Final = (
     _blind(
-        "blind to certificates without a quorum", "certificate", "or not self._is_quorum(set(signers)):", "or False:"
+        "blind to certificates without a quorum",
+        "certificate",
+        "or not self._is_quorum(certificate.epoch, set(signers)):",
+        "or False:",
     ),
     _blind("blind to a signer who counts twice", "certificate", "if len(set(signers)) != len(signers) or", "if"),
     _blind(
@@ -151,7 +161,7 @@ CHAINS: Final = (
     _blind(
         "blind to forged signatures in a certificate",
         "certificate",
-        "if not self._verify(self._keys[signer], statement, signature):",
+        "if signer >= len(keys) or not self._verify(keys[signer], statement, signature):",
     ),
     _blind(
         "any certificate finalizes",
@@ -202,7 +212,7 @@ CHAINS: Final = (
         "or not self._genuine(first) or not self._genuine(second):",
         ":",
     ),
-    _blind("blind to evidence against the honest", "evidence", "if first.signer in self._honest:"),
+    _blind("blind to evidence against the honest", "evidence", "if self._node(first) in self._honest:"),
     _blind("blind to honest messages found invalid", "well-behaved", "if sender in self._honest:"),
 )
 
