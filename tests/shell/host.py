@@ -1,0 +1,247 @@
+"""One validator's machine: its files, and the lives of the node on it.
+
+One rule: a life ends as a process does, killed between two instructions, without power, or by cancellation; and the
+next one begins as `som start` begins, from what is on disk.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random
+from ssl import SSLContext
+from typing import Any, Final
+
+from consensus.crypto import SecretKey
+from consensus.timing import Timing
+from devnet.generate import DISK, seed_of
+from network.wire import PeerId
+from node.config import Config, Listen, Peer
+from node.home import create_home, open_home
+from node.ledger.genesis import Genesis
+from node.node import Node, World
+from node.rpc.server import RpcServer
+from node.storage.guard import Guard
+from node.storage.journal import Journal
+from tests.shell.disk import MemoryDisk
+from tests.shell.loop import Life, VirtualLoop
+from tests.shell.sockets import FIRST_PORT, Network, ShellMesh
+from tests.shell.watch import Watch
+
+STOP_SECONDS: Final = 30.0  # a node that is asked to end has ended by then
+THREAD_TURNS: Final = 1_000  # of 10 ms, until its blocking calls are over
+
+
+class Killed(BaseException):
+    """The process is gone: unwinds the stack of the instruction that was its last."""
+
+
+class NoServer(RpcServer):
+    """The RPC server without its socket: clients call the service."""
+
+    async def start(self, host: str, port: int, tls: SSLContext | None = None) -> None:
+        pass
+
+    @property
+    def port(self) -> int:
+        return 0
+
+    async def stop(self) -> None:
+        pass
+
+
+class Host:
+    """A machine. ``companion`` is what runs beside the node in its life: a liar's mouth."""
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        network: Network,
+        watch: Watch,
+        index: int,
+        name: str,
+        home: Path,
+        genesis: Genesis,
+        ids: list[PeerId],
+        names: list[str],
+        timing: Timing,
+        disk_ms: float,
+        now_ms: Callable[[], int],
+        honest: bool,
+    ) -> None:
+        self.index = index
+        self.honest = honest
+        self.life: Life | None = None
+        self.node: Node | None = None
+        self.lives: list[Life] = []
+        self.trap: int | None = None  # operations until it dies
+        self.companion: Callable[[Node], Coroutine[Any, Any, None]] | None = None
+        self.on_end: Callable[[Host, BaseException | None], None]
+        self.on_death: Callable[[Host], None] = lambda _: None
+        self._loop = loop
+        self._network = network
+        self._watch = watch
+        self._name = name
+        self._home = home
+        self._genesis = genesis
+        self._ids = ids
+        self._timing = timing
+        self._disk_ms = disk_ms
+        self._now_ms = now_ms
+        self._random: Random = loop.random(f"host {index}")
+        self._disk = MemoryDisk(self._on_operation)
+        self._resources = ExitStack()
+        self._run: asyncio.Task[None] | None = None
+        self._power_lost = False
+        self._make(names)
+
+    def _make(self, names: list[str]) -> None:
+        """Make the home as `som init` does, journal and guard in memory."""
+        peers = tuple(
+            Peer(name, "127.0.0.1", FIRST_PORT + index) for index, name in enumerate(names) if name != self._name
+        )
+        self._config = Config(
+            name=self._name, listen=Listen("127.0.0.1", FIRST_PORT + self.index), disk=DISK, peers=peers
+        )
+        consensus, node = seed_of(f"{self._name}-consensus"), seed_of(f"{self._name}-node")
+        create_home(self._home, self._config, self._genesis, consensus, node, None)
+        Guard.create(self._home / self._config.keys.guard, SecretKey(consensus).public, self._genesis.hash, self._disk)
+        Journal.create(self._home / self._config.data / "journal", self._disk)
+
+    @property
+    def up(self) -> bool:
+        return self.life is not None
+
+    # --- begin ---
+
+    def start(self) -> None:
+        """Begin a life: open what is on disk, wire a node, run it."""
+        assert self.life is None
+        self._network.power_on(self.index)
+        life = Life(f"n{self.index}.{len(self.lives)}", self.index, self._draw_disk_seconds)
+        self.lives.append(life)
+        self.life = life
+        try:
+            opened = open_home(self._home, self._config, None, self._resources, self._disk)
+            self._watch.opened(self.index, opened)
+            node = life.context.run(Node, self._config, opened, self._timing, self._world())
+            self._watch.node(self.index, life, node)
+        except Killed:
+            return  # while it opened its files
+        self.node = node
+        work = node.run() if self.companion is None else self._run_with_companion(node)
+        self._run = self._loop.create_task(work, context=life.context)
+        self._run.add_done_callback(lambda run: self._on_run_over(life, run), context=self._network.neutral)
+        if self._loop.tracing:
+            self._loop.trace(f"n{self.index} starts at height {node.store.tip.height}")
+
+    async def _run_with_companion(self, node: Node) -> None:
+        assert self.companion is not None
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(node.run())
+            tasks.create_task(self.companion(node))
+
+    def _world(self) -> World:
+        def mesh(*arguments: Any, **named: Any) -> ShellMesh:
+            return ShellMesh(
+                self._network,
+                self.index,
+                self._ids,
+                lambda channel, payload: self._watch.sent(self.index, channel, payload),
+                lambda peer, points, reason: self._watch.blamed(self.index, peer, points, reason),
+                *arguments,
+                **named,
+            )
+
+        return World(self._now_ms, mesh, NoServer)
+
+    def _draw_disk_seconds(self) -> tuple[float, float]:
+        whole = self._random.uniform(0.0, self._disk_ms) / 1e3
+        before = whole * self._random.random()
+        return before, whole - before
+
+    # --- end ---
+
+    def kill(self, power_lost: bool) -> None:
+        """End the life between two instructions. Called from outside of it."""
+        if self.life is not None:
+            self._die(power_lost)
+
+    def set_trap(self, operations: int, power_lost: bool) -> None:
+        """Let it die just before its n-th operation on disk or network from now."""
+        self.trap = operations
+        self._power_lost = power_lost
+
+    async def stop(self) -> None:
+        """End the life as a supervisor does; what it leaves behind is told."""
+        life, run = self.life, self._run
+        if life is None or run is None or not life.is_open:
+            return
+        if self._loop.tracing:
+            self._loop.trace(f"n{self.index} is stopped")
+        self._loop.record(b"%d stops" % self.index)
+        life.is_open = False
+        run.cancel()
+        await asyncio.wait((run,), timeout=STOP_SECONDS)
+        for task in life.unfinished():  # the RPC server ends what clients still wait for
+            if _of_client(task):
+                task.cancel()
+        for _ in range(THREAD_TURNS):
+            if not life.working or not life.alive:
+                break
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.001)  # callbacks of what has ended
+        if life.alive:  # not killed meanwhile
+            left = life.unfinished()
+            if left:
+                self._watch.violated("clean stop", f"n{self.index} does not end or leaves tasks: {left}")
+            self.life = self.node = self._run = None
+            self._end_files(power_lost=False)
+            self._network.cut_off(self.index, power_lost=False)
+
+    def on_write(self) -> None:
+        """It is about to write to the network."""
+        if self.trap is not None and self._count_down():
+            self._die(self._power_lost)
+
+    def _on_operation(self) -> None:
+        """It is about to change a file."""
+        if self.trap is not None and self.life is not None and self._count_down():
+            self._die(self._power_lost)
+            raise Killed
+
+    def _count_down(self) -> bool:
+        assert self.trap is not None
+        self.trap -= 1
+        if self.trap > 0:
+            return False
+        self.trap = None
+        return True
+
+    def _die(self, power_lost: bool) -> None:
+        assert self.life is not None
+        if self._loop.tracing:
+            self._loop.trace(f"n{self.index} dies{', without power' if power_lost else ''}")
+        self._loop.record(b"%d dies" % self.index)
+        self.life.end()
+        self.life = self.node = self._run = None
+        self.trap = None
+        self._network.cut_off(self.index, power_lost)
+        # Its last instruction may be under way: its files are let go of after that.
+        self._loop.call_soon(self._end_files, power_lost, context=self._network.neutral)
+        self.on_death(self)
+
+    def _end_files(self, power_lost: bool) -> None:
+        self._resources.close()
+        if power_lost:
+            self._disk.power_ends(self._random)
+        else:
+            self._disk.process_ends()
+
+    def _on_run_over(self, life: Life, run: "asyncio.Task[None]") -> None:
+        if self.life is life and not run.cancelled():
+            self.on_end(self, run.exception())
+
+
+def _of_client(task: "asyncio.Task[Any]") -> bool:
+    return getattr(task.get_coro(), "__name__", "") in ("submit", "outcome")

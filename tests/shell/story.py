@@ -1,0 +1,481 @@
+"""One run: a storm, then calm for all, then silence of the clients; what was promised is compared with what is.
+
+One rule: a run is a function of its seed. It ends with a Result or with a Failure that says how to see it again.
+"""
+
+import asyncio
+import gc
+import random as chance
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+import node.driver
+from consensus.crypto import verify
+from consensus.messages import Hash
+from devnet.generate import make_genesis
+from network.wire import PeerId
+from node.home import genesis_block
+from node.ledger.account import SOM
+from node.ledger.execute import META_KEY, genesis_changes, read_meta
+from node.ledger.genesis import Genesis
+from node.node import Node
+from tests.shell.clients import ACCOUNTS, Clients, Door, read_chain
+from tests.shell.host import Host
+from tests.shell.liars import Liar
+from tests.shell.loop import LIFE, Life, Runaway, Stalled, VirtualLoop
+from tests.shell.plan import Plan, draw
+from tests.shell.sockets import Network
+from tests.shell.watch import Watch, payload_refs
+from tests.simulation.judge import Judge, Violation
+
+START_MS: Final = 1_800_000_000_000
+NAMES: Final = ("nbkr", *(f"bank-{number}" for number in range(1, 10)))
+TURNS_MAX: Final = 6_000_000
+BURIAL_TURNS: Final = 1_000_000
+CALM_HEIGHTS: Final = 4  # to be final after the storm, so that the chain really moves
+LOAD_SECONDS: Final = 4.0  # of clients in calm
+QUIET_SECONDS: Final = 8.0  # in which no honest leader is given up, when nobody lies
+LINK_SECONDS: Final = 30.0  # until dead links are noticed (15 s), and new ones made (backoff 5 s)
+BLOCKED_SECONDS: Final = 60.0
+SLACK: Final = 3  # the bounds are for perfect timers; ours wait for queues and disks
+MEMORY: Final = Path("/dev/shm")  # a file system in memory, where there is one
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended."""
+
+    seed: int
+    heights: int
+    transactions: int
+    lives: int
+    turns: int
+    virtual_ms: int
+    digest: str
+
+
+class Failure(Exception):
+    """A run broke an invariant."""
+
+    def __init__(self, seed: int, at_ms: int, invariant: str, detail: str) -> None:
+        super().__init__(
+            f"seed {seed}: {detail} (at {at_ms} ms)\n  see it again: python -m tests.shell --seed {seed} --trace"
+        )
+        self.seed = seed
+        self.at_ms = at_ms
+        self.invariant = invariant
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _failure_again, (self.args[0], self.seed, self.at_ms, self.invariant)
+
+
+def _failure_again(text: str, seed: int, at_ms: int, invariant: str) -> Failure:
+    failure = Failure(seed, at_ms, invariant, "")
+    failure.args = (text,)
+    return failure
+
+
+def run(seed: int, trace: bool = False) -> Result:
+    """Run one seed. Raises Failure."""
+    return run_plan(draw(seed), trace)
+
+
+def run_plan(plan: Plan, trace: bool = False) -> Result:
+    """Run a plan, perhaps one that no seed draws. Raises Failure."""
+    loop = VirtualLoop(plan.seed, plan.hiccup_ms / 1e3, TURNS_MAX, trace)
+    place = MEMORY if MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="shell-", dir=place) as directory, _closed_world(loop, plan):
+        story = Story(loop, plan, Path(directory))
+        try:
+            return loop.run_until_complete(story.tell())
+        except Violation as violation:
+            raise Failure(plan.seed, int(loop.now() * 1e3), violation.invariant, str(violation)) from violation
+        except (Runaway, Stalled) as stuck:
+            raise Failure(plan.seed, int(loop.now() * 1e3), "bounded", f"bounded: {stuck}") from stuck
+        finally:
+            loop.more_turns(BURIAL_TURNS)
+            loop.run_until_complete(story.bury())
+            loop.close()
+
+
+@contextmanager
+def _closed_world(loop: VirtualLoop, plan: Plan) -> Iterator[None]:
+    """Nothing from outside gets in: no wall clock, no chance but the seed's; and the journal rotates early."""
+    wall, state, rotate_bytes = time.time_ns, chance.getstate(), node.driver.ROTATE_BYTES
+    logging, thresholds = structlog.get_config(), gc.get_threshold()
+    time.time_ns = lambda: int(START_MS * 1_000_000 + loop.now() * 1e9)
+    chance.seed(f"{plan.seed}/chance")
+    node.driver.ROTATE_BYTES = plan.rotate_bytes  # type: ignore[misc]
+    _log_to(loop)
+    gc.set_threshold(50_000, 20, 100)
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        gc.set_threshold(*thresholds)
+        structlog.configure(**logging)
+        node.driver.ROTATE_BYTES = rotate_bytes  # type: ignore[misc]
+        chance.setstate(state)
+        time.time_ns = wall
+        gc.unfreeze()  # what nodes froze
+
+
+def _log_to(loop: VirtualLoop) -> None:
+    """Let nodes log into the trace, or nowhere."""
+
+    def tell(_: Any, level: str, event: Any) -> str:
+        life = LIFE.get()
+        fields = " ".join(f"{key}={value}" for key, value in sorted(event.items()) if key != "event")
+        return f"{loop.now():10.4f} s  {life.name if life else '-'} {level} {event['event']} {fields}"
+
+    least = 20 if loop.tracing else 50
+    structlog.configure(
+        processors=[tell],
+        wrapper_class=structlog.make_filtering_bound_logger(least),
+        logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+class Story:
+    """All that a plan names, and what happens to it."""
+
+    def __init__(self, loop: VirtualLoop, plan: Plan, directory: Path) -> None:
+        self.plan = plan
+        self.loop = loop
+        self._random = loop.random("story")
+        self._violation: Violation | None = None
+        self._genesis = replace(
+            make_genesis(START_MS - 60_000, NAMES[: plan.size]), tree_depth=1, epoch_length=plan.epoch_heights
+        )
+        rows = sorted(self._genesis.validators, key=lambda row: row.consensus_key)
+        self._honest = frozenset(range(plan.size)) - {index for index, _ in plan.liars}
+        self.network = Network(loop, plan.weather, plan.size, plan.bytes_per_second)
+        self.judge = _make_judge(self._genesis, [row.consensus_key for row in rows], self._honest)
+        self.watch = Watch(loop, self.judge, self._genesis.hash, self._honest, ACCOUNTS, self.fail)
+        ids = [PeerId(row.node_key) for row in rows]
+        self.watch.know(ids)
+        self.clients = Clients(loop, self._genesis, plan.load_ms, lambda: self._wall_ms(0), self._doors, self.fail)
+        self.hosts = [self._make_host(index, directory, ids, [row.name for row in rows]) for index in range(plan.size)]
+        self.network.on_write = lambda index: self.hosts[index].on_write()
+
+    def fail(self, violation: Violation) -> None:
+        """Hear what must never be; the first counts."""
+        if self._violation is None:
+            self._violation = violation
+            if self.loop.tracing:
+                self.loop.trace(f"VIOLATION {violation}")
+
+    # --- making ---
+
+    def _make_host(self, index: int, directory: Path, ids: list[PeerId], names: list[str]) -> Host:
+        plan = self.plan
+        skew_ms = self._random.randint(-plan.skew_ms, plan.skew_ms)
+        host = Host(
+            self.loop,
+            self.network,
+            self.watch,
+            index,
+            names[index],
+            directory / names[index],
+            self._genesis,
+            ids,
+            names,
+            plan.timing,
+            plan.disk_ms[index],
+            lambda: self._wall_ms(skew_ms),
+            index in self._honest,
+        )
+        host.on_end = self._on_end
+        host.on_death = self._on_death
+        lies = dict(plan.liars).get(index)
+        if lies is not None:
+            host.companion = self._companion(index, lies)
+        return host
+
+    def _companion(self, index: int, lies: tuple[str, ...]) -> Callable[[Node], Any]:
+        def make(one: Node) -> Any:
+            return Liar(one, index, self.plan.size, lies, self._random, self.clients.known).run()
+
+        return make
+
+    def _wall_ms(self, skew_ms: int) -> int:
+        return START_MS + int(self.loop.now() * 1e3) + skew_ms
+
+    def _doors(self) -> list[Door]:
+        return [
+            Door(host.index, host.life, host.node, host.honest)
+            for host in self.hosts
+            if host.life is not None and host.life.is_open and host.node is not None and host.node.started.is_set()
+        ]
+
+    # --- the story ---
+
+    async def tell(self) -> Result:
+        """Storm, calm, silence, the comparison, and the end of all nodes."""
+        plan = self.plan
+        breaking = self._begin_breaks()
+        for host in self.hosts:
+            self.loop.call_later(self._random.uniform(0, plan.timing.view_ms / 1e3), self._ensure_up, host)
+        loading = asyncio.create_task(self.clients.run())
+        await self._let_pass(plan.storm_seconds)
+        for task in breaking:
+            task.cancel()
+        await self._calm()
+        await self._let_pass(LOAD_SECONDS)
+        loading.cancel()
+        await self._until(self._is_drained, self._drain_seconds(), "drained", self._undrained)
+        await self._until(lambda: not self.clients.busy, 40.0, "answers", lambda: f"{self.clients.busy} wait")
+        await self.clients.gone()
+        self._compare()
+        await self._stay_quiet()
+        await self._stop_all()
+        return Result(
+            plan.seed,
+            self.judge.final_height,
+            len(self.clients.promises),
+            sum(len(host.lives) for host in self.hosts),
+            self.loop.turns,
+            int(self.loop.now() * 1e3),
+            self.loop.digest(),
+        )
+
+    async def _calm(self) -> None:
+        """All are up and hear each other: new heights are final within the bound."""
+        if self.loop.tracing:
+            self.loop.trace("calm")
+        self.network.heal(frozenset(range(self.plan.size)))
+        for host in self.hosts:
+            host.trap = None
+            self._ensure_up(host)
+        goal = self.judge.final_height + CALM_HEIGHTS
+        await self._until(
+            lambda: self._lowest() >= goal,
+            self._bound_seconds(),
+            "liveness",
+            lambda: f"height {goal}: {self._heights()}",
+        )
+
+    async def _stay_quiet(self) -> None:
+        """Without liars no honest validator gives a leader up, once all have links and links are quick."""
+        before = dict(self.watch.nullified)
+        await self._let_pass(QUIET_SECONDS)
+        plan = self.plan
+        slowness_ms = plan.weather.calm_ms + max(plan.disk_ms) + plan.hiccup_ms + 2 * plan.skew_ms
+        quick = slowness_ms < plan.timing.leader_ms // 4
+        if not plan.liars and quick and not plan.weather.calm_loss:
+            votes = {index: count - before.get(index, 0) for index, count in sorted(self.watch.nullified.items())}
+            if any(votes.values()):
+                raise Violation("calm", f"NULLIFY votes in {QUIET_SECONDS} s of calm, by validator: {votes}")
+
+    def _compare(self) -> None:
+        """What clients were told, what the chain holds and what ledgers say is one and the same."""
+        nodes = [host.node for host in self.hosts if host.honest]
+        lowest = min((one for one in nodes if one is not None), key=lambda one: one.store.tip.height)
+        highest = max((one for one in nodes if one is not None), key=lambda one: one.store.tip.height)
+        chain = read_chain(highest.store, self._genesis)
+        chain.check_promises(list(self.clients.promises.values()), lambda life: life.alive)
+        for one in nodes:
+            assert one is not None
+            for number, balance in chain.balances.items():
+                account = one.ledger.account(number)
+                ours = 0 if account is None else account.balance(SOM)
+                if ours != balance and one.store.tip.height >= lowest.store.tip.height:
+                    raise Violation("money", f"account {number} has {ours} in a ledger, {balance} by the chain")
+            for transaction_id, receipt in chain.executed.items():
+                stored = one.store.transaction(transaction_id)
+                if stored is None or bytes(stored.receipt) != receipt:
+                    raise Violation("money", f"{one.config.name} has another receipt of {transaction_id.hex()[:8]}")
+
+    async def _stop_all(self) -> None:
+        await asyncio.gather(*(host.stop() for host in self.hosts))
+        self._check()
+        for host in self.hosts:
+            host.node = None
+        gc.collect()
+        if self.loop.unseen:
+            raise Violation("unseen", self.loop.unseen[0])
+
+    async def bury(self) -> None:
+        """Unwind what is left of all lives, so that nothing of it is collected half way."""
+        for host in self.hosts:
+            host.kill(power_lost=False)
+        await asyncio.sleep(0.001)
+        lives = [life for host in self.hosts for life in host.lives]
+        for life in lives:
+            await self._unwind(life)
+        rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        gc.collect()
+        self.loop.unseen.clear()
+
+    async def _unwind(self, life: Life) -> None:
+        self.loop.revive(life)
+        for _ in range(100):
+            tasks = life.unfinished()
+            if not tasks:
+                return
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=1.0)
+
+    # --- waiting ---
+
+    async def _let_pass(self, seconds: float) -> None:
+        until = self.loop.now() + seconds
+        while self.loop.now() < until:
+            await asyncio.sleep(min(0.25, until - self.loop.now() + 1e-6))
+            self._check()
+
+    async def _until(
+        self, holds: Callable[[], bool], seconds: float, invariant: str, detail: Callable[[], str]
+    ) -> None:
+        until = self.loop.now() + seconds
+        while not holds():
+            if self.loop.now() > until:
+                raise Violation(invariant, f"not in {seconds:.0f} s: {detail()}")
+            await asyncio.sleep(0.05)
+            self._check()
+
+    def _check(self) -> None:
+        if self._violation is not None:
+            raise self._violation
+        for host in self.hosts:
+            if host.honest and host.node is not None:
+                self.watch.bounds(host.index, host.node)
+
+    def _nodes(self) -> list[Node]:
+        return [host.node for host in self.hosts if host.honest and host.node is not None]
+
+    def _lowest(self) -> int:
+        nodes = self._nodes()
+        return min(one.store.tip.height for one in nodes) if len(nodes) == len(self._honest) else 0
+
+    def _heights(self) -> dict[int, str]:
+        return {
+            host.index: "down" if host.node is None else f"{host.node.store.tip.height} v{host.node.driver.core.view}"
+            for host in self.hosts
+        }
+
+    def _is_drained(self) -> bool:
+        nodes = self._nodes()
+        liars_only = [
+            held for one in nodes for held in one.pool.held() if self.judge_index(held.batch.author) in self._honest
+        ]
+        return (
+            len({one.store.tip.height for one in nodes}) == 1
+            and not liars_only
+            and all(not len(one.mempool) and not one.executor.queued() for one in nodes)
+        )
+
+    def judge_index(self, key: bytes) -> int:
+        """Return a validator's index by its consensus key."""
+        return self._keys.index(key)
+
+    @property
+    def _keys(self) -> list[bytes]:
+        return sorted(row.consensus_key for row in self._genesis.validators)
+
+    def _undrained(self) -> str:
+        return "; ".join(
+            f"{one.config.name}: height {one.store.tip.height}, mempool {len(one.mempool)}, pool {len(one.pool)}, "
+            f"execution {one.executor.queued()}"
+            for one in self._nodes()
+        )
+
+    def _bound_seconds(self) -> float:
+        plan = self.plan
+        view_ms = plan.timing.view_ms_max + plan.timing.idle_ms + plan.weather.calm_ms + 2 * max(plan.disk_ms)
+        rounds = (len(plan.liars) + 3) * view_ms + 4 * plan.timing.retry_ms + 2 * plan.skew_ms
+        links = LINK_SECONDS + (BLOCKED_SECONDS if plan.liars else 0)
+        return links + CALM_HEIGHTS * SLACK * rounds / 1e3
+
+    def _drain_seconds(self) -> float:
+        return self._bound_seconds() + 60.0  # the longest life of a transaction
+
+    # --- what happens to them ---
+
+    def _begin_breaks(self) -> list["asyncio.Task[None]"]:
+        breaks, weather = self.plan.breaks, self.plan.weather
+        return [
+            asyncio.create_task(self._every(mean_ms, action))
+            for mean_ms, action in (
+                (breaks.kill_ms, self._kill_one),
+                (breaks.blackout_ms, self._kill_all),
+                (breaks.stop_ms, self._stop_one),
+                (breaks.cut_ms, lambda: self.network.break_one(range(self.plan.size))),
+                (weather.partition_ms, self.network.change_partition),
+            )
+            if mean_ms
+        ]
+
+    async def _every(self, mean_ms: int, action: Callable[[], object]) -> None:
+        while True:
+            await asyncio.sleep(self._random.uniform(0.2, 1.8) * mean_ms / 1e3)
+            action()
+
+    def _kill_one(self) -> None:
+        victim = self.hosts[self._random.choice(sorted(self._honest))]
+        power_lost = self._random.random() < self.plan.breaks.power_share
+        if self._random.random() < 0.3:
+            victim.kill(power_lost)
+        elif victim.trap is None:
+            victim.set_trap(self._random.randint(1, 30), power_lost)
+
+    def _kill_all(self) -> None:
+        for host in self.hosts:
+            if host.honest:
+                host.kill(self._random.random() < self.plan.breaks.power_share)
+
+    def _stop_one(self) -> None:
+        victim = self.hosts[self._random.choice(sorted(self._honest))]
+        if victim.node is not None and victim.node.started.is_set():
+            stopping = asyncio.create_task(self._stop_and_start(victim))
+            self._keep(stopping)
+
+    async def _stop_and_start(self, host: Host) -> None:
+        try:
+            await host.stop()
+        except Violation:
+            return  # told already
+        if host.life is None:
+            self._on_death(host)
+
+    def _keep(self, task: "asyncio.Task[None]") -> None:
+        self._stopping = [one for one in getattr(self, "_stopping", []) if not one.done()] + [task]
+
+    def _on_death(self, host: Host) -> None:
+        down_ms = self._random.randint(5, self.plan.breaks.down_ms)
+        self.loop.call_later(down_ms / 1e3, self._ensure_up, host, context=self.network.neutral)
+
+    def _ensure_up(self, host: Host) -> None:
+        if host.life is None:
+            try:
+                host.start()
+            except Violation:
+                pass  # told already
+
+    def _on_end(self, host: Host, error: BaseException | None) -> None:
+        """A node has ended by itself: it may not."""
+        if isinstance(error, BaseExceptionGroup):
+            while isinstance(error, BaseExceptionGroup):
+                error = error.exceptions[0]
+        if host.honest:
+            self.fail(Violation("well-behaved", f"n{host.index} ended by itself: {error!r}"))
+
+
+def _make_judge(genesis: Genesis, keys: list[bytes], honest: frozenset[int]) -> Judge:
+    block = genesis_block(genesis, read_meta(genesis_changes(genesis)[META_KEY], genesis))
+    judge = Judge(Hash(genesis.hash), keys, [1] * len(keys), honest, verify, block)
+    judge.refs = payload_refs
+    return judge
