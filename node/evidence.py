@@ -195,10 +195,9 @@ def _is_payload(payload: bytes) -> bool:
 
 
 def _batch_invalid(proof: InvalidBatch, genesis_hash: bytes) -> bool:
-    raws = proof.batch.raw_transactions
-    return (
-        proof.index < len(raws) and author_signed(proof.batch) and not transaction_good(raws[proof.index], genesis_hash)
-    )
+    batch = decode_batch(genesis_hash, proof.batch.encoded)  # its digest, which the author signs, is of this network
+    raws = batch.raw_transactions
+    return proof.index < len(raws) and author_signed(batch) and not transaction_good(raws[proof.index], genesis_hash)
 
 
 def transaction_good(raw: bytes, genesis_hash: bytes) -> bool:

@@ -151,6 +151,10 @@ class Reads:
             found.append((key[1:], value))
         return tuple(found)
 
+    def evidence_at(self, key: bytes) -> bytes | None:
+        """Return the evidence with this key."""
+        return self.row(schema.evidence_key(key))
+
     def scrub(self, after: bytes = b"", limit: int = 10_000) -> bytes | None:
         """Verify up to ``limit`` rows above the stored key ``after``; return where to go on, None at the end.
 
