@@ -138,7 +138,7 @@ def test_every_name_that_a_genesis_may_have_is_a_name_here(name: str) -> None:
         assert as_name(name) == name
 
 
-@pytest.mark.parametrize("char", ["\0", "\n", "\x7f", "\x85", "\xad", "\u200b", "\u2028", "\u202e", "\u2066", "\ufeff"])
+@pytest.mark.parametrize("char", ["\0", "\n", "\x7f", "\x85", "\xa0", "\xad", "\u200b", "\u2028", "\u202e", "\u2066", "\ufeff"])
 def test_a_name_hides_nothing(char: str) -> None:
     with pytest.raises(DecodeError):
         as_name(f"a{char}b")
