@@ -130,15 +130,16 @@ def test_a_changed_byte_is_refused_or_another_roster(roster: Roster, data: st.Da
     assert other != roster
 
 
-@given(st.text(max_size=70))
-@example("Улуттук банк")
-def test_every_name_that_a_genesis_may_have_is_a_name_here(name: str) -> None:
+def test_every_name_that_a_genesis_may_have_is_a_name_here() -> None:
     """The genesis reader asks Python what is printable; here the answer must not change with Python's version."""
-    if name.isprintable() and 1 <= len(name) <= 64:
-        assert as_name(name) == name
+    printable = [char for char in map(chr, range(0x110000)) if char.isprintable()]
+    names = ["".join(printable[at : at + 64]) for at in range(0, len(printable), 64)]
+    assert [name for name in names if as_name(name) != name] == []
 
 
-@pytest.mark.parametrize("char", ["\0", "\n", "\x7f", "\x85", "\xa0", "\xad", "\u200b", "\u2028", "\u202e", "\u2066", "\ufeff"])
+@pytest.mark.parametrize(
+    "char", ["\0", "\n", "\x7f", "\x85", "\xa0", "\xad", "\u200b", "\u2028", "\u202e", "\u2066", "\ufeff"]
+)
 def test_a_name_hides_nothing(char: str) -> None:
     with pytest.raises(DecodeError):
         as_name(f"a{char}b")
