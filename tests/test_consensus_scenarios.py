@@ -234,6 +234,84 @@ def test_an_equivocating_leader_misleads_one_and_all_go_on() -> None:
     assert {evidence.first.hash, evidence.second.hash} == {good.hash, bad.hash}
 
 
+def test_who_was_misled_and_then_restarts_goes_on_with_what_was_certified() -> None:
+    """R25, R41: its own vote is on disk, the certificate of the other block is not (C13, A8)."""
+    network = cluster()
+    world = network.world
+    liar = world.committee.leader(1)
+    good, bad = world.block(1), world.block(1, payload=b"y")
+    victim, *rest = [index for index in range(4) if index != liar]
+    journals: dict[int, list[Record]] = {index: [good, intent(NOTARIZE, 1, good.hash)] for index in (liar, *rest)}
+    journals[victim] = [bad, intent(NOTARIZE, 1, bad.hash)]
+    journals[rest[0]] += [
+        world.certificate(NOTARIZE, 1, good.hash, sorted([liar, *rest])),
+        intent(FINALIZE, 1, good.hash),
+    ]
+    with_journals(network, journals)
+    go_on(network, 3)
+    assert network.final[1] == good.hash
+
+
+@pytest.mark.parametrize("finalizer", [None, 0, 1, 2])
+def test_all_restart_with_a_notarization_and_a_nullification_of_one_view(finalizer: int | None) -> None:
+    """R10, R41: whoever leads may build on the block or pass it over, and all agree which (C8, C19)."""
+    network = cluster()
+    world = network.world
+    block = world.block(1)
+    notarizers = [0, 1, 2]
+    nullifiers = [index for index in range(4) if index != finalizer][-3:]
+    both = [
+        world.certificate(NOTARIZE, 1, block.hash, notarizers),
+        world.certificate(NULLIFY, 1, signers=nullifiers),
+    ]
+    journals: dict[int, list[Record]] = {index: [*both] for index in range(4)}
+    for index in notarizers:
+        journals[index] += [block, intent(NOTARIZE, 1, block.hash)]
+    for index in nullifiers:
+        journals[index].append(intent(NULLIFY, 1))
+    if finalizer is not None:
+        journals[finalizer].append(intent(FINALIZE, 1, block.hash))
+    with_journals(network, journals)
+    go_on(network, 3)
+
+
+def test_a_leader_that_dies_right_after_its_proposal_leaves_nobody_waiting() -> None:
+    """R29, R36: what it alone was asked for is asked of others too (C21)."""
+    network = cluster()
+    leader = network.world.committee.leader(1)
+    network.boot()
+    network.run(1_000, lambda: any(isinstance(message, Proposal) for _, _, message in network.sent))
+    network.nodes[leader].crash()
+    go_on(network, 4, *(index for index in range(4) if index != leader))
+
+
+def test_a_leader_that_died_between_its_block_and_its_vote_may_make_another() -> None:
+    """R8, R11: a block without a promise binds to nothing."""
+    network = cluster()
+    leader = network.world.committee.leader(1)
+    with_journals(network, {leader: [network.world.block(1, payload=b"never voted for")]})
+    go_on(network, 2)
+    assert network.final[1] != network.world.block(1, payload=b"never voted for").hash
+
+
+def test_a_validator_that_missed_the_last_finalization_before_a_pause_gets_it() -> None:
+    """R32, R35: nothing new is made, and its peers are no longer in that view (A5)."""
+    network = cluster(timing=Timing(), pace_ms=60_000)  # nobody makes a second block for a minute
+    network.pace_ms = 20
+    deaf = 3
+    network.lose = lambda _, receiver, message: (
+        receiver == deaf and isinstance(message, Vote) and message.kind is FINALIZE
+    )
+    network.boot()
+    network.run(5_000, lambda: min(network.heights()[:3]) >= 1)
+    assert network.heights()[deaf] == 0
+    network.pace_ms = 60_000
+    network.lose = lambda *_: False
+    network.run(network.now + 4_000, lambda: network.heights()[deaf] >= 1)
+    assert network.heights()[deaf] >= 1
+    assert_disciplined(network)
+
+
 def test_a_block_that_its_leader_told_to_too_few_is_fetched() -> None:
     """R39: notarized by those who have it, final for all."""
     network = cluster()
@@ -304,6 +382,79 @@ def test_crashes_around_the_end_of_an_epoch_are_survived(crash_at: int) -> None:
     network.run(crash_at + BOUND_MS, lambda: all(node.core.ended for node in network.nodes))
     assert all(node.core.ended for node in network.nodes)
     assert_disciplined(network)
+
+
+def all_end(network: Cluster) -> None:
+    network.run(network.now + BOUND_MS, lambda: all(node.core.ended for node in network.nodes))
+    assert all(node.core.ended for node in network.nodes)
+    assert len({node.stored[-1].hash for node in network.nodes}) == 1
+    assert_disciplined(network)
+
+
+@pytest.mark.parametrize("heard", [(), (0,), (1,), (2,), (3,)])
+def test_a_leader_that_restarts_after_signing_a_re_proposal_sends_the_same(heard: tuple[int, ...]) -> None:
+    """R41, R46: nobody, or one, had its proposal; the parent view comes from its journal (C26)."""
+    network = cluster(end_height=1)
+    leader = network.world.committee.leader(2)
+    network.lose = lambda sender, receiver, message: (
+        (isinstance(message, Vote) and message.kind is FINALIZE) or (sender == leader and receiver not in heard)
+    )
+    network.boot()
+    promised = intent(NOTARIZE, 2)
+    network.run(
+        BOUND_MS,
+        lambda: any(
+            isinstance(fact, Intent) and (fact.kind, fact.view) == (promised.kind, 2)
+            for fact in facts(network.nodes[leader].journal)
+        ),
+    )
+    network.run(network.now + 1)  # the vote is signed
+    network.nodes[leader].crash()
+    network.lose = lambda *_: False
+    network.nodes[leader].boot()
+    all_end(network)
+    proposals = [m for s, _, m in network.sent if s == leader and isinstance(m, Proposal) and m.vote.view == 2]
+    assert len(proposals) > 3, "in both lives"
+    assert {(proposal.vote.hash, proposal.parent_view, proposal.block) for proposal in proposals} == {
+        (network.final[1], 1, None)
+    }
+
+
+@pytest.mark.parametrize("first_holder", range(4))
+def test_of_two_competing_last_blocks_all_end_with_one(first_holder: int) -> None:
+    """R10, R46: one was notarized and nullified, the other notarized beside it by those who had not seen that."""
+    network = cluster(end_height=1)
+    world = network.world
+    one = world.block(1, end=1)
+    other = world.block(2, world.root, 0, payload=b"y", end=1)
+    rest = [index for index in range(4) if index != first_holder]
+    nullified = world.certificate(NULLIFY, 1, signers=rest)
+    journals: dict[int, list[Record]] = {index: [one, intent(NOTARIZE, 1, one.hash)] for index in range(4)}
+    journals[first_holder] += [
+        world.certificate(NOTARIZE, 1, one.hash, sorted([first_holder, *rest[:2]])),
+        intent(FINALIZE, 1, one.hash),
+    ]
+    for index in rest:
+        journals[index] += [intent(NULLIFY, 1), nullified, other, intent(NOTARIZE, 2, other.hash)]
+    journals[rest[0]] += [world.certificate(NOTARIZE, 2, other.hash, rest), intent(FINALIZE, 2, other.hash)]
+    with_journals(network, journals)
+    all_end(network)
+    assert network.final[1] in (one.hash, other.hash)
+
+
+@pytest.mark.parametrize("removed", range(4))
+def test_one_that_has_ended_is_enough_for_who_comes_late(removed: int) -> None:
+    """R39, R47: all others have left for the next epoch; a removed validator has nowhere to go, and helps."""
+    network = cluster(end_height=3)
+    late = (removed + 1) % 4
+    network.boot(*(index for index in range(4) if index != late))
+    network.run(BOUND_MS, lambda: all(node.core.ended for node in network.nodes if node.index != late))
+    for node in network.nodes:
+        if node.index not in (late, removed):
+            node.crash()
+    network.boot(late)
+    network.run(network.now + BOUND_MS, lambda: network.nodes[late].core.ended)
+    assert network.nodes[late].core.ended
 
 
 def test_timers_shorter_than_the_delay_grow_until_blocks_are_final() -> None:
