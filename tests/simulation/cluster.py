@@ -25,13 +25,15 @@ from tests.simulation.loop import Loop, Runaway
 from tests.simulation.members import Members, Rows, as_members, node_key
 from tests.simulation.money import Clients, Money, genesis_rows, make_genesis
 from tests.simulation.network import Network
-from tests.simulation.plan import HEIGHTS, Plan, draw
+from tests.simulation.plan import Plan, draw
 from tests.simulation.puppets import PUPPETS, Puppet
 from tests.simulation.sources import SOURCES
+from tests.simulation.succession import Registrar
 from tests.simulation.validator import EPOCH_MS, Settings, Temper, Trap, Validator
 
 GENESIS_HASH: Final = Hash(sha256(b"som-simulated-network").digest())
 TRAPS: Final = ("effect", "unsynced", "synced", "broadcast", "broadcast", "sign", "finalize", "file", "file")
+ANNOUNCE_MS: Final = 700  # between two statements of those who are admitted and wait
 CALM_HEIGHTS: Final = 6  # to be final after the storm, so that the chain really moves
 LINK_MS: Final = 3  # until a link's end notices that the other is gone, or back
 SLACK: Final = 3  # the bound of consensus.md, section 12, is for perfect timers; ours wait for queues and disks
@@ -46,6 +48,7 @@ class Result:
     events: int
     virtual_ms: int
     digest: str
+    committees: int = 1  # different ones that began an epoch
 
 
 class Failure(Exception):
@@ -116,6 +119,7 @@ class Cluster:
             keys.quick_verify if not plan.real_signatures else keys.real_verify,
             self._genesis,
         )
+        self._registrar = Registrar(self.loop.random("registrar"), [s.public for s in self._signers], liars)
         self._network = self._make_network()
         self._settings = Settings(
             GENESIS_HASH,
@@ -215,13 +219,17 @@ class Cluster:
             self.loop.at(self._random.randint(0, self.plan.timing.view_ms), validator.ensure_up)
         self._plan_breaks()
         self.loop.after(1, self._work)
-        self.loop.run(self.plan.storm_ms, lambda: self.judge.final_height >= HEIGHTS)
+        if self.plan.appoint_ms:
+            self.loop.after(self.plan.appoint_ms, self._appoint)
+            self.loop.after(ANNOUNCE_MS, self._announce)
+        self.loop.run(self.plan.storm_ms, lambda: self.judge.final_height >= self.plan.heights)
         self._stormy = False
         for one in self.validators:
             one.check_bounds()
         self._calm_for_a_quorum()
         self._calm_for_all()
-        return Result(self.plan.seed, self.judge.final_height, self.loop.events, self.loop.now_ms, self.loop.digest())
+        loop, committees = self.loop, len(set(self._rows.values()))
+        return Result(self.plan.seed, self.judge.final_height, loop.events, loop.now_ms, loop.digest(), committees)
 
     def _calm_for_a_quorum(self) -> None:
         chosen = self._draw_quorum()
@@ -266,6 +274,8 @@ class Cluster:
         return SLACK * (rounds + self.plan.skew_ms * 2) + behind * (6 * calm_ms + self.plan.execute_ms + 50) + 5_000
 
     def _draw_quorum(self) -> list[Validator]:
+        if self.plan.appoint_ms:  # what is a quorum may change any moment
+            return list(self.validators)
         weights = dict(enumerate(self.plan.weights))
         order = self._random.sample(self.validators, len(self.validators))
         chosen: list[Validator] = []
@@ -279,9 +289,33 @@ class Cluster:
         random = self._random
         delay_ms = self.plan.work_ms if self._stormy else min(self.plan.work_ms, self.plan.timing.view_ms)
         self.loop.after(random.randint(1, 2 * delay_ms), self._work)
-        random.choice([one for one in self.validators if one.index < self._size]).submit(
-            self._clients.transactions(EPOCH_MS + self.loop.now_ms)
-        )
+        self._submit(self._clients.transactions(self._clock_ms()))
+
+    def _submit(self, transactions: tuple[bytes, ...]) -> None:
+        nodes = self._members_of(max(self._rows)).nodes
+        seated = [one for one in self.validators if one.index in nodes] or self.validators
+        self._random.choice(seated).submit(transactions)
+
+    def _clock_ms(self) -> int:
+        return EPOCH_MS + self.loop.now_ms
+
+    def _appoint(self) -> None:
+        """The central bank appoints other validators, as long as the storm lasts."""
+        informed = [one for one in self.validators if one.up]
+        if self._stormy and informed:
+            ledger = max(informed, key=lambda one: one.disk.height).app.ledger
+            listed = self._registrar.next_list(ledger.roster())
+            if listed is not None:
+                self._submit((self._clients.appoint(listed, self._clock_ms()),))
+            self.loop.after(self._random.randint(1, 2 * self.plan.appoint_ms), self._appoint)
+
+    def _announce(self) -> None:
+        """Whoever is admitted, and has executed the chain, says so."""
+        for one in self.validators:
+            readiness = one.app.ledger.awaited(one.index) if one.up else None
+            if readiness is not None:
+                self._submit((self._clients.ready(readiness, one.index, self._signers[one.index], self._clock_ms()),))
+        self.loop.after(ANNOUNCE_MS, self._announce)
 
     def _plan_breaks(self) -> None:
         breaks = self.plan.breaks

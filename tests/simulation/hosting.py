@@ -9,6 +9,7 @@ from typing import Protocol
 
 from consensus.events import BlockBuilt, BlockChecked, BuildBlock, CheckBlock, Finalize, Input, WorkChanged
 from consensus.messages import Block, Certificate, Hash
+from node.ledger.validators import Roster
 from tests.simulation.application import (
     Batch,
     Executed,
@@ -20,12 +21,15 @@ from tests.simulation.application import (
     payload_refs,
 )
 from tests.simulation.disk import Disk, Stored
+from tests.simulation.money import Readiness
 
 
 class Ledger(Protocol):
     """What executes blocks and writes what they change."""
 
     def execute(self, height: int, timestamp_ms: int, transactions: list[bytes]) -> Executed: ...
+    def roster(self) -> Roster: ...
+    def awaited(self, node: int) -> Readiness | None: ...
 
 
 class House(Protocol):
@@ -55,7 +59,7 @@ class Host:
         """``batches`` are those that the journal kept."""
         self._house = house
         self._disk = house.disk
-        self._ledger = ledger
+        self.ledger = ledger
         self._execute_ms = execute_ms
         self._pace_ms = pace_ms
         self._idle_ms = idle_ms
@@ -226,7 +230,7 @@ class Host:
         block, certificate = self._unexecuted[0]
         transactions = [item for ref in payload_refs(block.payload) for item in self.batches[ref].transactions]
         height = self._disk.height + 1
-        executed = self._ledger.execute(height, block.header.timestamp_ms, transactions)
+        executed = self.ledger.execute(height, block.header.timestamp_ms, transactions)
         self._unexecuted.popleft()
         self._disk.store(Stored(block, certificate, executed), self.batches)
         self._house.executed_one(executed)

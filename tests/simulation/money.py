@@ -148,6 +148,10 @@ class Money:
             _members(ledger.roster),
         )
 
+    def roster(self) -> Roster:
+        """Return the validators, those who count and those who wait."""
+        return self._ledger.roster
+
     def awaited(self, node: int) -> Readiness | None:
         """Return what a node must sign to take the seat for which it is admitted; None if it is not, or not yet."""
         named = next((seat for seat in self._ledger.roster if seat.next and seat.next.node_key == node_key(node)), None)

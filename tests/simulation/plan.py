@@ -3,7 +3,7 @@
 One rule: everything that a run depends on is in its plan or in a generator named in the run's tree (Loop.random).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
@@ -12,8 +12,11 @@ from tests.simulation.liars import FAMILIES
 from tests.simulation.network import Weather, draw_weather
 
 SIZES: Final = (1, 3, 4, 4, 4, 4, 5, 7, 7, 10)
+CHANGING: Final = 0.25  # the share of seeds of four, five or seven equals whose committee changes
+MOVABLE: Final = ("silent", "mute-leader", "withhold-votes", "withhold-blocks", "stale", "twins")
 REAL_SIGNATURES_EVERY: Final = 20  # one seed in so many pays for Ed25519
-HEIGHTS: Final = 30  # the storm ends when this height is final, or at its time
+HEIGHTS: Final = 30  # final ones in a storm
+HEIGHTS_OF_CHANGE: Final = 70  # newcomers prove that they are ready every 16 heights
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,14 @@ class Plan:
     weather: Weather
     breaks: Breaks
     storm_ms: int
+    heights: int = HEIGHTS  # the storm ends when this height is final, or at its time
     observers: int = 0  # nodes without a seat, which follow
+    appoint_ms: int = 0  # mean time between two changes of the committee, 0 for never
+
+    @property
+    def seats_equal(self) -> bool:
+        """Whether all validators weigh the same."""
+        return len(set(self.weights)) == 1
 
     def summary(self) -> str:
         """Return the plan in a line."""
@@ -63,7 +73,7 @@ def draw(seed: int) -> Plan:
     weights = _draw_weights(random)
     timing = _draw_timing(random)
     timeouts = (timing.share_ms, timing.leader_ms, timing.view_ms, timing.retry_ms)
-    return Plan(
+    made = Plan(
         seed=seed,
         weights=weights,
         liars=_draw_liars(random, weights),
@@ -80,6 +90,22 @@ def draw(seed: int) -> Plan:
         breaks=_draw_breaks(random, timing.view_ms),
         storm_ms=random.choice((10, 25, 60)) * timing.view_ms,
         observers=random.choice((0, 0, 0, 1, 2, 3)),
+    )
+    if made.seats_equal and len(weights) in (4, 5, 7) and random.random() < CHANGING:
+        return _with_changes(random, made)
+    return made
+
+
+def _with_changes(random: Random, made: Plan) -> Plan:
+    """Return the plan with a committee that changes. Its liars are those who need not know where they sit."""
+    return replace(
+        made,
+        liars=tuple((node, random.choice(MOVABLE)) for node, _ in made.liars),
+        epoch_heights=random.choice((3, 5, 8, 12)),
+        heights=HEIGHTS_OF_CHANGE,
+        observers=random.randint(1, len(made.weights)),
+        appoint_ms=random.choice((2, 5, 15)) * made.timing.view_ms,
+        storm_ms=random.choice((60, 150)) * made.timing.view_ms,
     )
 
 
