@@ -18,12 +18,12 @@ ADDRESS_CHARS_MAX: Final = 255
 PORT_MAX: Final = 65_535
 READY_TAG: Final = b"som-ready-1"
 
-# Not for names: controls, odd spaces, surrogates, what is invisible or turns the direction of a line. A list of our own,
+# Not for names: controls, odd spaces, surrogates, what is invisible or turns the direction of a line. A list of ours,
 # because what Python calls printable changes with its version, and all nodes must decide alike.
 _UNSEEN: Final = (
     (0x00, 0x1F), (0x7F, 0xA0), (0xAD, 0xAD), (0x61C, 0x61C), (0x1680, 0x1680), (0x180E, 0x180E), (0x2000, 0x200F),
     (0x2028, 0x202F), (0x205F, 0x206F), (0x3000, 0x3000), (0xD800, 0xF8FF), (0xFEFF, 0xFEFF), (0xFFF0, 0xFFFB),
-    (0xFFFE, 0xFFFF), (0xE0000, 0x10FFFF),
+    (0xFFFE, 0xFFFF), (0xE0000, 0xE00FF), (0xE01F0, 0x10FFFF),
 )  # fmt: skip
 
 
