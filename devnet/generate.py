@@ -28,7 +28,7 @@ NETWORK_NUMBER: Final = 417_001  # ISO 4217 numeric code of the som, and a numbe
 VALIDATORS: Final = ("nbkr", "bank-1", "bank-2", "bank-3")
 DISK: Final = Disk(refuse_percent=0, stop_percent=0, stop_bytes=256 * 2**20)  # a developer's disk may be rather full
 MAX_SUPPLY: Final = 1_000_000_000_000_00  # tyiyn
-EPOCH_LENGTH: Final = 1_024
+EPOCH_LENGTH: Final = 128  # blocks: half a minute of a busy network, so that a change of validators can be watched
 TREE_DEPTH: Final = 4  # 65,536 buckets: good for a million accounts, and quick to make
 WALLETS_FROM: Final = 900_001  # serials of the demo people, out of the way of opened wallets
 WARNING: Final = "These keys are public. The node refuses them on any network that is not a devnet."

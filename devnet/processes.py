@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +25,7 @@ from typing import Final, Self
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from devnet.generate import VALIDATORS, Place, make_genesis, write_network
+from devnet.generate import EPOCH_LENGTH, VALIDATORS, Place, make_genesis, write_network
 from node.ledger.genesis import Genesis
 
 LOOPBACK: Final = "127.0.0.1"
@@ -46,13 +47,20 @@ class DevnetError(Exception):
 class LocalNetwork:
     """Validators as processes, their homes and logs under ``directory``. Use it as an async context manager."""
 
-    def __init__(self, directory: Path, names: Sequence[str] = VALIDATORS, signature_workers: int = 0) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        names: Sequence[str] = VALIDATORS,
+        signature_workers: int = 0,
+        epoch_length: int = EPOCH_LENGTH,
+    ) -> None:
         """Take a directory that is made anew: what an earlier run left there is removed."""
         self.directory = directory
         self.names = tuple(names)
         self.genesis: Genesis
         self.places: dict[str, Place] = {}
         self._signature_workers = signature_workers
+        self._epoch_length = epoch_length
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = -1
 
@@ -61,7 +69,8 @@ class LocalNetwork:
         ports = free_ports(2 * len(self.names))
         for index, name in enumerate(self.names):
             self.places[name] = Place(name, LOOPBACK, LOOPBACK, ports[2 * index], ports[2 * index + 1])
-        self.genesis = make_genesis(time.time_ns() // 1_000_000, self.names)
+        genesis = make_genesis(time.time_ns() // 1_000_000, self.names)
+        self.genesis = replace(genesis, epoch_length=self._epoch_length)
         write_network(self.directory, list(self.places.values()), self.genesis, self._signature_workers)
         try:
             for name in self.names:

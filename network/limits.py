@@ -40,7 +40,8 @@ class Channel:
 class Limits:
     """Bounds of a mesh. The defaults are for 4 to 64 validators on a wide area network."""
 
-    peers_max: int = 64  # each may cost its outboxes
+    # Members now and of the epoch before, seats with two keys each, and some of our own: each may cost its outboxes.
+    peers_max: int = 192
     handshakes_max: int = 32  # at once, inbound: each holds a socket and a TLS state
     handshakes_per_ip_max: int = 16  # at once: one stranger cannot take all places
     handshakes_per_ip_per_second: float = 8.0  # a TLS handshake costs about 3 ms of a core

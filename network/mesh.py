@@ -55,12 +55,12 @@ log = structlog.get_logger("network")
 
 @dataclass(frozen=True, slots=True)
 class PeerAddress:
-    """Where a peer listens, and what people call it."""
+    """Where a peer listens, and what people call it. Without a host it is not dialled: it dials us."""
 
     peer: PeerId
     name: str
-    host: str
-    port: int
+    host: str = ""
+    port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,11 +257,9 @@ class Mesh:
         for peer in [peer for peer in self._slots if peer not in wanted]:
             self._remove(self._slots.pop(peer))
         for peer, address in wanted.items():
-            if peer in self._slots:
-                self._slots[peer].address = address
-            else:
-                self._slots[peer] = _Slot(address)
-                self._start_dialling(self._slots[peer])
+            slot = self._slots.setdefault(peer, _Slot(address))
+            slot.address = address
+            self._start_dialling(slot)
         self._contexts = None
 
     # The allowlist
@@ -301,7 +299,7 @@ class Mesh:
     # Dialling
 
     def _start_dialling(self, slot: _Slot) -> None:
-        if self._tasks is not None:
+        if self._tasks is not None and slot.dialler is None and slot.address.host:
             slot.dialler = start(self._tasks, self._keep_dialling(slot))
 
     async def _keep_dialling(self, slot: _Slot) -> None:
@@ -309,6 +307,9 @@ class Mesh:
         while True:
             await slot.vacant.wait()
             await asyncio.sleep(self._dial_delay(slot))
+            if not slot.address.host:  # it had one
+                slot.dialler = None
+                return
             if slot.link is None:
                 slot.dial = self._tasks.create_task(self._dial(slot))
                 await asyncio.wait((slot.dial,))

@@ -9,15 +9,17 @@ Body: ``encode((author, sequence, base_height, (transaction bytes, ...)))``; wir
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NewType
 
-from consensus.committee import Committee
 from consensus.crypto import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, PublicKey, SecretKey, verify
 from consensus.encoding import DecodeError, as_bytes, as_int, as_tuple, decode, digest, encode
 from consensus.messages import Block
+from network.wire import PeerId
 from node.ledger.transaction import TRANSACTION_BYTES_MAX, Transaction, decode_transaction
+from node.members import Members
 
 BatchDigest = NewType("BatchDigest", bytes)  # 32 bytes
 
@@ -137,7 +139,7 @@ class Held:
 
     batch: Batch
     transactions: tuple[Transaction, ...]
-    holders: set[int]
+    holders: set[PeerId]
     holders_weight: int
 
 
@@ -145,14 +147,15 @@ class BatchPool:
     """Verified batches that no executed block contains yet, and the digests of those that final blocks contain.
 
     Bounded per author while a batch waits. Batches named by final blocks are always taken: they are those in execution.
+    Holders are noted whether they are members or not, for they may become such; only members have weight.
     """
 
-    def __init__(self, committee: Committee, me: int | None) -> None:
-        self._committee = committee
+    def __init__(self, members: Members, me: PeerId) -> None:
+        self._members = members
         self._me = me
         self._held: OrderedDict[BatchDigest, Held] = OrderedDict()
         # Acknowledged before the batch came, by holder: a liar's inventions push out nobody else's word.
-        self._early: tuple[OrderedDict[BatchDigest, None], ...] = tuple(OrderedDict() for _ in range(len(committee)))
+        self._early: dict[PeerId, OrderedDict[BatchDigest, None]] = {}
         self._executed_height = 0
         self._final: OrderedDict[BatchDigest, int] = OrderedDict()  # digest -> height of the final block naming it
         self._author_batches: dict[PublicKey, int] = {}
@@ -183,30 +186,50 @@ class BatchPool:
         """Return whether a final block of the last BATCH_LIFE_HEIGHTS names this batch."""
         return name in self._final
 
+    def begin_epoch(self, members: Members) -> list[Held]:
+        """Weigh anew; let go of what authors wrote whom this epoch removes, unless a final block names it. R54
+
+        Return what was let go of.
+        """
+        removed = frozenset(
+            row.consensus_key for row in self._members.rows if members.peer_of(row.consensus_key) is None
+        )
+        self._members = members
+        self._early = {peer: names for peer, names in self._early.items() if peer in members}
+        gone = [each for name, each in self._held.items() if each.batch.author in removed and name not in self._final]
+        for held in gone:
+            self._remove(held.batch.digest)
+        for held in self._held.values():
+            held.holders_weight = sum(members.weight(holder) for holder in held.holders)
+        return gone
+
+    def is_executed(self, name: BatchDigest) -> bool:
+        """Return whether such a block is executed: the store has the batch."""
+        return 0 < self._final.get(name, 0) <= self._executed_height
+
     def add(self, batch: Batch, transactions: tuple[Transaction, ...]) -> None:
         """Hold a verified batch, unless its block is executed: nobody would ever ask for it, or let it go."""
-        if batch.digest in self._held or 0 < self._final.get(batch.digest, 0) <= self._executed_height:
+        if batch.digest in self._held or self.is_executed(batch.digest):
             return
         held = Held(batch, transactions, set(), 0)
         self._held[batch.digest] = held
         self._author_batches[batch.author] = self._author_batches.get(batch.author, 0) + 1
         self._author_bytes[batch.author] = self._author_bytes.get(batch.author, 0) + len(batch.encoded)
-        for holder, early in enumerate(self._early):
+        for holder, early in self._early.items():
             if batch.digest in early:
                 del early[batch.digest]
                 self._count(held, holder)
-        if self._me is not None:
-            self._count(held, self._me)
+        self._count(held, self._me)
 
-    def acknowledge(self, name: BatchDigest, holder: int) -> None:
-        """Note that a validator holds a batch."""
+    def acknowledge(self, name: BatchDigest, holder: PeerId) -> None:
+        """Note that a peer holds a batch."""
         held = self._held.get(name)
         if held is not None:
             self._count(held, holder)
         elif name not in self._final:
-            early = self._early[holder]
+            early = self._early.setdefault(holder, OrderedDict())
             early[name] = None
-            if len(early) > AUTHOR_BATCHES_MAX * len(self._committee):
+            if len(early) > AUTHOR_BATCHES_MAX * len(self._members):
                 early.popitem(last=False)
 
     def finalized(self, names: Sequence[BatchDigest], height: int) -> None:
@@ -233,12 +256,30 @@ class BatchPool:
             self._remove(held.batch.digest)
         return stale
 
+    def abandon(self, authors: Set[bytes], named: Callable[[], Set[BatchDigest]]) -> list[Held]:
+        """Let go of batches of these authors that no quorum holds, and return them; not of what ``named`` gives.
+
+        Who would include one holds it, and gives it to whoever asks.
+        """
+        stale = [
+            held
+            for name, held in self._held.items()
+            if held.batch.author in authors
+            and held.holders_weight < self._members.committee.quorum
+            and name not in self._final
+        ]
+        kept = named() if stale else frozenset()
+        gone = [held for held in stale if held.batch.digest not in kept]
+        for held in gone:
+            self._remove(held.batch.digest)
+        return gone
+
     def includable(self, height: int, excluded: Callable[[BatchDigest], bool]) -> list[Held]:
         """Return the batches for a block at ``height``: oldest first, held by a quorum, in no ancestor, in bounds."""
         chosen: list[Held] = []
         transactions = payload_bytes = 0
         for name, held in self._held.items():
-            if held.holders_weight < self._committee.quorum or name in self._final or excluded(name):
+            if not self._ripe(name, held) or excluded(name):
                 continue
             if not held.batch.base_height < height <= held.batch.base_height + BATCH_LIFE_HEIGHTS:
                 continue
@@ -257,22 +298,37 @@ class BatchPool:
         One that is based on a height to come is no work: leaders that cannot include it would be timed out for it.
         """
         return any(
-            held.holders_weight >= self._committee.quorum
-            and name not in self._final
-            and held.batch.base_height < height <= held.batch.base_height + BATCH_LIFE_HEIGHTS
+            self._ripe(name, held) and held.batch.base_height < height <= held.batch.base_height + BATCH_LIFE_HEIGHTS
             for name, held in self._held.items()
         )
 
-    def _count(self, held: Held, holder: int) -> None:
+    def _ripe(self, name: BatchDigest, held: Held) -> bool:
+        """Return whether a leader may name a batch: of a member, held by a quorum, and in no final block."""
+        return (
+            held.holders_weight >= self._members.committee.quorum
+            and name not in self._final
+            and self._members.peer_of(held.batch.author) is not None
+        )
+
+    def _count(self, held: Held, holder: PeerId) -> None:
         if holder not in held.holders:
             held.holders.add(holder)
-            held.holders_weight += self._committee.validators[holder].weight
+            held.holders_weight += self._members.weight(holder)
 
     def _remove(self, name: BatchDigest) -> None:
         held = self._held.pop(name, None)
         if held is not None:
             self._author_batches[held.batch.author] -= 1
             self._author_bytes[held.batch.author] -= len(held.batch.encoded)
+
+
+def names_in(blocks: Iterable[Block]) -> frozenset[BatchDigest]:
+    """Return the batches that blocks name; a proposal's payload may be none, and names nothing then."""
+    names: set[BatchDigest] = set()
+    for block in blocks:
+        with suppress(DecodeError):
+            names.update(decode_payload(block.payload))
+    return frozenset(names)
 
 
 def named_in_ancestors(

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import msgspec
 
 CONFIG_NAME: Final = "config.toml"
+PEERS_MAX: Final = 64  # the chain itself names the others
 
 _CONTROL: Final = frozenset(map(chr, (*range(0x20), 0x7F)))  # what a TOML string may not hold as it is
 
@@ -46,11 +47,15 @@ class Rpc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a validator of the genesis, named there, listens."""
+    """Where a validator listens, by the name of its seat in the roster.
+
+    ``node_key`` (hex) lets that key link whatever the roster is, as far as we know it: for a node that was away long.
+    """
 
     name: str
     host: str
     port: _Port
+    node_key: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")] = ""
 
 
 class Mempool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,6 +105,11 @@ def parse_config(text: str) -> Config:
     names = [peer.name for peer in config.peers]
     if len(set(names)) != len(names):
         raise ConfigError("a peer is named twice")
+    keys = [peer.node_key for peer in config.peers if peer.node_key]
+    if len(set(keys)) != len(keys):
+        raise ConfigError("a peer's key stands twice")
+    if len(config.peers) > PEERS_MAX:
+        raise ConfigError(f"more than {PEERS_MAX} peers")
     return config
 
 
@@ -140,6 +150,7 @@ def format_config(config: Config) -> str:
     ]
     for peer in config.peers:
         lines += ["", "[[peers]]", f"name = {_quote(peer.name)}", f"host = {_quote(peer.host)}", f"port = {peer.port}"]
+        lines += [f"node_key = {_quote(peer.node_key)}"]
     return "\n".join(lines) + "\n"
 
 

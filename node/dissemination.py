@@ -7,14 +7,14 @@ One rule: what enters the pool is verified whole, and is in the journal's buffer
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Final, Protocol
 
 import structlog
 
-from consensus.committee import Committee
 from consensus.crypto import SecretKey
 from consensus.encoding import DecodeError
+from network.wire import PeerId
 from node.batches import (
     AUTHOR_BYTES_MAX,
     BATCH_LIFE_HEIGHTS,
@@ -27,7 +27,6 @@ from node.batches import (
     Held,
     author_signed,
     decode_batch_message,
-    decode_transactions,
     encode_acknowledgement,
     encode_batch_message,
     make_batch,
@@ -35,6 +34,7 @@ from node.batches import (
 from node.checks import QUEUED_CHECKS_MAX, Lane, SignatureChecks
 from node.ledger.errors import Code, Refused
 from node.ledger.transaction import Transaction, decode_transaction
+from node.members import Members
 from node.mempool import Full, Mempool
 
 BATCH_DELAY_SECONDS: Final = 0.01  # a batch waits this long for company
@@ -55,17 +55,24 @@ _OWN_ROOM: Final = AUTHOR_BYTES_MAX - OWN_WAITING_BYTES_MAX  # in the pool, when
 log = structlog.get_logger("dissemination")
 
 
-class Links(Protocol):
-    """What this room asks of the network: validators by committee index."""
+class Observing(Exception):
+    """This node is no member of the committee: nobody would take its batches."""
 
-    def send_batch(self, peer: int, payload: bytes) -> None:
-        """Send to one validator; may be lost."""
+
+Submission = Transaction | Refused | Full | Observing  # the transaction that was taken, or why none was
+
+
+class Links(Protocol):
+    """What this room asks of the network."""
+
+    def send_batch(self, peer: PeerId, payload: bytes) -> None:
+        """Send to one peer; may be lost."""
 
     def broadcast_batch(self, payload: bytes) -> None:
-        """Send to all validators; may be lost."""
+        """Send to all that are linked, members or not; may be lost."""
 
-    def blame(self, peer: int, points: int, reason: str) -> None:
-        """Score a validator for what it sent."""
+    def blame(self, peer: PeerId, points: int, reason: str) -> None:
+        """Score a peer for what it sent."""
 
 
 class Ledger(Protocol):
@@ -81,7 +88,8 @@ class Dissemination:
     def __init__(
         self,
         genesis_hash: bytes,
-        committee: Committee,
+        members: Members,
+        me: PeerId,
         key: SecretKey,
         pool: BatchPool,
         mempool: Mempool,
@@ -93,12 +101,17 @@ class Dissemination:
         height: Callable[[], int],
         now_ms: Callable[[], int],
         first_sequence: int,
+        accuse: Callable[[Batch, int], None],
     ) -> None:
-        """``keep`` puts a batch in the journal's buffer; ``on_batch`` hears that the pool changed."""
+        """``keep`` puts a batch in the journal's buffer; ``on_batch`` hears that the pool changed.
+
+        ``accuse`` hears of a batch that its author signed and which of its transactions is bad.
+        """
         self._genesis_hash = genesis_hash
-        self._committee = committee
-        self._me = committee.index(key.public)
+        self._members = members
+        self._me = me
         self._key = key
+        self._author_max = _author_max(members)
         self._pool = pool
         self._mempool = mempool
         self._checks = checks
@@ -109,38 +122,69 @@ class Dissemination:
         self._height = height
         self._now_ms = now_ms
         self._sequence = first_sequence
+        self._report = accuse
         self._ready = asyncio.Event()
         self._checking: dict[bytes, asyncio.Future[bool]] = {}  # transactions of clients: whether they are good
         self._verifying: dict[BatchDigest, asyncio.Future[bool]] = {}
-        self._author_max = max(AUTHOR_VERIFYING_MIN, VERIFYING_MAX // len(committee))
-        self._arrived: dict[int, dict[BatchDigest, int]] = {}  # by author: to be verified, or being so; bytes
-        self._to_verify: asyncio.Queue[tuple[int, Batch]] = asyncio.Queue()  # as many as ``_arrived``
+        self._arrived: dict[PeerId, dict[BatchDigest, int]] = {}  # by author: to be verified, or being so; bytes
+        self._to_verify: asyncio.Queue[tuple[PeerId, Batch]] = asyncio.Queue()  # as many as ``_arrived``
         self._to_acknowledge: dict[BatchDigest, None] = {}
         self._unacknowledged = asyncio.Event()
         self._resend: dict[BatchDigest, tuple[float, float]] = {}  # ours: next time, and the wait after it
-        self._ignored: set[int] = set()  # authors of a batch that can only be a lie
+        self._ignored: set[bytes] = set()  # authors of a batch that can only be a lie, until the epoch ends
         self.batches_made = 0
         self.batches_invalid = 0
 
+    # --- epochs ---
+
+    def begin_epoch(self, members: Members) -> list[bytes]:
+        """Go on with another committee. Return the transactions of clients that nobody will take from us any more.
+
+        They may still execute: by another validator, to whom the client has brought them or will. So nothing is said of
+        them here but that we do not have them. R55
+        """
+        was_member, self._members = self._is_member(), members
+        self._author_max = _author_max(members)
+        self._ignored.clear()
+        for held in self._pool.begin_epoch(members):
+            self._resend.pop(held.batch.digest, None)
+        if not self._is_member():
+            return self._let_go()
+        if not was_member:
+            for held in self._pool.held():  # what we held as an observer counts from now on
+                self._note(held.batch.digest)
+        return []
+
+    def _is_member(self) -> bool:
+        return self._members.place(self._me, self._key.public) is not None
+
+    def _let_go(self) -> list[bytes]:
+        named = frozenset(one.id for held in self._pool.held() for one in held.transactions)  # in final blocks
+        gone = [each for each in self._mempool.waiting() if each not in named]
+        self._mempool.forget(gone)
+        return gone
+
     # --- transactions of our clients ---
 
-    async def submit(self, raws: Sequence[bytes]) -> list[Transaction | Refused | Full]:
+    async def submit(self, raws: Sequence[bytes]) -> list[Submission]:
         """Admit transactions; return each, or why it was turned away. What is in the mempool already is admitted.
 
         Who sends what another client's call is checking just now waits for it. An id does not cover the signatures: if
         the other's were wrong, or the other has gone, this one's own count.
         """
-        answers: list[Transaction | Refused | Full] = [Full()] * len(raws)
+        answers: list[Submission] = [Full()] * len(raws)
         open_places = list(range(len(raws)))
         for _ in range(SUBMIT_ROUNDS):
             if not open_places:
                 break
             open_places = await self._submit_once(raws, open_places, answers)
-        return answers
+        return answers if self._is_member() else [self._after_all(answer) for answer in answers]
 
-    async def _submit_once(
-        self, raws: Sequence[bytes], places: Sequence[int], answers: list[Transaction | Refused | Full]
-    ) -> list[int]:
+    def _after_all(self, answer: Submission) -> Submission:
+        """Take back the word that a transaction waits here, if an epoch began meanwhile without us."""
+        return Observing() if isinstance(answer, Transaction) and answer.id not in self._mempool else answer
+
+    async def _submit_once(self, raws: Sequence[bytes], places: Sequence[int], answers: list[Submission]) -> list[int]:
         """Fill in the answers of these places; return those that waited for another's check, in vain."""
         admitted: dict[int, Transaction] = {}
         followed: dict[int, asyncio.Future[bool]] = {}
@@ -170,7 +214,9 @@ class Dissemination:
             answers[place] = Full()
         return again
 
-    def _admit(self, raw: bytes) -> Transaction | Refused | Full:
+    def _admit(self, raw: bytes) -> Submission:
+        if not self._is_member():
+            return Observing()
         if self._checks.queued(Lane.CLIENTS) >= QUEUED_CHECKS_MAX:
             return Full()
         try:
@@ -215,8 +261,11 @@ class Dissemination:
             tasks.create_task(self._acknowledge())
             tasks.create_task(self._send_again())
 
-    def on_message(self, sender: int, data: bytes) -> None:
-        """Take a batch or an acknowledgement from a validator. Raise BatchInvalid for what it should not have sent."""
+    def on_message(self, sender: PeerId, data: bytes) -> None:
+        """Take a batch or an acknowledgement from a peer. Raise BatchInvalid for what it should not have sent.
+
+        Who is no member yet may be one in an epoch that we have not begun: its word is noted, its batches come again.
+        """
         try:
             message = decode_batch_message(self._genesis_hash, data)
         except DecodeError as error:
@@ -227,7 +276,9 @@ class Dissemination:
                 self._resend_settled(name)
             self._on_batch()
             return
-        if self._committee.index(message.author) != sender:
+        if sender not in self._members:
+            return
+        if self._members.peer_of(message.author) != sender:
             raise BatchInvalid("a batch of another author")
         if message.digest in self._pool:  # it came before our acknowledgement arrived
             self._note(message.digest)
@@ -235,16 +286,19 @@ class Dissemination:
             self._queue(sender, message)
 
     async def fetched(self, batch: Batch) -> bool:
-        """Verify a batch that we asked for, by whoever it came; return whether it is held now."""
-        if batch.digest in self._pool:
-            return True
-        author = self._committee.index(batch.author)
-        if author is None or not author_signed(batch):
-            return False
-        return await self._verify(author, batch)
+        """Verify a batch that we asked for, by whoever it came; return whether it is held now.
 
-    def on_connected(self, peer: int) -> None:
-        """Tell a validator that came (back) what we hold, and send it what is ours and it may lack."""
+        What a final block names is taken whoever wrote it: its author's last epoch may be over.
+        """
+        if batch.digest in self._pool or self._pool.is_executed(batch.digest):
+            return True
+        wanted = self._members.peer_of(batch.author) is not None or self._pool.is_final(batch.digest)
+        return wanted and author_signed(batch) and await self._verify(batch)
+
+    def on_connected(self, peer: PeerId) -> None:
+        """Tell a peer that came (back) what we hold, and send it what is ours and it may lack."""
+        if not self._is_member():
+            return
         held = [held.batch.digest for held in self._pool.held()]
         for start in range(0, len(held), DIGESTS_ASKED_MAX):
             self._links.send_batch(peer, encode_acknowledgement(held[start : start + DIGESTS_ASKED_MAX]))
@@ -269,11 +323,24 @@ class Dissemination:
         if self._mempool.has_ready():
             self._ready.set()
 
-    def _wanted(self, sender: int, batch: Batch) -> bool:
+    def ignore(self, author: bytes) -> None:
+        """Hear no more from an author in this epoch: there is evidence that it lies."""
+        self._ignored.add(author)
+
+    def abandon(self, named: Callable[[], Set[BatchDigest]]) -> None:
+        """Let go of what ignored authors wrote and no quorum holds: nobody honest takes it any more. R45
+
+        ``named`` gives what blocks that are not final may need.
+        """
+        liars = self._ignored - {self._key.public}
+        if liars:
+            self._pool.abandon(liars, named)
+
+    def _wanted(self, sender: PeerId, batch: Batch) -> bool:
         height = self._height()
         arrived = self._arrived.get(sender, {})
         return not (
-            sender in self._ignored
+            batch.author in self._ignored
             or batch.digest in arrived
             or len(arrived) >= self._author_max
             or self._pool.is_final(batch.digest)
@@ -282,7 +349,7 @@ class Dissemination:
             or batch.base_height + BATCH_LIFE_HEIGHTS <= height
         )
 
-    def _queue(self, sender: int, batch: Batch) -> None:
+    def _queue(self, sender: PeerId, batch: Batch) -> None:
         self._arrived.setdefault(sender, {})[batch.digest] = len(batch.encoded)
         self._to_verify.put_nowait((sender, batch))
 
@@ -291,19 +358,21 @@ class Dissemination:
             while True:
                 tasks.create_task(self._verify_arrived(*await self._to_verify.get()))
 
-    async def _verify_arrived(self, author: int, batch: Batch) -> None:
+    async def _verify_arrived(self, sender: PeerId, batch: Batch) -> None:
         try:
-            if author in self._ignored or batch.digest in self._pool:
+            if batch.author in self._ignored or batch.digest in self._pool or self._pool.is_executed(batch.digest):
                 return
             if author_signed(batch):
-                await self._verify(author, batch)
+                await self._verify(batch)
             else:
                 self.batches_invalid += 1
-                self._links.blame(author, 100, "a batch that its author did not sign")
+                self._links.blame(sender, 100, "a batch that its author did not sign")
         finally:
-            del self._arrived[author][batch.digest]
+            del self._arrived[sender][batch.digest]
+            if not self._arrived[sender]:
+                del self._arrived[sender]
 
-    async def _verify(self, author: int, batch: Batch) -> bool:
+    async def _verify(self, batch: Batch) -> bool:
         """Verify a batch that its author signed, once, however many wait for it; return whether it is held now."""
         running = self._verifying.get(batch.digest)
         if running is not None:
@@ -313,31 +382,39 @@ class Dissemination:
         self._verifying[batch.digest] = done
         held = False
         try:
-            held = await self._verified(author, batch)
+            held = await self._verified(batch)
         finally:
             del self._verifying[batch.digest]
             done.set_result(held)
         return held
 
-    async def _verified(self, author: int, batch: Batch) -> bool:
+    async def _verified(self, batch: Batch) -> bool:
+        transactions: list[Transaction] = []
         try:
-            transactions = decode_transactions(self._genesis_hash, batch)
-            good = all(await self._checks.valid(transactions, Lane.VALIDATORS))
+            for raw in batch.raw_transactions:
+                transactions.append(decode_transaction(raw, self._genesis_hash))
+            good = await self._checks.valid(transactions, Lane.VALIDATORS)
+            bad = None if all(good) else good.index(False)
         except Refused:
-            good, transactions = False, ()
-        if not good:
-            self._accuse(author, batch)
+            bad = len(transactions)
+        if bad is not None:
+            self._accuse(batch, bad)
             return False
-        self._hold(batch, transactions)
+        if self._members.peer_of(batch.author) is None and not self._pool.is_final(batch.digest):
+            return False  # its author's last epoch has ended meanwhile
+        self._hold(batch, tuple(transactions))
         self._note(batch.digest)
         return True
 
-    def _accuse(self, author: int, batch: Batch) -> None:
+    def _accuse(self, batch: Batch, index: int) -> None:
         """A batch with a bad transaction under its author's good signature is no accident: hear no more from it."""
         self.batches_invalid += 1
-        self._ignored.add(author)
-        self._links.blame(author, 100, "a batch with an invalid transaction")
-        log.error("batch_invalid", author=author, batch=batch.digest.hex())
+        self._ignored.add(batch.author)
+        author = self._members.peer_of(batch.author)
+        if author is not None:
+            self._links.blame(author, 100, "a batch with an invalid transaction")
+        log.error("batch_invalid", author=batch.author.hex(), batch=batch.digest.hex())
+        self._report(batch, index)
 
     def _hold(self, batch: Batch, transactions: tuple[Transaction, ...]) -> None:
         self._keep(batch)
@@ -379,6 +456,8 @@ class Dissemination:
             self._unacknowledged.clear()
             names = list(self._to_acknowledge)
             self._to_acknowledge.clear()
+            if not self._is_member():
+                continue
             for start in range(0, len(names), DIGESTS_ASKED_MAX):
                 self._links.broadcast_batch(encode_acknowledgement(names[start : start + DIGESTS_ASKED_MAX]))
 
@@ -397,11 +476,15 @@ class Dissemination:
                     self._send_to_who_lacks(held)
 
     def _send_to_who_lacks(self, held: Held) -> None:
-        for peer in range(len(self._committee)):
+        for peer in self._members.peers:
             if peer != self._me and peer not in held.holders:
                 self._links.send_batch(peer, encode_batch_message(held.batch))
 
     def _resend_settled(self, name: BatchDigest) -> None:
         held = self._pool.get(name)
-        if held is not None and len(held.holders) == len(self._committee):
+        if held is not None and all(peer in held.holders for peer in self._members.peers):
             self._resend.pop(name, None)
+
+
+def _author_max(members: Members) -> int:
+    return max(AUTHOR_VERIFYING_MIN, VERIFYING_MAX // len(members))

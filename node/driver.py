@@ -5,17 +5,15 @@ list persists is on disk before anything later in it is signed, sent or finalize
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, assert_never
 
 import structlog
 
-from consensus.committee import Committee
 from consensus.core import Core
 from consensus.crypto import SecretKey, Signature
-from consensus.encoding import digest
+from consensus.encoding import DecodeError
 from consensus.events import (
     BlockBuilt,
     BlockChecked,
@@ -44,22 +42,25 @@ from consensus.events import (
     VoteSigned,
     WorkChanged,
 )
-from consensus.evidence import encode_evidence
 from consensus.messages import (
     Block,
     Certificate,
     Hash,
     Status,
     Vote,
-    decode_certificate,
+    decode_message,
     encode_message,
     vote_statement,
 )
 from consensus.records import decode_record, encode_record
 from consensus.timing import NEVER, Timing
 from consensus.verify import Invalid, Verifier
-from node.batches import Batch, BatchDigest, BatchPool, decode_payload
+from network.wire import PeerId
+from node.batches import Batch, BatchDigest, BatchPool, decode_payload, names_in
+from node.epochs import Epochs, epoch_of_message, epoch_of_record
 from node.executor import Executor, Stored
+from node.inbox import INBOX_MAX, Event, FromPeer, Inbox, LinkChanged, Ours
+from node.members import Members
 from node.payloads import Payloads, Verdict
 from node.storage.errors import GuardRefused
 from node.storage.guard import Guard
@@ -69,7 +70,6 @@ from node.sync import Sync
 
 CONSENSUS_RECORD, BATCH_RECORD = 1, 2  # types in the journal
 
-INBOX_MAX: Final = 8_192  # messages of peers; more are dropped, and consensus sends again what matters
 PACE_MS: Final = 50  # between two blocks, as we saw them: work that comes meanwhile shares a block
 # The same while we have final blocks to execute: sooner would add blocks, and what each costs, not payments.
 PACE_BEHIND_MS: Final = 250
@@ -91,27 +91,19 @@ class ConsensusHalted(Exception):
 
 
 class Links(Protocol):
-    """What this room asks of the network: validators by committee index."""
+    """What this room asks of the network."""
 
-    def send_consensus(self, peer: int, payload: bytes) -> None:
-        """Send to one validator; may be lost."""
+    def send_consensus(self, peer: PeerId, payload: bytes) -> None:
+        """Send to one peer; may be lost."""
 
     def broadcast_consensus(self, payload: bytes) -> None:
-        """Send to all validators; may be lost."""
+        """Send to all that are linked, members or not; may be lost."""
 
-    def connected(self) -> Sequence[int]:
-        """Return the validators with a link."""
+    def connected(self) -> Sequence[PeerId]:
+        """Return the peers with a link."""
 
-    def blame(self, peer: int, points: int, reason: str) -> None:
-        """Score a validator for what it sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class FromPeer:
-    """Bytes of a validator on the consensus channel."""
-
-    sender: int
-    data: bytes
+    def blame(self, peer: PeerId, points: int, reason: str) -> None:
+        """Score a peer for what it sent."""
 
 
 @dataclass(slots=True)
@@ -120,7 +112,6 @@ class Counters:
 
     invalid: int = 0
     dropped: int = 0
-    evidence: int = 0
     refused_signatures: int = 0
     late_timers: int = 0
     finalized_blocks: int = 0
@@ -132,9 +123,9 @@ class Driver:
     def __init__(
         self,
         genesis_hash: Hash,
-        epoch_length: int,
-        committee_of: Callable[[int], Committee],
+        epochs: Epochs,
         timing: Timing,
+        me: PeerId,
         key: SecretKey,
         guard: Guard,
         journal: Journal,
@@ -145,12 +136,17 @@ class Driver:
         executor: Executor,
         links: Links,
         now_ms: Callable[[], int],
+        on_epoch: Callable[[Members], None],
+        on_evidence: Callable[[Evidence | ProposalRefused], None],
     ) -> None:
-        """``root`` and ``floor`` are the store's tip and its certificate; ``now_ms`` is Unix time, for blocks only."""
+        """``root`` and ``floor`` are the store's tip and its certificate; ``now_ms`` is Unix time, for blocks only.
+
+        ``on_epoch`` hears of each later epoch before its core says a word, ``on_evidence`` of possible evidence.
+        """
         self._genesis_hash = genesis_hash
-        self._epoch_length = epoch_length
-        self._committee_of = committee_of
+        self._epochs = epochs
         self._timing = timing
+        self._own_peer = me
         self._key = key
         self._guard = guard
         self._journal = journal
@@ -159,9 +155,9 @@ class Driver:
         self._executor = executor
         self._links = links
         self._now_ms = now_ms
-        self._inbox: deque[FromPeer | Input] = deque()
-        self._signed: deque[VoteSigned] = deque()  # before everything else, in the order of their promises
-        self._wake = asyncio.Event()
+        self._on_epoch = on_epoch
+        self._on_evidence = on_evidence
+        self._inbox = Inbox()
         self._timer_at: int | None = None
         self._unsynced = False
         self._unsynced_bytes = 0  # of batches
@@ -173,45 +169,44 @@ class Driver:
         self._asked: set[BatchDigest] = set()
         self._fetching = 0
         self._tasks: asyncio.TaskGroup | None = None
-        self._answered_at: dict[int, int] = {}
+        self._answered_at: dict[PeerId, int] = {}
+        self._ended: EpochEnded | None = None  # the last epoch that ended here
         self._later: list[bytes] = []  # records of epochs after the core's, until they begin
         self.counters = Counters()
         self.sync: Sync
         self.payloads = Payloads(
-            pool, executor, self._uncommitted, lambda: self.core.committed.header.height, self._next_validators_hash
+            pool, executor, self._uncommitted, lambda: self.core.committed.header.height, epochs.next_validators_hash
         )
-        self._begin_epoch(root, floor)
+        members = epochs.members(epochs.after_height(root.header.height))
+        assert members is not None, "the tip's epoch follows from what is stored"
+        self._begin_epoch(members, root, floor)
 
     # --- what others put in ---
 
-    def on_message(self, sender: int, data: bytes) -> None:
-        """Take bytes from a validator."""
-        if len(self._inbox) >= INBOX_MAX:
+    def on_message(self, sender: PeerId, data: bytes) -> None:
+        """Take bytes from a peer."""
+        if not self._inbox.put(FromPeer(sender, data)):
             self.counters.dropped += 1
-            return
-        self._inbox.append(FromPeer(sender, data))
-        self._wake.set()
 
     def deliver(self, event: Input) -> None:
         """Take an input from our own parts: few, so never dropped."""
-        self._inbox.append(event)
-        self._wake.set()
+        self._inbox.put(Ours(self.core.epoch, event))
 
-    def on_connected(self, peer: int) -> None:
-        """Hear that a link to a validator is up."""
-        self.deliver(PeerConnected(peer))
+    def on_connected(self, peer: PeerId) -> None:
+        """Hear that a link is up."""
+        self._inbox.put(LinkChanged(peer, True))
 
-    def on_disconnected(self, peer: int) -> None:
-        """Hear that a link to a validator is down."""
-        self.deliver(PeerDisconnected(peer))
+    def on_disconnected(self, peer: PeerId) -> None:
+        """Hear that a link is down."""
+        self._inbox.put(LinkChanged(peer, False))
 
     def on_batch(self) -> None:
         """Hear that the pool changed: a block may be built, checked, or be worth building."""
-        self._wake.set()
+        self._inbox.wake.set()
 
     def on_stored(self, _: Stored) -> None:
         """Hear that a block was executed and stored."""
-        self._wake.set()
+        self._inbox.wake.set()
 
     def keep(self, batch: Batch) -> None:
         """Put a batch in the journal's buffer: it is synced with the first vote that needs it."""
@@ -225,11 +220,16 @@ class Driver:
         """Return the journal's size."""
         return self._journal.size_bytes
 
+    def named_batches(self) -> frozenset[BatchDigest]:
+        """Return the batches that blocks above the committed tip name, those of a later epoch included."""
+        later = [fact for record in self._later if isinstance(fact := decode_record(record), Block)]
+        return names_in([*self.core.blocks(), *later])
+
     # --- the loop ---
 
     def replay(self, records: Sequence[bytes]) -> None:
         """Give the core what the journal kept, in each epoch what is of it; before ``run``."""
-        self._later = [record for record in records if _epoch_of(record) > self.core.epoch]
+        self._later = [record for record in records if epoch_of_record(record) > self.core.epoch]
         for record in records:
             self._step(Replayed(record))
 
@@ -245,18 +245,19 @@ class Driver:
         loop = asyncio.get_running_loop()
         began = loop.time()
         for _ in range(INBOX_MAX):  # a flood does not put off the timer for ever
-            if not self._has_events():
+            if not self._inbox:
                 break
             self._take_next()
             if loop.time() - began > TURN_SECONDS:
                 await asyncio.sleep(0)
                 began = loop.time()
         await self._fire_timer()
+        self._begin_next_epoch()
         self._tell_of_work()
         self._try_check()
         next_build = self._try_build()
         self._rotate_journal()
-        if not self._has_events():
+        if not self._inbox:
             await self._sleep_until(next_build)
         else:
             await asyncio.sleep(0)
@@ -268,7 +269,7 @@ class Driver:
         if self._clock() - self._deadline() > LATE_MS:
             self.counters.late_timers += 1
             await asyncio.sleep(LATE_MS / 1_000)  # the links read what the kernel holds
-            for _ in range(min(len(self._inbox) + len(self._signed), INBOX_MAX)):
+            for _ in range(min(len(self._inbox), INBOX_MAX)):
                 self._take_next()
             if self._clock() < self._deadline():
                 return
@@ -280,52 +281,75 @@ class Driver:
 
     async def _sleep_until(self, next_build: int | None) -> None:
         deadlines = [at for at in (self._timer_at, next_build, self._next_check()) if at is not None]
-        self._wake.clear()
-        if self._has_events():
+        self._inbox.wake.clear()
+        if self._inbox:
             return
         if not deadlines:
-            await self._wake.wait()
+            await self._inbox.wake.wait()
             return
         wait_ms = min(deadlines) - self._clock()
         if wait_ms <= 0:
             await asyncio.sleep(0)
             return
-        timer = asyncio.get_running_loop().call_later(wait_ms / 1_000, self._wake.set)
+        timer = asyncio.get_running_loop().call_later(wait_ms / 1_000, self._inbox.wake.set)
         try:
-            await self._wake.wait()
+            await self._inbox.wake.wait()
         finally:
             timer.cancel()
 
-    def _has_events(self) -> bool:
-        return bool(self._signed or self._inbox)
-
     def _take_next(self) -> None:
-        if self._signed:
-            self._step(self._signed.popleft())
-        else:
-            self._take(self._inbox.popleft())
-
-    def _take(self, event: FromPeer | Input) -> None:
-        if not isinstance(event, FromPeer):
+        event = self._inbox.take()
+        if isinstance(event, VoteSigned):
             self._step(event)
-            return
+        else:
+            self._take(event)
+        self._begin_next_epoch()
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case FromPeer():
+                self._take_message(event.sender, event.data)
+            case LinkChanged():
+                index = self.members.index(event.peer)
+                if index is not None:
+                    self._step(PeerConnected(index) if event.up else PeerDisconnected(index))
+            case Ours():
+                if event.epoch == self.core.epoch:
+                    self._step(event.input)
+            case _:
+                assert_never(event)
+
+    def _take_message(self, peer: PeerId, data: bytes) -> None:
+        sender = self.members.index(peer)
         try:
-            verified = self._verifier.verify(event.data, event.sender, self.core.wants)
-        except Invalid as error:
+            if sender is None:
+                self._take_from_outside(peer, data)
+                return
+            verified = self._verifier.verify(data, sender, self.core.wants)
+        except (Invalid, DecodeError) as error:
             self.counters.invalid += 1
-            self._links.blame(event.sender, 100, str(error))
+            self._links.blame(peer, 100, str(error))
             return
         epoch = self.core.epoch
         if isinstance(verified, StatusReceived):
             epoch = verified.status.epoch
-            self.sync.heard(event.sender, verified.status.finalized_height)
+            self.sync.heard(peer, verified.status.finalized_height)
         elif isinstance(verified, PeerHeard):
             epoch = verified.epoch
         if epoch < self.core.epoch:
-            self._on_earlier_epoch(event.sender, epoch)
+            self._on_earlier_epoch(peer, epoch)
         self._step(verified)
 
-    def _on_earlier_epoch(self, peer: int, epoch: int) -> None:
+    def _take_from_outside(self, peer: PeerId, data: bytes) -> None:
+        """Hear from a peer outside this epoch's committee only where it is: in another epoch it may be a member."""
+        message = decode_message(data)
+        if isinstance(message, Status):
+            self.sync.heard(peer, message.finalized_height)
+        epoch = epoch_of_message(message)
+        if epoch < self.core.epoch:
+            self._on_earlier_epoch(peer, epoch)
+
+    def _on_earlier_epoch(self, peer: PeerId, epoch: int) -> None:
         """Prove to who is in an earlier epoch that it is over, and say where we are; not more often than STATUS_MS."""
         now = self._clock()
         if now - self._answered_at.get(peer, -STATUS_MS) < STATUS_MS:
@@ -342,15 +366,15 @@ class Driver:
         return Status(core.epoch, core.view, core.finalized_view, core.committed.header.height)
 
     def _boundary_certificate(self, epoch: int) -> Certificate | None:
-        if self._ended is not None and self._ended.epoch == epoch:
-            return self._ended
-        stored = self._store.certificate((epoch + 1) * self._epoch_length)
-        return decode_certificate(stored) if stored else None
+        if self._ended is not None and self._ended.certificate.epoch == epoch:
+            return self._ended.certificate
+        return self._epochs.ending(epoch)
 
     def _step(self, event: Input) -> None:
         self._carry_out(self.core.step(self._clock(), event))
 
     def _carry_out(self, effects: Sequence[Effect]) -> None:
+        peers = self.members.peers
         for effect in effects:
             match effect:
                 case Persist():
@@ -361,7 +385,7 @@ class Driver:
                     self._sign(effect)
                 case Send():
                     self._sync_journal()
-                    self._links.send_consensus(effect.peer, encode_message(effect.message))
+                    self._links.send_consensus(peers[effect.peer], encode_message(effect.message))
                 case Broadcast():
                     self._sync_journal()
                     self._links.broadcast_consensus(encode_message(effect.message))
@@ -373,17 +397,15 @@ class Driver:
                     self._checking = (effect, self._clock())
                     self._last_block_at = self._clock()
                 case FetchBlock():
-                    self.sync.fetch_block(effect.hash, effect.holders)
+                    self.sync.fetch_block(effect.hash, tuple(peers[holder] for holder in effect.holders))
                 case Finalize():
                     self._sync_journal()
                     self._finalize(effect)
-                case Evidence():
-                    self._keep_evidence(effect)
-                case ProposalRefused():
-                    pass  # its bytes may prove a lie: node/evidence.py
+                case Evidence() | ProposalRefused():
+                    self._on_evidence(effect)
                 case EpochEnded():
                     self._sync_journal()
-                    self._end_epoch(effect)
+                    self._ended = effect
                 case Halt():
                     raise ConsensusHalted(effect.reason)
                 case _:
@@ -406,7 +428,7 @@ class Driver:
         me = self._me
         assert me is not None
         vote = Vote(effect.kind, effect.epoch, effect.view, effect.hash, me, Signature(signature))
-        self._signed.append(VoteSigned(vote))
+        self._inbox.put_signed(VoteSigned(vote))
 
     def _finalize(self, effect: Finalize) -> None:
         for block in effect.blocks:
@@ -415,42 +437,34 @@ class Driver:
         self._executor.finalized(effect.blocks, effect.certificate)
         self.sync.committed()
 
-    def _keep_evidence(self, effect: Evidence) -> None:
-        encoded = encode_evidence(effect)
-        self.counters.evidence += 1
-        self._store.put_evidence(digest(b"som-evidence-1", encoded), encoded)
-        log.error("equivocation", signer=effect.first.signer, epoch=effect.first.epoch, view=effect.first.view)
-
     # --- epochs ---
 
-    def _begin_epoch(self, root: Block, floor: Certificate | None) -> None:
-        epoch = root.header.height // self._epoch_length
-        committee = self._committee_of(epoch)
-        self._committee = committee
-        self._me = committee.index(self._key.public)
-        if floor is not None and floor.epoch != epoch:
-            floor = None
-        self._ended: Certificate | None = getattr(self, "_ended", None)
-        self._verifier = Verifier(committee, self._genesis_hash)
-        self.core = Core(
-            committee, self._genesis_hash, self._me, root, floor, (epoch + 1) * self._epoch_length, self._timing
-        )
+    def _begin_epoch(self, members: Members, root: Block, floor: Certificate | None) -> None:
+        self.members = members
+        self._me = members.place(self._own_peer, self._key.public)
+        self._verifier = Verifier(members.committee, self._genesis_hash)
+        end_height = (members.epoch + 1) * self._epochs.length
+        self.core = Core(members.committee, self._genesis_hash, self._me, root, floor, end_height, self._timing)
         self._building = self._checking = None
         self._pending_work = False
 
-    def _end_epoch(self, effect: EpochEnded) -> None:
-        self._ended = effect.certificate
-        self._begin_epoch(effect.block, None)
-        log.info("epoch_begins", epoch=self.core.epoch, height=effect.block.header.height)
-        self.replay(self._later)
-        self._step(Started())
-        for peer in self._links.connected():
-            self._step(PeerConnected(peer))
+    def _begin_next_epoch(self) -> None:
+        """Begin the epoch after the one that has ended, if its committee is known: once, however often this is called.
 
-    def _next_validators_hash(self, height: int) -> Hash:
-        if height % self._epoch_length:
-            return Hash(bytes(32))
-        return Hash(self._committee_of(height // self._epoch_length).hash)
+        The state that names it may still have to be executed here. Until then the old core answers and helps. R51
+        """
+        while self._ended is not None and self._ended.block.header.epoch == self.core.epoch:
+            root = self._ended.block
+            members = self._epochs.after(root)
+            if members is None:
+                return
+            self._begin_epoch(members, root, None)
+            self._on_epoch(members)
+            log.info("epoch_begins", epoch=members.epoch, height=root.header.height, votes=self._me is not None)
+            self.replay(self._later)
+            self._step(Started())
+            for peer in self._links.connected():
+                self._take(LinkChanged(peer, True))
 
     # --- blocks ---
 
@@ -528,7 +542,7 @@ class Driver:
         await self.sync.fetch_batches(names, PROPOSAL_FETCHES)
         self._fetching -= 1
         self._asked.difference_update(names)
-        self._wake.set()
+        self._inbox.wake.set()
 
     # --- housekeeping ---
 
@@ -553,8 +567,3 @@ class Driver:
 
     def _clock(self) -> int:
         return int(asyncio.get_running_loop().time() * 1_000)
-
-
-def _epoch_of(record: bytes) -> int:
-    fact = decode_record(record)
-    return fact.header.epoch if isinstance(fact, Block) else fact.epoch

@@ -20,7 +20,7 @@ from node.config import CONFIG_NAME, Config, ConfigError, apply_environment, for
 from node.ledger.commitment import chain_root
 from node.ledger.execute import META_KEY, Meta, genesis_changes, read_meta
 from node.ledger.genesis import Genesis, GenesisError, format_genesis, parse_genesis
-from node.ledger.validators import encode_roster, roster_of
+from node.ledger.validators import Keys, Roster, all_keys, decode_roster, encode_roster, roster_of
 from node.storage.disk import make_ballast
 from node.storage.errors import StorageError
 from node.storage.files import DISK, Disk, write_file
@@ -128,11 +128,11 @@ def open_home(home: Path, config: Config, passphrase: bytes | None, resources: E
     chain = genesis.hash.hex()[:16]
     key = read_key(home / config.keys.consensus, "consensus", passphrase, devnet=devnet, chain=chain)
     node_seed = read_seed(home / config.keys.node, "node", passphrase, devnet=devnet, chain=chain)
-    _require_member(genesis, config, key, node_seed)
     guard = Guard.open(home / config.keys.guard, key.public, genesis.hash, disk)
     resources.callback(guard.close)
     store = Store.open(home / config.data / "store", genesis.hash, disk)
     resources.callback(store.close)
+    _require_pair(decode_roster(store.roster_at(store.tip.height)), Keys(key.public, SecretKey(node_seed).public))
     store.check(identify=_identify, chain_root=chain_root)
     journal, records = Journal.open(home / config.data / "journal", disk)
     resources.callback(journal.close)
@@ -145,14 +145,14 @@ def _identify(block_bytes: bytes) -> tuple[bytes, bytes]:
     return block.hash, block.header.parent_hash
 
 
-def _require_member(genesis: Genesis, config: Config, key: SecretKey, node_seed: bytes) -> None:
-    row = next((row for row in genesis.validators if row.name == config.name), None)
-    if row is None:
-        raise ConfigError(f"the genesis has no validator named {config.name}")
-    if row.consensus_key != key.public:
-        raise ConfigError(f"the consensus key is not the one that the genesis names for {config.name}")
-    if row.node_key != SecretKey(node_seed).public:
-        raise ConfigError(f"the node key is not the one that the genesis names for {config.name}")
+def _require_pair(roster: Roster, ours: Keys) -> None:
+    """Raise ConfigError if one of our keys is known beside another than ours: two homes were mixed up.
+
+    Keys that nobody knows are no error: the node follows, and may be admitted later.
+    """
+    for keys in all_keys(roster):
+        if (keys.consensus_key == ours.consensus_key) != (keys.node_key == ours.node_key):
+            raise ConfigError("the consensus key and the node key are of two validators")
 
 
 def _text(path: Path, most: int) -> str:

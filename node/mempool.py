@@ -110,6 +110,10 @@ class Mempool:
         """Return whether a batch could be made."""
         return self.ready_bytes > 0
 
+    def waiting(self) -> list[bytes]:
+        """Return the ids of all that wait, in order of arrival."""
+        return list(self._waiting)
+
     def give_back(self, transaction_ids: Iterable[bytes]) -> None:
         """Make the transactions of a batch that expired unused ready again."""
         for transaction_id in transaction_ids:

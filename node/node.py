@@ -15,12 +15,13 @@ from typing import Any, Final
 
 import structlog
 
+from consensus.committee import Committee
 from consensus.encoding import as_int, as_tuple, decode, encode
 from consensus.messages import Certificate, Hash, decode_block, decode_certificate
 from consensus.timing import Timing
 from consensus.verify import certificate_valid
 from network.identity import Identity
-from network.mesh import Mesh, PeerAddress
+from network.mesh import Mesh
 from network.peer import PeerError
 from network.wire import PeerId
 from node.batches import BATCH_LIFE_HEIGHTS, BatchInvalid, BatchPool, decode_batch, decode_payload, decode_transactions
@@ -29,16 +30,24 @@ from node.config import Config, ConfigError
 from node.disk_watch import DiskWatch
 from node.dissemination import Dissemination
 from node.driver import BATCH_RECORD, CONSENSUS_RECORD, ConsensusHalted, Driver
+from node.epochs import Epochs
+from node.evidence import Charge
+from node.evidence import Kind as EvidenceKind
+from node.evidence import Network as EvidenceNetwork
+from node.evidence_pool import METHOD as EVIDENCE_METHOD
+from node.evidence_pool import EvidencePool
 from node.executor import Diverged, Executor, Stored
-from node.home import Opened, committee_of, open_home, read_config
+from node.home import Opened, open_home, read_config
 from node.ledger.errors import InvariantViolation
 from node.ledger.execute import Ledger
-from node.links import BATCHES, CHANNELS, CONSENSUS, MeshLinks
+from node.links import BATCHES, CHANNELS, CONSENSUS, EVIDENCE, FAREWELL_HEIGHTS, MeshLinks, may_link
 from node.log import configure_log
+from node.members import Members
 from node.mempool import Mempool
 from node.metrics import Metrics
 from node.observe import publish
 from node.outcomes import Outcomes
+from node.readiness import ReadinessSigner
 from node.rpc.methods import VERSION
 from node.rpc.ports import Outcome
 from node.rpc.server import RpcServer
@@ -95,14 +104,17 @@ class Node:
         self.genesis = genesis
         self.started = asyncio.Event()
         self.store = opened.store
-        self.committee = committee_of(genesis, 0)
+        self.epochs = Epochs(genesis, opened.store)
+        identity = Identity(opened.node_seed, genesis.name, genesis.hash)
         self.metrics = Metrics(
             {"node": config.name, "network": genesis.name, "genesis": genesis.hash.hex()[:16], "version": VERSION}
         )
         self.ledger = Ledger(opened.store, genesis)
         _require_same_state(self.store, self.ledger)
-        self.links = MeshLinks(self.committee, {row.consensus_key: row.node_key for row in genesis.validators})
-        self.pool = BatchPool(self.committee, self.committee.index(opened.key.public))
+        members = self.epochs.members(self.epochs.after_height(self.store.tip.height))
+        assert members is not None, "the tip's epoch follows from what is stored"
+        self.links = MeshLinks()
+        self.pool = BatchPool(members, identity.peer)
         self.mempool = Mempool(config.mempool.transactions_max, config.mempool.bytes_max, self.ledger.account)
         self.checks = SignatureChecks(config.signature_workers)
         self.outcomes = Outcomes(
@@ -112,11 +124,18 @@ class Node:
         tip = self.store.tip
         stored = self.store.block(tip.height)
         assert stored is not None
+        self.evidence = EvidencePool(
+            EvidenceNetwork(genesis.hash, genesis.epoch_length, self._committee_of),
+            opened.key.public,
+            self.store,
+            self.links,
+            self._on_charge,
+        )
         self.driver = Driver(
             genesis_hash=Hash(genesis.hash),
-            epoch_length=genesis.epoch_length,
-            committee_of=lambda epoch: committee_of(genesis, epoch),
+            epochs=self.epochs,
             timing=timing,
+            me=identity.peer,
             key=opened.key,
             guard=opened.guard,
             journal=opened.journal,
@@ -127,10 +146,13 @@ class Node:
             executor=self.executor,
             links=self.links,
             now_ms=now_ms,
+            on_epoch=self._on_epoch,
+            on_evidence=self.evidence.take,
         )
         self.dissemination = Dissemination(
             genesis_hash=genesis.hash,
-            committee=self.committee,
+            members=members,
+            me=identity.peer,
             key=opened.key,
             pool=self.pool,
             mempool=self.mempool,
@@ -142,6 +164,7 @@ class Node:
             height=lambda: self.driver.core.committed.header.height,
             now_ms=now_ms,
             first_sequence=now_ms() << SEQUENCE_SHIFT,
+            accuse=self.evidence.take_batch,
         )
         self.sync = Sync(
             genesis_hash=genesis.hash,
@@ -151,14 +174,15 @@ class Node:
             block_of=lambda block_hash: self.driver.core.block(block_hash),
             committed_height=lambda: self.driver.core.committed.header.height,
             executing=self.executor.queued,
+            epoch_is_open=lambda: not self.driver.core.ended,
             certificate_valid=self._certificate_valid,
             take_batch=self.dissemination.fetched,
             deliver=self.driver.deliver,
         )
         self.driver.sync = self.sync
         self.mesh = world.mesh(
-            Identity(opened.node_seed, genesis.name, genesis.hash),
-            peer_addresses(config, opened),
+            identity,
+            (),
             config.listen.host,
             config.listen.port,
             CHANNELS,
@@ -170,6 +194,7 @@ class Node:
             on_disconnected=self._on_disconnected,
         )
         self.links.mesh = self.mesh
+        self._let_link()
         disk = config.disk
         self.disk = DiskWatch(
             self.store.disk_usage, RoomLimits(disk.refuse_percent, disk.stop_percent, disk.stop_bytes)
@@ -177,7 +202,6 @@ class Node:
         self.service = Service(
             config,
             genesis,
-            self.committee,
             self.store,
             self.ledger,
             self.mempool,
@@ -190,6 +214,7 @@ class Node:
             self.mesh,
             self.disk,
             now_ms,
+            ReadinessSigner(genesis.hash, opened.key, identity.peer, self.ledger),
         )
         self.rpc = world.rpc(
             self.service.ports(),
@@ -205,6 +230,7 @@ class Node:
             self.pool,
             self.mempool,
             self.dissemination,
+            self.evidence,
             self.checks,
             self.store,
             self.ledger,
@@ -222,10 +248,18 @@ class Node:
                 for work in self._work():
                     tasks.create_task(work)
                 await self.mesh.started.wait()
-                log.info("started", height=self.store.tip.height, listen=self.mesh.port, rpc=self.rpc.port)
+                self._log_start()
                 self.started.set()
         finally:
             await self.rpc.stop()
+
+    def _log_start(self) -> None:
+        votes = self.driver.core.me is not None
+        log.info("started", height=self.store.tip.height, listen=self.mesh.port, rpc=self.rpc.port, votes=votes)
+        seats = {seat.name for seat in self.epochs.newest_roster()}
+        for peer in self.config.peers:
+            if not peer.node_key and peer.name not in seats:
+                log.warning("peer_unknown", peer=peer.name)  # not yet, or no longer: or misspelt
 
     def _work(self) -> Sequence[Coroutine[Any, Any, None]]:
         return (
@@ -234,6 +268,7 @@ class Node:
             self.sync.run(),
             self.executor.run(),
             self.dissemination.run(),
+            self.evidence.run(),
             self.driver.run(),
             self.disk.run(),
         )
@@ -255,50 +290,70 @@ class Node:
                     self.pool.add(batch, decode_transactions(self.genesis.hash, batch))
         self.driver.replay([payload for kind, payload in self.opened.records if kind == CONSENSUS_RECORD])
         self.opened.records.clear()
+        self.evidence.load()
 
     # --- the network's calls ---
 
     def _on_hello(self, peer: PeerId, data: bytes) -> None:
         (height,) = as_tuple(decode(data), 1)
-        index = self.links.index_of(peer)
-        if index is not None:
-            self.sync.heard(index, as_int(height))
+        self.sync.heard(peer, as_int(height))
 
     def _on_message(self, peer: PeerId, channel: int, data: bytes) -> None:
-        index = self.links.index_of(peer)
-        if index is None:
-            raise PeerError("not a validator", 20)
         if channel == CONSENSUS.number:
-            self.driver.on_message(index, data)
+            self.driver.on_message(peer, data)
         elif channel == BATCHES.number:
             try:
-                self.dissemination.on_message(index, data)
+                self.dissemination.on_message(peer, data)
             except BatchInvalid as error:
                 raise PeerError(str(error), 100) from None
+        elif channel == EVIDENCE.number:
+            self.evidence.on_message(peer, data)
 
     async def _on_request(self, peer: PeerId, method: int, payload: bytes) -> bytes:
-        return self.sync.serve(method, payload)
+        return self.evidence.serve(payload) if method == EVIDENCE_METHOD else self.sync.serve(method, payload)
 
     def _on_connected(self, peer: PeerId) -> None:
-        index = self.links.index_of(peer)
-        if index is not None:
-            self.driver.on_connected(index)
-            self.dissemination.on_connected(index)
+        self.driver.on_connected(peer)
+        self.dissemination.on_connected(peer)
+        self.evidence.on_connected(peer)
 
     def _on_disconnected(self, peer: PeerId) -> None:
-        index = self.links.index_of(peer)
-        if index is not None:
-            self.sync.gone(index)
-            self.driver.on_disconnected(index)
+        self.sync.gone(peer)
+        self.evidence.on_disconnected(peer)
+        self.driver.on_disconnected(peer)
 
     # --- what parts ask of each other ---
 
     async def _fetch_batches(self, names: Sequence[Any]) -> None:
         await self.sync.fetch_batches(names)
 
-    def _certificate_valid(self, certificate: Certificate) -> bool:
-        committee = committee_of(self.genesis, certificate.epoch)
-        return certificate_valid(certificate, committee, Hash(self.genesis.hash))
+    def _certificate_valid(self, certificate: Certificate) -> bool | None:
+        members = self.epochs.members(certificate.epoch)
+        return None if members is None else certificate_valid(certificate, members.committee, Hash(self.genesis.hash))
+
+    def _on_epoch(self, members: Members) -> None:
+        """A new committee: who waits here for what nobody will take from us any more is told to ask elsewhere."""
+        self.outcomes.ended(self.dissemination.begin_epoch(members), Outcome.PENDING)
+        for author in self.evidence.accused(EvidenceKind.INVALID_BATCH, members.epoch):
+            self.dissemination.ignore(author)
+        self._let_link()
+
+    def _committee_of(self, epoch: int) -> Committee | None:
+        members = self.epochs.members(epoch)
+        return None if members is None else members.committee
+
+    def _on_charge(self, charge: Charge) -> None:
+        if charge.kind is EvidenceKind.INVALID_BATCH and charge.epoch == self.driver.members.epoch:
+            self.dissemination.ignore(charge.validator)
+
+    def _let_link(self) -> None:
+        """Let those link who may now, and nobody else."""
+        members = self.driver.members
+        farewell = self.store.tip.height < members.epoch * self.epochs.length + FAREWELL_HEIGHTS
+        before = self.epochs.members(members.epoch - 1) if farewell else None
+        addresses = may_link(members, before, self.epochs.newest_roster(), self.config.peers)
+        if self.links.allow(addresses):
+            self.sync.keep_only(frozenset(address.peer for address in addresses))
 
     def _on_stored(self, stored: Stored) -> None:
         """A block is on disk: let go of what it settles, tell who waits, go on."""
@@ -310,17 +365,12 @@ class Node:
         self.outcomes.ended(self.mempool.expire(header.timestamp_ms), Outcome.EXPIRED)
         self.dissemination.expired(self.pool.expire(header.height))
         self.dissemination.executed(stored.batches)
+        self.dissemination.abandon(self.driver.named_batches)
         self.metrics.block_finality.observe(max(0, self._now_ms() - header.timestamp_ms) / 1_000)
         self.driver.on_stored(stored)
-
-
-def peer_addresses(config: Config, opened: Opened) -> list[PeerAddress]:
-    """Return where the other validators listen. Raises ConfigError if the genesis does not know one."""
-    keys = {row.name: row.node_key for row in opened.genesis.validators}
-    unknown = [peer.name for peer in config.peers if peer.name not in keys]
-    if unknown:
-        raise ConfigError(f"the genesis has no validator named {unknown[0]}")
-    return [PeerAddress(PeerId(keys[peer.name]), peer.name, peer.host, peer.port) for peer in config.peers]
+        farewell = self.driver.core.epoch * self.epochs.length + FAREWELL_HEIGHTS
+        if stored.executed.roster is not None or header.height == farewell:
+            self._let_link()
 
 
 def _require_same_state(store: Store, ledger: Ledger) -> None:

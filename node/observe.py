@@ -7,6 +7,7 @@ from node.batches import BatchPool
 from node.checks import Lane, SignatureChecks
 from node.dissemination import Dissemination
 from node.driver import Driver
+from node.evidence_pool import EvidencePool
 from node.executor import Executor
 from node.ledger.account import SOM
 from node.ledger.execute import Ledger
@@ -24,6 +25,7 @@ def publish(
     pool: BatchPool,
     mempool: Mempool,
     dissemination: Dissemination,
+    evidence: EvidencePool,
     checks: SignatureChecks,
     store: Store,
     ledger: Ledger,
@@ -48,7 +50,6 @@ def publish(
         yield "counter", "som_leaders_skipped", "Views of silent leaders", core.counters.leaders_skipped
         yield "counter", "som_proposals_invalid", "Proposals found invalid", core.counters.proposals_invalid
         yield "counter", "som_retries", "Retransmissions while nothing moved", core.counters.retries
-        yield "counter", "som_evidence", "Equivocations proven here", counters.evidence
         yield "counter", "som_messages_invalid", "Consensus messages refused", counters.invalid
         yield "counter", "som_inbox_dropped", "Consensus messages dropped, the inbox was full", counters.dropped
         yield (
@@ -90,6 +91,10 @@ def publish(
         waiting = {lane.name.lower(): float(checks.queued(lane)) for lane in Lane}
         yield "gauge", "som_checks_queued", "Signature checks that wait, by lane", "lane", waiting
 
+    def proofs() -> Iterator[Labelled]:
+        held = {kind.name.lower(): float(count) for kind, count in evidence.counts().items()}
+        yield "counter", "som_evidence", "Proofs of misbehaviour held, by kind", "kind", held
+
     def network() -> Iterator[Labelled]:
         peers = mesh.peers()
         yield "gauge", "som_peer_connected", "1 if linked", "peer", {peer.name: float(peer.connected) for peer in peers}
@@ -107,5 +112,5 @@ def publish(
 
     for source in (consensus, transactions, money, disk):
         metrics.add(source)
-    for labelled in (lanes, network):
+    for labelled in (lanes, proofs, network):
         metrics.add_labelled(labelled)

@@ -47,13 +47,17 @@ class Executed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Payloads:
-    """Chooses and checks. ``block_of`` gives uncommitted blocks, ``next_validators_hash`` what a height must name."""
+    """Chooses and checks. ``block_of`` gives uncommitted blocks.
+
+    ``next_validators_hash`` gives what a block of a height must name, by the height that it says is executed; None
+    while that is not executed here.
+    """
 
     pool: BatchPool
     executed: Executed
     block_of: Callable[[bytes], Block | None]
     final_height: Callable[[], int]
-    next_validators_hash: Callable[[int], Hash]
+    next_validators_hash: Callable[[int, int], Hash | None]
 
     def choose(self, parent: Block) -> tuple[BatchDigest, ...]:
         """Return the batches for a block on ``parent``, perhaps none."""
@@ -71,11 +75,14 @@ class Payloads:
         root = self.executed.root_at(height)
         if height < parent.header.executed_height or root is None:
             return None
+        named = self.next_validators_hash(parent.header.height + 1, height)
+        if named is None:
+            return None
         return Content(
             timestamp_ms=max(now_ms, parent.header.timestamp_ms + 1),
             executed_height=height,
             state_root=root,
-            next_validators_hash=self.next_validators_hash(parent.header.height + 1),
+            next_validators_hash=named,
             payload=encode_payload(names) if names else EMPTY_PAYLOAD,
         )
 
@@ -93,9 +100,10 @@ class Payloads:
     def verdict(self, block: Block, parent: Block, now_ms: int) -> Verdict:
         """Return what is known of ``block``; its place and its parent the core has checked."""
         header = block.header
-        if header.next_validators_hash != self.next_validators_hash(header.height):
-            return Verdict.INVALID
         if not parent.header.executed_height <= header.executed_height < header.height:
+            return Verdict.INVALID
+        named = self.next_validators_hash(header.height, header.executed_height)
+        if named is not None and named != header.next_validators_hash:
             return Verdict.INVALID
         root = self.executed.root_at(header.executed_height)
         if root is not None and root != header.state_root:
@@ -103,7 +111,7 @@ class Payloads:
         batches = self._batches_verdict(block, parent)
         if batches is Verdict.INVALID:
             return batches
-        if root is None or header.timestamp_ms > now_ms + CLOCK_AHEAD_MS_MAX:
+        if root is None or named is None or header.timestamp_ms > now_ms + CLOCK_AHEAD_MS_MAX:
             return Verdict.UNKNOWN
         return batches
 

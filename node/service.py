@@ -6,23 +6,33 @@ One rule: nothing is decided here.
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from consensus.committee import Committee
 from consensus.messages import Kind
 from network.mesh import Mesh
+from network.wire import PeerId
 from node.config import Config
 from node.disk_watch import DiskWatch
-from node.dissemination import Dissemination
+from node.dissemination import Dissemination, Observing, Submission
 from node.driver import Driver
 from node.executor import Executor
 from node.ledger.errors import Code, Refused
 from node.ledger.execute import Ledger
 from node.ledger.genesis import Genesis
-from node.ledger.transaction import Transaction
 from node.links import MeshLinks
+from node.members import Members
 from node.mempool import RETRY_AFTER_MS, Full, Mempool
 from node.outcomes import Outcomes
-from node.rpc.errors import OVERLOADED
-from node.rpc.ports import NetworkInfo, NodeStatus, PeerInfo, Ports, Submitted, ValidatorInfo
+from node.readiness import ReadinessSigner
+from node.rpc.errors import NOT_A_VALIDATOR, OVERLOADED
+from node.rpc.ports import (
+    CommitteeInfo,
+    NetworkInfo,
+    NodeStatus,
+    PeerInfo,
+    Ports,
+    Readiness,
+    Submitted,
+    ValidatorInfo,
+)
 from node.storage.store import Store
 from node.sync import Sync
 
@@ -36,7 +46,6 @@ class Service:
         self,
         config: Config,
         genesis: Genesis,
-        committee: Committee,
         store: Store,
         ledger: Ledger,
         mempool: Mempool,
@@ -49,6 +58,7 @@ class Service:
         mesh: Mesh,
         disk: DiskWatch,
         now_ms: Callable[[], int],
+        signer: ReadinessSigner,
     ) -> None:
         self._config = config
         self._store = store
@@ -63,12 +73,15 @@ class Service:
         self._mesh = mesh
         self._disk = disk
         self._now_ms = now_ms
-        self._network = network_info(genesis, committee)
+        self._genesis = genesis
+        self._signer = signer
 
     def ports(self) -> Ports:
         """Return what the RPC may ask."""
+        genesis = self._genesis
         return Ports(
-            network=self._network,
+            network=NetworkInfo(genesis.name, genesis.kind, genesis.network, genesis.hash, genesis.epoch_length),
+            committee=self.committee,
             store=self._store,
             ledger=self._ledger,
             submit=self.submit,
@@ -77,6 +90,7 @@ class Service:
             pending=self.pending,
             status=self.status,
             peers=self.peers,
+            readiness=self.readiness,
             now_ms=self._now_ms,
         )
 
@@ -87,8 +101,10 @@ class Service:
         answers = await self._dissemination.submit(raws)
         return [self._submitted(answer) for answer in answers]
 
-    def _submitted(self, answer: Transaction | Refused | Full) -> Submitted:
+    def _submitted(self, answer: Submission) -> Submitted:
         match answer:
+            case Observing():
+                return Submitted(None, NOT_A_VALIDATOR.code)
             case Full():
                 return Submitted(None, OVERLOADED.code, retry_after_ms=RETRY_AFTER_MS)
             case Refused() if answer.code is Code.QUOTA:
@@ -104,12 +120,16 @@ class Service:
         """Return whether a transaction waits in the mempool or in a batch that is not executed."""
         return transaction_id in self._mempool
 
+    def committee(self) -> CommitteeInfo:
+        """Return who validates in the epoch under way."""
+        return committee_info(self._driver.members)
+
     def status(self) -> NodeStatus:
         """Return where this node is."""
         core = self._driver.core
         stored = self._store.block(self._store.tip.height)
         last_block_ms = 0 if stored is None else stored.timestamp_ms
-        connected = len(self._links.connected())
+        connected = sum(peer in self._driver.members for peer in self._links.connected())
         syncing = self._sync.behind()
         reasons = self._reasons(last_block_ms, syncing)
         votes = core.votes()
@@ -132,21 +152,22 @@ class Service:
         )
 
     def _reasons(self, last_block_ms: int, syncing: bool) -> tuple[str, ...]:
-        committee = self._network.committee
+        members = self._driver.members
         reasons = []
         if syncing:
             reasons.append("behind the network")
         if self._now_ms() - last_block_ms > FRESH_MS:
             reasons.append("no block for 15 seconds")
-        here = [*self._links.connected()]
-        mine = next((info.index for info in self._network.validators if info.name == self._config.name), None)
-        if mine is not None and mine not in here:
-            here.append(mine)
-        if committee.weight(here) < committee.quorum:
+        here = frozenset((*self._links.connected(), self._mesh.identity.peer))
+        if sum(map(members.weight, here)) < members.committee.quorum:
             reasons.append("no links to a quorum")
         if not self._disk.accepts():
             reasons.append("the disk is nearly full")
         return tuple(reasons)
+
+    def readiness(self) -> Readiness | tuple[str, ...]:
+        """Return this node's signed word that it is ready to be a validator, or why it is not."""
+        return self._signer.sign(self.status().reasons)
 
     def peers(self) -> list[PeerInfo]:
         """Return the links."""
@@ -156,21 +177,21 @@ class Service:
         ]
 
     def _height(self, node_key: bytes) -> int | None:
-        index = next((info.index for info in self._network.validators if info.node_key == node_key), None)
-        return None if index is None else self._sync.height_of(index)
+        return self._sync.height_of(PeerId(node_key))
 
     def _name(self, index: int) -> str:
-        return self._network.validators[index].name
+        return self._driver.members.rows[index].name
 
     def _names(self, indices: Sequence[int]) -> tuple[str, ...]:
         return tuple(self._name(index) for index in indices)
 
 
-def network_info(genesis: Genesis, committee: Committee) -> NetworkInfo:
-    """Return which chain this is, validators in committee order."""
-    rows = {row.consensus_key: row for row in genesis.validators}
-    validators = []
-    for index, member in enumerate(committee.validators):
-        row = rows[member.public_key]
-        validators.append(ValidatorInfo(row.name, row.consensus_key, row.node_key, row.weight, index))
-    return NetworkInfo(genesis.name, genesis.kind, genesis.network, genesis.hash, committee, tuple(validators))
+def committee_info(members: Members) -> CommitteeInfo:
+    """Return a committee as the RPC shows it."""
+    return CommitteeInfo(
+        members.committee,
+        tuple(
+            ValidatorInfo(row.name, row.consensus_key, row.node_key, row.weight, index)
+            for index, row in enumerate(members.rows)
+        ),
+    )

@@ -5,7 +5,7 @@ says that it is ahead, we ask, and while we are behind the core has no parent to
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final, Protocol
 
 import structlog
@@ -21,6 +21,7 @@ from consensus.messages import (
     decode_block,
     decode_certificate,
 )
+from network.wire import PeerId
 from node.batches import (
     BATCH_BYTES_MAX,
     DIGESTS_ASKED_MAX,
@@ -45,6 +46,8 @@ EXECUTING_MAX: Final = 512  # final blocks that wait for execution; above it we 
 FETCHES_MAX: Final = 64  # blocks being fetched by hash
 DOUBT_SECONDS: Final = 1.0  # a height that its peer cannot show is not believed for so long, then twice as long ...
 DOUBT_SECONDS_MAX: Final = 60.0
+QUIET_SECONDS: Final = 6.0  # when nothing became final for so long, one peer is asked what comes next: an idle network
+# makes a block in less. Who missed the end of an epoch, and is no member, is told it by nobody.
 SLOW_SECONDS: Final = 10.0  # who let a request time out is asked after the others for so long
 
 log = structlog.get_logger("sync")
@@ -55,16 +58,16 @@ class RequestFailed(Exception):
 
 
 class Links(Protocol):
-    """What this room asks of the network: validators by committee index."""
+    """What this room asks of the network. Any peer may be asked, member or not: what it answers proves itself."""
 
-    def connected(self) -> Sequence[int]:
-        """Return the validators with a link."""
+    def connected(self) -> Sequence[PeerId]:
+        """Return the peers with a link."""
 
-    async def request(self, peer: int, method: int, payload: bytes, deadline_seconds: float) -> bytes:
-        """Ask one validator. Raise RequestFailed."""
+    async def request(self, peer: PeerId, method: int, payload: bytes, deadline_seconds: float) -> bytes:
+        """Ask one peer. Raise RequestFailed."""
 
-    def blame(self, peer: int, points: int, reason: str) -> None:
-        """Score a validator for what it sent."""
+    def blame(self, peer: PeerId, points: int, reason: str) -> None:
+        """Score a peer for what it sent."""
 
 
 class Sync:
@@ -79,11 +82,16 @@ class Sync:
         block_of: Callable[[Hash], Block | None],
         committed_height: Callable[[], int],
         executing: Callable[[], int],
-        certificate_valid: Callable[[Certificate], bool],
+        epoch_is_open: Callable[[], bool],
+        certificate_valid: Callable[[Certificate], bool | None],
         take_batch: Callable[[Batch], Awaitable[bool]],
         deliver: Callable[[BlockFetched | BlocksSynced], None],
     ) -> None:
-        """``take_batch`` verifies and holds a batch; ``deliver`` puts an input in the driver's inbox."""
+        """``take_batch`` verifies and holds a batch; ``deliver`` puts an input in the driver's inbox.
+
+        ``epoch_is_open`` is false between two epochs, when no block can be taken yet. ``certificate_valid`` returns
+        None while the committee is not known that should have signed.
+        """
         self._genesis_hash = genesis_hash
         self._store = store
         self._pool = pool
@@ -91,30 +99,37 @@ class Sync:
         self._block_of = block_of
         self._committed_height = committed_height
         self._executing = executing
+        self._epoch_is_open = epoch_is_open
         self._certificate_valid = certificate_valid
         self._take_batch = take_batch
         self._deliver = deliver
-        self._heights: dict[int, int] = {}  # what peers claim
-        self._doubts: dict[int, tuple[float, float]] = {}  # until when a peer's claim is not believed, and for how long
-        self._slow_until: dict[int, float] = {}
+        self._heights: dict[PeerId, int] = {}  # what peers claim
+        self._doubts: dict[PeerId, tuple[float, float]] = {}  # until when a claim is not believed, and for how long
+        self._slow_until: dict[PeerId, float] = {}
         self._fetching: set[Hash] = set()
-        self._to_fetch: asyncio.Queue[tuple[Hash, tuple[int, ...]]] = asyncio.Queue(FETCHES_MAX)
+        self._to_fetch: asyncio.Queue[tuple[Hash, tuple[PeerId, ...]]] = asyncio.Queue(FETCHES_MAX)
         self._moved = asyncio.Event()
         self._turn = 0
 
     # --- what we lack ---
 
-    def heard(self, peer: int, height: int) -> None:
+    def heard(self, peer: PeerId, height: int) -> None:
         """Note the final height that a peer claims."""
         self._heights[peer] = height
         if self.behind():
             self._moved.set()
 
-    def gone(self, peer: int) -> None:
+    def gone(self, peer: PeerId) -> None:
         """Forget what a peer claimed: its link is down."""
         self._heights.pop(peer, None)
 
-    def height_of(self, peer: int) -> int | None:
+    def keep_only(self, peers: Collection[PeerId]) -> None:
+        """Forget all about those who may not link any more."""
+        for notes in (self._heights, self._doubts, self._slow_until):
+            for peer in [peer for peer in notes if peer not in peers]:
+                del notes[peer]
+
+    def height_of(self, peer: PeerId) -> int | None:
         """Return the final height that a peer claims."""
         return self._heights.get(peer)
 
@@ -122,14 +137,14 @@ class Sync:
         """Return whether a peer that we believe claims to be so far ahead that we ask for ranges."""
         return any(self._believed(peer) for peer in self._far_ahead())
 
-    def _far_ahead(self) -> list[int]:
+    def _far_ahead(self) -> list[PeerId]:
         most = self._committed_height() + BEHIND_HEIGHTS
         return [peer for peer, height in self._heights.items() if height > most]
 
-    def _believed(self, peer: int) -> bool:
+    def _believed(self, peer: PeerId) -> bool:
         return self._now() >= self._doubts.get(peer, (0.0, 0.0))[0]
 
-    def _doubt(self, peer: int) -> None:
+    def _doubt(self, peer: PeerId) -> None:
         """A peer could not show what it claimed: a liar, or slow. Longer each time, so that a lie costs us nothing."""
         _, before = self._doubts.get(peer, (0.0, 0.0))
         length = min(max(2 * before, DOUBT_SECONDS), DOUBT_SECONDS_MAX)
@@ -142,7 +157,7 @@ class Sync:
         """Hear that the final height of our own core rose."""
         self._moved.set()
 
-    def fetch_block(self, block_hash: Hash, holders: tuple[int, ...]) -> None:
+    def fetch_block(self, block_hash: Hash, holders: tuple[PeerId, ...]) -> None:
         """Ask for a block; whatever comes goes to the inbox. The core asks again while it wants it."""
         if block_hash not in self._fetching and not self._to_fetch.full():
             self._fetching.add(block_hash)
@@ -175,7 +190,7 @@ class Sync:
                 block_hash, holders = await self._to_fetch.get()
                 tasks.create_task(self._fetch_block(block_hash, holders))
 
-    async def _fetch_block(self, block_hash: Hash, holders: tuple[int, ...]) -> None:
+    async def _fetch_block(self, block_hash: Hash, holders: tuple[PeerId, ...]) -> None:
         connected = self._in_turn()
         likely = [peer for peer in connected if peer in holders]
         try:
@@ -187,7 +202,7 @@ class Sync:
         finally:
             self._fetching.discard(block_hash)
 
-    async def _block_from(self, peer: int, block_hash: Hash) -> Block | None:
+    async def _block_from(self, peer: PeerId, block_hash: Hash) -> Block | None:
         try:
             data = await self._request(peer, BLOCK, block_hash)
             if not data:
@@ -202,7 +217,7 @@ class Sync:
             return None
         return block
 
-    async def _fetch_batches_from(self, peer: int, names: Sequence[BatchDigest]) -> None:
+    async def _fetch_batches_from(self, peer: PeerId, names: Sequence[BatchDigest]) -> None:
         try:
             data = await self._request(peer, BATCHES, encode(tuple(names)))
             items = as_tuple(decode(data), most=len(names))
@@ -221,11 +236,24 @@ class Sync:
 
     async def _catch_up(self) -> None:
         while True:
-            await self._moved.wait()
+            try:
+                async with asyncio.timeout(QUIET_SECONDS):
+                    await self._moved.wait()
+            except TimeoutError:
+                await self._probe()
             self._moved.clear()
             while self._far_ahead():  # also while none of them is believed: each is asked again some time
-                if self._executing() > EXECUTING_MAX or not await self._get_range():
+                if not self._has_room() or not await self._get_range():
                     await asyncio.sleep(AGAIN_SECONDS)
+
+    def _has_room(self) -> bool:
+        return self._executing() <= EXECUTING_MAX and self._epoch_is_open()
+
+    async def _probe(self) -> None:
+        """Ask somebody what comes after our tip. Perhaps nothing: that is no reason to doubt."""
+        peers = self._in_turn()
+        if peers and self._has_room():
+            await self._got_range(peers[0], self._committed_height() + 1)
 
     async def _get_range(self) -> bool:
         """Ask one peer for the next range; return whether the final height rose."""
@@ -240,7 +268,7 @@ class Sync:
         self._doubt(peer)
         return False
 
-    async def _got_range(self, peer: int, low: int) -> bool:
+    async def _got_range(self, peer: PeerId, low: int) -> bool:
         try:
             answer = await self._request(peer, RANGE, encode((low,)))
             synced = self._checked_range(peer, low, answer)
@@ -254,7 +282,7 @@ class Sync:
         self._deliver(synced)
         return await self._rises_to(synced.blocks[-1].header.height)
 
-    def _checked_range(self, peer: int, low: int, data: bytes) -> BlocksSynced | None:
+    def _checked_range(self, peer: PeerId, low: int, data: bytes) -> BlocksSynced | None:
         height, items, certificate_bytes = as_tuple(decode(data), 3)
         self._heights[peer] = as_int(height)
         blocks = tuple(decode_block(as_bytes(item)) for item in as_tuple(items, most=RANGE_BLOCKS_HARD_MAX))
@@ -268,9 +296,12 @@ class Sync:
                 raise DecodeError("blocks that do not follow one another")
         if certificate.kind is not Kind.FINALIZE or certificate.hash != blocks[-1].hash:
             raise DecodeError("the certificate does not finalize the last block")
-        if not self._certificate_valid(certificate):
+        if certificate.epoch != blocks[-1].header.epoch:
+            raise DecodeError("the certificate is of another epoch than the block")
+        valid = self._certificate_valid(certificate)
+        if valid is False:
             raise DecodeError("the certificate is not valid")
-        return BlocksSynced(blocks, certificate)
+        return BlocksSynced(blocks, certificate) if valid else None
 
     async def _rises_to(self, height: int) -> bool:
         try:
@@ -282,7 +313,7 @@ class Sync:
             return False
         return True
 
-    async def _request(self, peer: int, method: int, payload: bytes) -> bytes:
+    async def _request(self, peer: PeerId, method: int, payload: bytes) -> bytes:
         """Ask, and remember who does not answer in time. Raises RequestFailed."""
         began = self._now()
         try:
@@ -292,8 +323,8 @@ class Sync:
                 self._slow_until[peer] = self._now() + SLOW_SECONDS
             raise
 
-    def _in_turn(self) -> list[int]:
-        """Return the connected validators, beginning with another one each time, those that time out at the end."""
+    def _in_turn(self) -> list[PeerId]:
+        """Return the connected peers, beginning with another one each time, those that time out at the end."""
         peers = list(self._links.connected())
         self._turn += 1
         start = self._turn % len(peers) if peers else 0

@@ -13,12 +13,15 @@ from typing import Final
 
 from consensus.committee import Committee, Validator
 from consensus.crypto import PublicKey, SecretKey, Signature
+from consensus.events import Evidence
+from consensus.evidence import make_evidence
 from consensus.messages import (
     Block,
     Certificate,
     Hash,
     Header,
     Kind,
+    Vote,
     encode_certificate,
     encode_header,
     make_block,
@@ -27,6 +30,7 @@ from consensus.messages import (
 )
 from node.batches import Batch, encode_payload, make_batch
 from node.config import Config
+from node.evidence import encode_proof, evidence_id
 from node.home import create_data
 from node.ledger.account import Kind as AccountKind
 from node.ledger.account import Profile, account_number, format_account, kinds_mask
@@ -43,7 +47,17 @@ from node.ledger.transaction import Transaction, decode_transaction, make_transa
 from node.outcomes import Outcomes
 from node.references import references
 from node.rpc.errors import OVERLOADED
-from node.rpc.ports import NetworkInfo, NodeStatus, Outcome, PeerInfo, Ports, Submitted, ValidatorInfo
+from node.rpc.ports import (
+    CommitteeInfo,
+    NetworkInfo,
+    NodeStatus,
+    Outcome,
+    PeerInfo,
+    Ports,
+    Readiness,
+    Submitted,
+    ValidatorInfo,
+)
 from node.rpc.server import RpcServer, ServerLimits
 from node.storage.records import BlockRecord, Placed, Roots
 from node.storage.store import Store
@@ -103,11 +117,13 @@ class SoloChain:
         self.genesis = genesis or solo_genesis()
         create_data(path, Config("solo"), self.genesis)
         self.store = Store.open(path / "data" / "store", self.genesis.hash)
+        self.evidence = self._accuse()
         self.ledger = Ledger(self.store, self.genesis)
         self.committee = Committee(0, [Validator(key("consensus").public, 1)])
         self.now_ms = START_MS
         self.hold = False
         self.full = False
+        self.readiness: Readiness | tuple[str, ...] = Readiness("solo", key("node").public, 16, bytes(32), bytes(64))
         self.ready = True
         self.certifying = True  # whether an empty block follows each block with transactions
         self.waiting: dict[bytes, Transaction] = {}
@@ -119,6 +135,17 @@ class SoloChain:
         self.outcomes = Outcomes(self._executed, 0)
         self._salt = 0
         self._sequence = 0
+
+    def _accuse(self) -> Evidence:
+        """Store evidence that the one validator voted twice."""
+        votes = []
+        for fill in (b"1", b"2"):
+            statement = vote_statement(self.genesis.hash, Kind.NOTARIZE, 0, 7, fill * 32)
+            votes.append(Vote(Kind.NOTARIZE, 0, 7, Hash(fill * 32), 0, Signature(key("consensus").sign(statement))))
+        evidence = make_evidence(*votes)
+        encoded = encode_proof(evidence)
+        self.store.put_evidence(evidence_id(encoded), encoded)
+        return evidence
 
     def close(self) -> None:
         self.store.close()
@@ -247,7 +274,8 @@ class SoloChain:
     def ports(self) -> Ports:
         member = ValidatorInfo("solo", key("consensus").public, key("node").public, 1, 0)
         return Ports(
-            network=NetworkInfo("solo", "devnet", NETWORK, self.genesis.hash, self.committee, (member,)),
+            network=NetworkInfo("solo", "devnet", NETWORK, self.genesis.hash, self.genesis.epoch_length),
+            committee=lambda: CommitteeInfo(self.committee, (member,)),
             store=self.store,
             ledger=self.ledger,
             submit=self.submit,
@@ -256,6 +284,7 @@ class SoloChain:
             pending=lambda tx_id: tx_id in self.waiting,
             status=self.status,
             peers=self.peers,
+            readiness=lambda: self.readiness,
             now_ms=lambda: self.now_ms,
         )
 

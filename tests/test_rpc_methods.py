@@ -12,7 +12,7 @@ from node.ledger.errors import Code
 from node.ledger.pay import Pay
 from node.rpc.methods import METHODS
 from tests.rpc_lab import Lab, rpc_lab
-from tests.solo_chain import ALICE, BANK, BOB, NOBODY, TREASURY, digits
+from tests.solo_chain import ALICE, BANK, BOB, NOBODY, TREASURY, digits, key
 
 HEX = set("0123456789abcdef")
 
@@ -46,7 +46,7 @@ async def test_every_reply_says_the_height_that_it_is_of(lab: Lab, name: str) ->
 
 
 def test_names_are_a_namespace_a_verb_and_a_noun() -> None:
-    namespaces = {"chain", "tx", "account", "supply", "asset", "validator", "net"}
+    namespaces = {"chain", "tx", "account", "supply", "asset", "validator", "evidence", "net"}
     for name in METHODS.keys() - {"rpc.discover"}:
         namespace, _, verb = name.partition("_")
         assert namespace in namespaces, name
@@ -416,3 +416,20 @@ async def test_an_account_says_whom_it_belongs_to_and_what_it_may(lab: Lab) -> N
     assert account["threshold"] == 1
     treasury = (await lab.call("account_get", account=digits(TREASURY)))["account"]
     assert (treasury["kind"], treasury["bank"]) == ("treasury", None)
+
+
+async def test_the_seats_of_the_next_committee_are_listed(lab: Lab) -> None:
+    found = await lab.call("validator_list")
+    (seat,) = found["seats"]
+    assert (seat["name"], seat["weight"], seat["address"], seat["next"]) == ("solo", 1, "", None)
+    assert seat["current"]["consensus_key"] == key("consensus").public.hex()
+    assert found["epoch_ends"] == lab.chain.genesis.epoch_length
+    assert (await lab.call("validator_listCommittees", after=0))["changes"] == []
+
+
+async def test_a_node_that_is_not_ready_says_why(lab: Lab) -> None:
+    assert (await lab.call("validator_getReadiness"))["name"] == "solo"
+    lab.chain.readiness = ("behind the network", "no links to a quorum")
+    error = await lab.error("validator_getReadiness")
+    assert error["data"]["name"] == "not_ready"
+    assert error["data"]["actual"] == "behind the network; no links to a quorum"

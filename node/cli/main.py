@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from node.cli import accounts, chain, files, keys, nodes, payments, transactions
+from node.cli import accounts, chain, evidence, files, keys, nodes, payments, transactions, validators
 from node.cli.session import Session, SomGroup
 
 HELP: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -29,5 +29,7 @@ for _command in (
     *payments.COMMANDS,
     transactions.tx,
     files.iso,
+    validators.validator,
+    evidence.evidence,
 ):
     main.add_command(_command)

@@ -51,6 +51,7 @@ class HomeCommand(SomCommand):
 @click.option("--listen", "listen", default="127.0.0.1:26600", show_default=True, metavar="HOST:PORT")
 @click.option("--rpc", "rpc", default="127.0.0.1:26657", show_default=True, metavar="HOST:PORT")
 @click.option("--peer", "peers", multiple=True, metavar="NAME=HOST:PORT", help="Where another validator listens.")
+@click.option("--joins", is_flag=True, help="The genesis does not name it: it follows, and may be admitted later.")
 @click.option("--devnet", is_flag=True, help="Keys without a passphrase, for a devnet only.")
 @_PASSPHRASE
 @click.pass_obj
@@ -59,6 +60,7 @@ def init(session: Session, /, home: Path, name: str, genesis_file: Path | None, 
 
     Without --genesis: make the consensus key and the node key, and show their public halves, which the network's
     founders write into the genesis. With --genesis: check that it names these keys, and make the chain at height 0.
+    A validator that joins a running network does both at once, with --joins (docs/operations.md).
     """
     config = Config(
         name=name,
@@ -75,7 +77,8 @@ def init(session: Session, /, home: Path, name: str, genesis_file: Path | None, 
     }
     if genesis_file is not None:
         genesis = read_genesis(genesis_file)
-        _require_named(genesis, keys)
+        if not given["joins"]:
+            _require_named(genesis, keys)
         _make_chain(home, config, genesis)
     session.data(keys, lambda: session.pairs([(session.say("created"), home), *keys.items()]))
 

@@ -153,6 +153,10 @@ class Client:
         """Return the committee."""
         return await self._read("validator_list", {}, validator_types.ListValidatorsResult)
 
+    async def readiness(self) -> validator_types.GetReadinessResult:
+        """Return a new validator's signed word that it is ready. Raises RequestFailed (not_ready) with the reasons."""
+        return await self._read("validator_getReadiness", {}, validator_types.GetReadinessResult)
+
     async def peers(self) -> validator_types.GetPeersResult:
         """Return the node's links."""
         return await self._read("net_getPeers", {}, validator_types.GetPeersResult)

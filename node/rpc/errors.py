@@ -88,6 +88,22 @@ PROOF_UNAVAILABLE: Final = Fault(
     "Доказательства пока нет: нужен следующий блок",
     "The proof waits for a later final block",
 )
+NOT_READY: Final = Fault(
+    -32011,
+    "not_ready",
+    True,
+    "Түйүн валидатор болууга азырынча даяр эмес",
+    "Узел пока не готов стать валидатором",
+    "The node is not ready to be a validator",
+)
+NOT_A_VALIDATOR: Final = Fault(
+    -32012,
+    "not_a_validator",
+    True,
+    "Бул түйүн азыр валидатор эмес: башкасына жөнөтүңүз",
+    "Этот узел сейчас не валидатор: отправьте другому",
+    "This node is not a validator now: submit to another",
+)
 
 FAULTS: Final = (
     PARSE_ERROR,
@@ -105,6 +121,8 @@ FAULTS: Final = (
     PRUNED,
     SLOW_CONSUMER,
     PROOF_UNAVAILABLE,
+    NOT_READY,
+    NOT_A_VALIDATOR,
 )
 
 

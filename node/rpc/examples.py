@@ -9,6 +9,7 @@ from typing import Any, Final
 _ACCOUNT: Final = "0011000000010057"
 _BANK: Final = "0011000000000155"
 _TX_ID: Final = "e923ff9924caed2896de54842c07c5d4572161a057bc7c39fa91e075105655f6"
+_EVIDENCE_ID: Final = "f9cd8dd97f34eb2d729d84108b4221c89f2bcac9a6614e66527e516ac7e7b2a7"
 _REF: Final = b"SALARY-1".hex()
 _TX: Final = (
     "92c440960107cf000001a0c45501d40391cf00000a012317b09b91960101cf00000a012317b09b9193cf00000a012317d749ce000186a0c4"
@@ -33,5 +34,9 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "supply_get": {"asset": 1},
     "asset_list": {"limit": 50},
     "validator_list": {},
+    "validator_listCommittees": {"after": 0},
+    "validator_getReadiness": {},
+    "evidence_list": {"limit": 10},
+    "evidence_get": {"id": _EVIDENCE_ID},
     "net_getPeers": {},
 }

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
-from consensus.messages import decode_block
+from consensus.messages import Header, decode_block
 from node.batches import decode_payload
 from node.ledger.account import format_account
 from node.ledger.commitment import encode_outcome_proof, encode_proof, outcome_leaf, prove_outcome
@@ -19,10 +19,11 @@ from node.ledger.state import account_key
 from node.ledger.statement import decode_entry
 from node.ledger.transaction import Transaction
 from node.references import Reference, decode_reference
-from node.rpc import types, validator_types
+from node.rpc import evidence_types, types, validator_types
 from node.rpc.anchors import certified_height, find_anchor, wait_for_anchor
 from node.rpc.cursors import decode_cursor, encode_cursor
 from node.rpc.errors import NOT_FOUND, PROOF_UNAVAILABLE, PRUNED, RpcError, fault_of
+from node.rpc.evidence import get_evidence, list_evidence
 from node.rpc.forms import LIMIT_MAX
 from node.rpc.openrpc import document
 from node.rpc.ports import Outcome, Ports, Submitted
@@ -32,6 +33,7 @@ from node.rpc.reading import (
     block_transactions,
     checked_number,
     consumed,
+    name_at,
     named_block,
     outcome_leaves,
     outcome_of,
@@ -40,10 +42,10 @@ from node.rpc.reading import (
     supply_at,
     transaction_at,
     transaction_id_of,
-    validator_name,
+    validator_names,
 )
 from node.rpc.registry import Method
-from node.rpc.validators import get_peers, list_validators
+from node.rpc.validators import get_peers, get_readiness, list_committees, list_validators
 from node.rpc.views import account_view, asset_view, entry_view, header_view, transaction_view
 from node.storage.reads import Reads
 
@@ -93,7 +95,7 @@ async def get_info(ports: Ports, params: types.GetInfoParams) -> types.GetInfoRe
         syncing=status.syncing,
         ready=status.ready,
         reasons=status.reasons,
-        validators=len(network.validators),
+        validators=len(ports.committee().validators),
         peers_connected=status.peers_connected,
         mempool_transactions=status.mempool_transactions,
     )
@@ -111,7 +113,7 @@ async def get_block(ports: Ports, params: types.GetBlockParams) -> types.GetBloc
             at_height=store.tip.height,
             header=None
             if block is None
-            else header_view(block.hash, block.header, validator_name(ports, block.header.proposer)),
+            else header_view(block.hash, block.header, _proposer(ports, store, block.header)),
             block_hash=stored.block_hash.hex(),
             height=stored.height,
             timestamp_ms=stored.timestamp_ms,
@@ -127,18 +129,18 @@ async def get_block(ports: Ports, params: types.GetBlockParams) -> types.GetBloc
 
 async def get_consensus(ports: Ports, params: types.GetConsensusParams) -> types.GetConsensusResult:
     """Who has voted in the view under way, and who is awaited."""
-    status, network = ports.status(), ports.network
+    status, current = ports.status(), ports.committee()
     connected = {peer.node_key for peer in ports.peers() if peer.connected}
     spoken = {*status.notarized, *status.nullified, *status.finalized}
-    names = [member.name for member in network.validators]
+    names = [member.name for member in current.validators]
     return types.GetConsensusResult(
         at_height=ports.store.tip.height,
         epoch=status.epoch,
         view=status.view,
         leader=status.leader,
         finalized_height=status.finalized_height,
-        quorum_weight=network.committee.quorum,
-        total_weight=network.committee.total,
+        quorum_weight=current.committee.quorum,
+        total_weight=current.committee.total,
         votes=tuple(
             types.ValidatorVote(
                 name=member.name,
@@ -148,7 +150,7 @@ async def get_consensus(ports: Ports, params: types.GetConsensusParams) -> types
                 finalized=member.name in status.finalized,
                 connected=member.node_key in connected or member.name == status.name,
             )
-            for member in network.validators
+            for member in current.validators
         ),
         voted=tuple(name for name in names if name in spoken),
         awaited=tuple(name for name in names if name not in spoken),
@@ -328,6 +330,10 @@ async def discover(ports: Ports, params: types.DiscoverParams) -> dict[str, Any]
 # --- steps ---
 
 
+def _proposer(ports: Ports, store: Reads, header: Header) -> str:
+    return name_at(validator_names(ports, store, header.epoch), header.proposer)
+
+
 def _executed(ports: Ports, tx_id: bytes | None) -> bool:
     return tx_id is not None and consumed(ports.store, tx_id) is not None
 
@@ -435,6 +441,20 @@ _TABLE: Final = (
     Method(
         "validator_list", validator_types.ListValidatorsParams, validator_types.ListValidatorsResult, list_validators
     ),
+    Method(
+        "validator_listCommittees",
+        validator_types.ListCommitteesParams,
+        validator_types.ListCommitteesResult,
+        list_committees,
+        cost=5,
+    ),
+    Method(
+        "validator_getReadiness", validator_types.GetReadinessParams, validator_types.GetReadinessResult, get_readiness
+    ),
+    Method(
+        "evidence_list", evidence_types.ListEvidenceParams, evidence_types.ListEvidenceResult, list_evidence, cost=10
+    ),
+    Method("evidence_get", evidence_types.GetEvidenceParams, evidence_types.GetEvidenceResult, get_evidence, cost=2),
     Method("net_getPeers", validator_types.GetPeersParams, validator_types.GetPeersResult, get_peers),
 )
 METHODS: Final[dict[str, Method]] = {method.name: method for method in _TABLE}

@@ -15,7 +15,7 @@ from node.storage.store import Store
 
 @dataclass(frozen=True, slots=True)
 class ValidatorInfo:
-    """A validator as genesis or a later epoch names it. Keys are 32 bytes; ``index`` is its place in the committee."""
+    """A member of a committee. Keys are 32 bytes; ``index`` is its place in the committee."""
 
     name: str
     public_key: bytes
@@ -26,14 +26,24 @@ class ValidatorInfo:
 
 @dataclass(frozen=True, slots=True)
 class NetworkInfo:
-    """Which chain this is. ``kind`` is devnet, testnet or production; ``number`` is what transactions carry (u32)."""
+    """Which chain this is. ``kind`` is devnet, pilot or production; ``number`` is what transactions carry (u32).
+
+    ``epoch_length`` is in blocks: that of height ``epoch * epoch_length`` is the last before the epoch.
+    """
 
     name: str
     kind: str
     number: int
     genesis_hash: bytes
+    epoch_length: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitteeInfo:
+    """Who validates in the epoch under way; ``validators`` in committee order."""
+
     committee: Committee
-    validators: tuple[ValidatorInfo, ...]  # in committee order
+    validators: tuple[ValidatorInfo, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,17 @@ class PeerInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Readiness:
+    """What a new validator's consensus key says: the node executed ``height`` and got ``root``. Keys are 32 bytes."""
+
+    name: str
+    node_key: bytes
+    height: int
+    root: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Submitted:
     """What became of one transaction's bytes at the door, in the order given.
 
@@ -104,6 +125,7 @@ class Ports:
     """
 
     network: NetworkInfo
+    committee: Callable[[], CommitteeInfo]
     store: Store
     ledger: Ledger
     submit: Callable[[Sequence[bytes]], Awaitable[list[Submitted]]]
@@ -114,4 +136,5 @@ class Ports:
     pending: Callable[[bytes], bool]  # whether a transaction id is in the mempool or in a block not yet executed
     status: Callable[[], NodeStatus]
     peers: Callable[[], list[PeerInfo]]
+    readiness: Callable[[], Readiness | tuple[str, ...]]  # signed, or why not
     now_ms: Callable[[], int]  # Unix time

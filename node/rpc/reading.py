@@ -3,16 +3,18 @@
 One rule: everything here comes from disk, and what is not there is an error with a name, never an empty answer.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from consensus.encoding import DecodeError, as_bytes, as_tuple, decode
-from consensus.messages import Block, decode_certificate
+from consensus.messages import Block, decode_block, decode_certificate
 from node.batches import decode_batch, decode_payload
 from node.ledger.account import Account, decode_account, is_account_number
 from node.ledger.errors import Code
 from node.ledger.receipt import decode_receipt
 from node.ledger.state import account_key
 from node.ledger.transaction import Transaction, decode_transaction, transaction_id
+from node.ledger.validators import decode_roster, members
 from node.rpc import types
 from node.rpc.cursors import decode_cursor, encode_cursor
 from node.rpc.errors import INVALID_PARAMS, NOT_FOUND, PRUNED, RpcError
@@ -53,13 +55,25 @@ def signers_of(ports: Ports, store: Reads, height: int) -> tuple[int | None, tup
     if found is None:
         return None, ()
     certificate_height, data = found
-    return certificate_height, tuple(validator_name(ports, signer) for signer, _ in decode_certificate(data).signatures)
+    certificate = decode_certificate(data)
+    names = validator_names(ports, store, certificate.epoch)
+    return certificate_height, tuple(name_at(names, signer) for signer, _ in certificate.signatures)
 
 
-def validator_name(ports: Ports, index: int) -> str:
-    """Return the name of a validator of this epoch."""
-    members = ports.network.validators
-    return members[index].name if index < len(members) else str(index)
+def validator_names(ports: Ports, store: Reads, epoch: int) -> tuple[str, ...]:
+    """Return the names of an epoch's committee, in its order; none if its first block is not here."""
+    executed = 0
+    if epoch:
+        boundary = store.block(epoch * ports.network.epoch_length)
+        if boundary is None:
+            return ()
+        executed = decode_block(boundary.block_bytes).header.executed_height
+    return tuple(member.name for member in members(decode_roster(store.roster_at(executed))))
+
+
+def name_at(names: Sequence[str], index: int) -> str:
+    """Return a validator's name, or its index where the names are not known."""
+    return names[index] if index < len(names) else str(index)
 
 
 def block_transactions(

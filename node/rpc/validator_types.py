@@ -1,8 +1,11 @@
 """Params and results of the methods about validators and links; node/rpc/types.py says what holds for all."""
 
-from msgspec import Struct
+from typing import Annotated
 
-from node.rpc.forms import Bytes, Count, Hash, Height, Limit, Milliseconds, Name
+from msgspec import Meta, Struct
+
+from node.ledger.validators import ADDRESS_CHARS_MAX
+from node.rpc.forms import Bytes, Count, Hash, Height, Limit, Milliseconds, Name, Signature
 from node.rpc.types import Read, Result
 
 
@@ -20,14 +23,33 @@ class ValidatorView(Struct, frozen=True, kw_only=True):
     weight: Count
 
 
+class KeysView(Struct, frozen=True, kw_only=True):
+    """The two public keys of a validator: of its votes, and of its links."""
+
+    consensus_key: Hash
+    node_key: Hash
+
+
+class SeatView(Struct, frozen=True, kw_only=True):
+    """A place among the validators. ``current`` counts from the next epoch on; ``next`` waits until it proves ready."""
+
+    name: Name
+    weight: Count
+    address: Annotated[str, Meta(max_length=ADDRESS_CHARS_MAX, description="host:port, or empty")]
+    current: KeysView | None
+    next: KeysView | None
+
+
 class ListValidatorsResult(Result, frozen=True, kw_only=True):
-    """The committee."""
+    """The committee of this epoch, and the seats of which the next one will be made."""
 
     epoch: Count
+    epoch_ends: Height
     total_weight: Count
     quorum_weight: Count
     faulty_weight_max: Count
     validators: tuple[ValidatorView, ...]
+    seats: tuple[SeatView, ...]
 
 
 class GetPeersParams(Read, frozen=True, kw_only=True):
@@ -81,3 +103,17 @@ class ListCommitteesResult(Result, frozen=True, kw_only=True):
 
     changes: tuple[CommitteeChange, ...]
     more: bool
+
+
+class GetReadinessParams(Read, frozen=True, kw_only=True):
+    pass
+
+
+class GetReadinessResult(Result, frozen=True, kw_only=True):
+    """The word of this node's consensus key that it is ready, for `som validator ready`."""
+
+    name: Name
+    node_key: Hash
+    height: Height
+    root: Hash
+    signature: Signature

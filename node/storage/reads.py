@@ -101,6 +101,11 @@ class Reads:
             return value
         raise Damaged("there is no roster")
 
+    def roster_heights(self, low: int) -> Iterator[int]:
+        """Yield the heights from ``low`` on whose blocks changed the roster, ascending."""
+        for key, _ in self.rows(schema.roster_key(low), schema.table_end(schema.Table.ROSTER)):
+            yield int.from_bytes(key[1:], "big")
+
     def outcome_leaves(self, height: int) -> bytes | None:
         """Return the leaf hashes of the outcomes at ``height``, as they were committed."""
         return self.row(schema.outcomes_key(height))

@@ -1,0 +1,127 @@
+"""Who validates in which epoch, as the chain itself says.
+
+    last block of epoch e -> its executed height h -> roster after h -> those who count -> the committee of epoch e + 1
+
+One rule: a committee is read from state that we have executed ourselves, and it is the one that a quorum of the
+committee before named in its last block. What is not known yet is None, never a guess and never a lie of a peer.
+"""
+
+from collections import OrderedDict
+from typing import Final, Protocol
+
+from consensus.messages import (
+    NO_HASH,
+    Block,
+    Certificate,
+    Hash,
+    Message,
+    Proposal,
+    decode_block,
+    decode_certificate,
+)
+from consensus.records import decode_record
+from node.executor import Diverged
+from node.ledger.genesis import Genesis
+from node.ledger.validators import Roster, decode_roster, members
+from node.members import Members
+from node.storage.records import StoredBlock, Tip
+
+KNOWN_MAX: Final = 4  # committees kept at hand: this epoch's, its neighbours'
+
+
+class Store(Protocol):
+    """What this room asks of the store."""
+
+    @property
+    def tip(self) -> Tip:
+        """The highest stored block."""
+
+    def block(self, height: int) -> StoredBlock | None:
+        """Return the block at a height."""
+
+    def certificate(self, height: int) -> bytes | None:
+        """Return a block's own finalization."""
+
+    def roster_at(self, height: int) -> bytes:
+        """Return the roster after a height."""
+
+
+class Epochs:
+    """Committees by epoch, rosters by height."""
+
+    def __init__(self, genesis: Genesis, store: Store) -> None:
+        self.length = genesis.epoch_length
+        self._allow_dominant = genesis.kind == "devnet"
+        self._store = store
+        self._known: OrderedDict[int, Members] = OrderedDict()
+
+    def after_height(self, height: int) -> int:
+        """Return the epoch of the block above ``height``."""
+        return height // self.length
+
+    def newest_roster(self) -> Roster:
+        """Return the roster after the highest stored block."""
+        return self._roster_at(self._store.tip.height)
+
+    def members(self, epoch: int) -> Members | None:
+        """Return the committee of an epoch; None until the last block of the epoch before is stored here."""
+        known = self._known.get(epoch)
+        if known is not None:
+            return known
+        if not 0 <= epoch * self.length <= self._store.tip.height:
+            return None
+        stored = self._store.block(epoch * self.length)
+        return None if stored is None else self.after(decode_block(stored.block_bytes))
+
+    def after(self, boundary: Block) -> Members | None:
+        """Return the committee that follows a final last block of an epoch (or block 0).
+
+        None until the height is executed here of which the block speaks. Raises Diverged if the block names another
+        committee than our state: a quorum signed it, so one of us has executed wrongly.
+        """
+        header = boundary.header
+        assert header.height % self.length == 0, "not the last block of an epoch"
+        epoch = self.after_height(header.height)
+        known = self._known.get(epoch)
+        if known is not None or header.executed_height > self._store.tip.height:
+            return known
+        found = self._made(epoch, header.executed_height)
+        if found.committee.hash != header.next_validators_hash:
+            raise Diverged(f"final block {header.height} names another committee of epoch {epoch} than our state has")
+        self._known[epoch] = found
+        if len(self._known) > KNOWN_MAX:
+            self._known.popitem(last=False)
+        return found
+
+    def next_validators_hash(self, height: int, executed_height: int) -> Hash | None:
+        """Return what a header of these two heights must say of the next committee; None while we cannot know."""
+        if height % self.length:
+            return NO_HASH
+        if executed_height > self._store.tip.height:
+            return None
+        return Hash(self._made(self.after_height(height), executed_height).committee.hash)
+
+    def ending(self, epoch: int) -> Certificate | None:
+        """Return the stored finalization of an epoch's last block."""
+        height = (epoch + 1) * self.length
+        if not 0 < height <= self._store.tip.height:
+            return None
+        stored = self._store.certificate(height)
+        return decode_certificate(stored) if stored else None
+
+    def _roster_at(self, height: int) -> Roster:
+        return decode_roster(self._store.roster_at(height))
+
+    def _made(self, epoch: int, executed_height: int) -> Members:
+        return Members(epoch, members(self._roster_at(executed_height)), self._allow_dominant)
+
+
+def epoch_of_message(message: Message) -> int:
+    """Return the epoch that a message says it is of."""
+    return message.vote.epoch if isinstance(message, Proposal) else message.epoch
+
+
+def epoch_of_record(record: bytes) -> int:
+    """Return the epoch of a record of the journal."""
+    fact = decode_record(record)
+    return fact.header.epoch if isinstance(fact, Block) else fact.epoch

@@ -1,0 +1,91 @@
+"""The methods about evidence: (ports, params) -> result.
+
+One rule: what is told is what the proof says; the node has verified it before it stored it.
+"""
+
+from consensus.committee import Committee, Validator
+from consensus.crypto import PublicKey
+from consensus.events import Evidence
+from consensus.messages import NO_HASH, Vote, decode_block
+from node.evidence import InvalidBatch, Network, Proof, decode_proof, epoch_of, kind_of
+from node.ledger.genesis import Validator as Row
+from node.ledger.validators import decode_roster, members
+from node.rpc import evidence_types as types
+from node.rpc.errors import NOT_FOUND, RpcError
+from node.rpc.ports import Ports
+from node.storage.reads import Reads
+
+
+async def list_evidence(ports: Ports, params: types.ListEvidenceParams) -> types.ListEvidenceResult:
+    """Proofs of misbehaviour that this node has verified, found by itself or by others."""
+    after = bytes.fromhex(params.after) if params.after else b""
+    with ports.store.snapshot() as store:
+        rows = store.evidence(after, params.limit + 1)
+        return types.ListEvidenceResult(
+            at_height=store.tip.height,
+            evidence=tuple(_view(ports, store, name, encoded) for name, encoded in rows[: params.limit]),
+            more=len(rows) > params.limit,
+        )
+
+
+async def get_evidence(ports: Ports, params: types.GetEvidenceParams) -> types.GetEvidenceResult:
+    """One proof of misbehaviour, with its bytes."""
+    name = bytes.fromhex(params.id)
+    with ports.store.snapshot() as store:
+        encoded = store.evidence_at(name)
+        if encoded is None:
+            raise RpcError(NOT_FOUND, path="id")
+        return types.GetEvidenceResult(
+            at_height=store.tip.height, evidence=_view(ports, store, name, encoded), proof=encoded.hex()
+        )
+
+
+def _view(ports: Ports, store: Reads, name: bytes, encoded: bytes) -> types.EvidenceView:
+    network = ports.network
+    proof = decode_proof(encoded, network.genesis_hash)
+    epoch = epoch_of(proof, Network(network.genesis_hash, network.epoch_length, lambda _: None))
+    rows = _rows(store, epoch, network.epoch_length)
+    return view_of(proof, name, len(encoded), epoch, rows)
+
+
+def view_of(proof: Proof, name: bytes, size: int, epoch: int, rows: tuple[Row, ...]) -> types.EvidenceView:
+    """Return what a proof says; ``rows`` are the committee of its epoch, in committee order."""
+    votes, batch, transaction = _votes(proof), None, None
+    if isinstance(proof, InvalidBatch):
+        batch, transaction = proof.batch.digest.hex(), proof.index
+        accused = next(row for row in rows if row.consensus_key == proof.batch.author)
+    else:
+        accused = rows[votes[0].signer]
+    committee = Committee(epoch, [Validator(PublicKey(row.consensus_key), row.weight) for row in rows], True)
+    return types.EvidenceView(
+        id=name.hex(),
+        kind=kind_of(proof).name.lower(),  # type: ignore[arg-type]
+        validator=accused.name,
+        consensus_key=accused.consensus_key.hex(),
+        epoch=epoch,
+        view=votes[0].view if votes else None,
+        leads=bool(votes) and committee.leader(votes[0].view) == votes[0].signer,
+        votes=tuple(_vote_view(vote) for vote in votes),
+        batch=batch,
+        transaction=transaction,
+        size=size,
+    )
+
+
+def _votes(proof: Proof) -> tuple[Vote, ...]:
+    if isinstance(proof, InvalidBatch):
+        return ()
+    return (proof.first, proof.second) if isinstance(proof, Evidence) else (proof.vote,)
+
+
+def _vote_view(vote: Vote) -> types.SignedVote:
+    named = None if vote.hash == NO_HASH else vote.hash.hex()
+    return types.SignedVote(kind=vote.kind.name, block_hash=named)  # type: ignore[arg-type]
+
+
+def _rows(store: Reads, epoch: int, epoch_length: int) -> tuple[Row, ...]:
+    """Return the committee of an epoch whose evidence was verified here, so its first block's parent is here."""
+    boundary = store.block(epoch * epoch_length)
+    assert boundary is not None
+    executed = decode_block(boundary.block_bytes).header.executed_height if epoch else 0
+    return members(decode_roster(store.roster_at(executed)))
