@@ -209,7 +209,7 @@ async def test_a_resynced_validator_fetches_the_chain_and_signs_nothing_twice(tm
         await lab.settled(pension)
         await lab.height(lab.nodes["nbkr"].store.tip.height + 3)
         assert lab.same_chain() >= 3
-        assert all(node.driver.counters.evidence == 0 for node in lab.nodes.values())
+        assert all(node.evidence.counts().total() == 0 for node in lab.nodes.values())
 
 
 def test_a_resync_needs_the_guard_and_keeps_what_it_finds(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from typing import Any, Final
 import click
 import msgspec
 
-from consensus.committee import Committee
 from consensus.encoding import DecodeError
 from node.cli.session import Session, SomCommand, SomGroup
 from node.client.client import Client
@@ -122,20 +121,14 @@ def _verified(file: EvidenceFile, genesis: Genesis) -> tuple[bytes, Charge]:
         raise ProofInvalid("evidence of another network")
     for change in file.changes:
         trust = trust.after(change)
-
-    def committee_of(epoch: int) -> Committee | None:
-        return trust.committee_of(epoch)
-
     try:
         encoded = bytes.fromhex(file.proof)
         proof = decode_proof(encoded, genesis.hash)
     except (DecodeError, ValueError) as error:
         raise ProofInvalid(f"no evidence: {error}") from None
-    charge = verify_proof(proof, Network(genesis.hash, genesis.epoch_length, committee_of))
+    charge = verify_proof(proof, Network(genesis.hash, genesis.epoch_length, trust.committee_of))
     if charge is None:
         raise ProofInvalid("it convicts nobody")
-    if charge.epoch < trust.epoch:
-        raise ProofInvalid("changes of the committee after the epoch of the evidence")
     return evidence_id(encoded), charge
 
 
