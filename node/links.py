@@ -138,12 +138,12 @@ def _of_members(members: Members) -> Iterator[tuple[PeerId, str, str]]:
 
 
 def _of_roster(roster: Roster) -> Iterator[tuple[PeerId, str, str]]:
-    """Yield a seat's keys. Its address is that of the keys that count, or of the first ones; others dial us."""
+    """Yield a seat's keys. Its address may be that of either: another key that answers there is no harm."""
     for seat in roster:
         if seat.current is not None:
             yield PeerId(seat.current.node_key), seat.name, seat.address
         if seat.next is not None:
-            yield PeerId(seat.next.node_key), _next_name(seat), "" if seat.current else seat.address
+            yield PeerId(seat.next.node_key), _next_name(seat), seat.address
 
 
 def _next_name(seat: Seat) -> str:

@@ -11,23 +11,27 @@ from pathlib import Path
 from typing import Final
 
 from consensus.crypto import SecretKey, Signature
-from consensus.messages import Hash, decode_block, decode_certificate
+from consensus.events import Evidence, ProposalRefused
+from consensus.messages import Certificate, Hash, decode_block, decode_certificate
 from consensus.timing import Timing
 from consensus.verify import certificate_valid
+from network.wire import PeerId
 from node.batches import Batch, BatchDigest, BatchPool, decode_batch, decode_payload, decode_transactions, make_batch
 from node.config import Config
 from node.driver import BATCH_RECORD, CONSENSUS_RECORD, Driver
+from node.epochs import Epochs
 from node.executor import Executor, Stored
 from node.home import create_data
 from node.ledger.execute import Ledger
 from node.ledger.transaction import Transaction
+from node.members import Members
 from node.storage.errors import GuardRefused
 from node.storage.files import DISK, Disk
 from node.storage.guard import Guard
 from node.storage.journal import Journal, Record
 from node.storage.store import Store
 from node.sync import RequestFailed, Sync
-from tests.node_parts import committee, genesis, key_at
+from tests.node_parts import PEERS, genesis, key_at
 
 QUICK: Final = Timing(
     leader_ms=400, view_ms=900, retry_ms=150, share_ms=30, skip_ms=1_500, idle_ms=250, view_ms_max=2_000
@@ -78,9 +82,11 @@ class Seat:
     def __init__(self, cluster: "Cluster", index: int, directory: Path) -> None:
         self.cluster = cluster
         self.index = index
+        self.peer = PEERS[index]
         self.directory = directory
         self.cut_off = False
         self.notes: list[str] = []
+        self.evidence: list[Evidence | ProposalRefused] = []
         self.disk: Disk = DISK  # of the journal and the guard
         self.run: asyncio.Task[None] | None = None
         create_data(directory, Config(name="nbkr"), genesis())
@@ -100,16 +106,19 @@ class Seat:
         journal.note_in(self.notes)
         self.guard.notes = self.notes
         self.ledger = Ledger(self.store, genesis())
-        self.pool = BatchPool(committee(), self.index)
+        self.epochs = Epochs(genesis(), self.store)
+        members = self.epochs.members(self.epochs.after_height(self.store.tip.height))
+        assert members is not None
+        self.pool = BatchPool(members, self.peer)
         self.executor = Executor(self.store, self.ledger, self.pool, self._fetch, self._on_stored)
         stored = self.store.block(self.store.tip.height)
         assert stored is not None
         certificate = self.store.tip.certificate
         self.driver = Driver(
             genesis_hash=Hash(hash_),
-            epoch_length=genesis().epoch_length,
-            committee_of=committee,
+            epochs=self.epochs,
             timing=self.cluster.timing,
+            me=self.peer,
             key=key,
             guard=self.guard,
             journal=journal,
@@ -120,6 +129,8 @@ class Seat:
             executor=self.executor,
             links=self,
             now_ms=lambda: time.time_ns() // 1_000_000 + self.cluster.clock_offset_ms,
+            on_epoch=self._on_epoch,
+            on_evidence=self.evidence.append,
         )
         self.driver.sync = self.sync = Sync(
             genesis_hash=hash_,
@@ -129,7 +140,8 @@ class Seat:
             block_of=lambda block_hash: self.driver.core.block(block_hash),
             committed_height=lambda: self.driver.core.committed.header.height,
             executing=self.executor.queued,
-            certificate_valid=lambda each: certificate_valid(each, committee(each.epoch), hash_),
+            epoch_is_open=lambda: not self.driver.core.ended,
+            certificate_valid=self._certificate_valid,
             take_batch=self._take_batch,
             deliver=self.driver.deliver,
         )
@@ -159,7 +171,7 @@ class Seat:
         self.run = asyncio.create_task(self._work())
         for peer in self.connected():
             self.driver.on_connected(peer)
-            self.cluster.seats[peer].driver.on_connected(self.index)
+            self.cluster.at(peer).driver.on_connected(self.peer)
 
     async def stop(self) -> None:
         """End it; what it raised is raised here."""
@@ -181,14 +193,21 @@ class Seat:
 
     # --- the wire ---
 
-    def connected(self) -> Sequence[int]:
+    def _on_epoch(self, members: Members) -> None:
+        self.pool.begin_epoch(members)
+
+    def _certificate_valid(self, certificate: Certificate) -> bool | None:
+        members = self.epochs.members(certificate.epoch)
+        return None if members is None else certificate_valid(certificate, members.committee, genesis().hash)
+
+    def connected(self) -> Sequence[PeerId]:
         return [
-            seat.index
+            seat.peer
             for seat in self.cluster.seats
             if seat is not self and seat.run is not None and not seat.cut_off and not self.cut_off
         ]
 
-    def send_consensus(self, peer: int, payload: bytes) -> None:
+    def send_consensus(self, peer: PeerId, payload: bytes) -> None:
         self._note_send()
         if peer in self.connected():
             asyncio.get_running_loop().call_soon(self._arrive, peer, payload)
@@ -198,22 +217,22 @@ class Seat:
         for peer in self.connected():
             asyncio.get_running_loop().call_soon(self._arrive, peer, payload)
 
-    def _arrive(self, peer: int, payload: bytes) -> None:
+    def _arrive(self, peer: PeerId, payload: bytes) -> None:
         if peer in self.connected():
-            self.cluster.seats[peer].driver.on_message(self.index, payload)
+            self.cluster.at(peer).driver.on_message(self.peer, payload)
 
     def _note_send(self) -> None:
         assert not self.journal._pending, "sent before it was durable"
         self.notes.append("send")
 
-    def blame(self, peer: int, points: int, reason: str) -> None:
-        self.cluster.blamed.append((self.index, peer, reason))
+    def blame(self, peer: PeerId, points: int, reason: str) -> None:
+        self.cluster.blamed.append((self.index, self.cluster.at(peer).index, reason))
 
-    async def request(self, peer: int, method: int, payload: bytes, deadline_seconds: float) -> bytes:
+    async def request(self, peer: PeerId, method: int, payload: bytes, deadline_seconds: float) -> bytes:
         await asyncio.sleep(0)
         if peer not in self.connected():
             raise RequestFailed("not_connected")
-        return self.cluster.seats[peer].sync.serve(method, payload)
+        return self.cluster.at(peer).sync.serve(method, payload)
 
     # --- batches ---
 
@@ -223,7 +242,7 @@ class Seat:
             self.driver.keep(batch)
             self.pool.add(batch, decode_transactions(genesis().hash, batch))
         for holder in holders:
-            self.pool.acknowledge(batch.digest, holder)
+            self.pool.acknowledge(batch.digest, PEERS[holder])
         self.driver.on_batch()
 
     async def _take_batch(self, batch: Batch) -> bool:
@@ -247,6 +266,10 @@ class Cluster:
         self.seats: list[Seat] = []
         self.seats.extend(Seat(self, index, directory / str(index)) for index in range(4))
         self._sequence = 0
+
+    def at(self, peer: PeerId) -> Seat:
+        """Return the seat with this node key."""
+        return next(seat for seat in self.seats if seat.peer == peer)
 
     @property
     def running(self) -> list[Seat]:

@@ -24,6 +24,7 @@ from consensus.messages import (
     vote_statement,
 )
 from devnet.generate import ISSUER, TREASURY, VALIDATORS, bank_account, key_of, make_genesis
+from network.wire import PeerId
 from node.batches import EMPTY_PAYLOAD, Batch, make_batch
 from node.config import Config
 from node.home import committee_of, create_data, genesis_block
@@ -32,6 +33,7 @@ from node.ledger.execute import META_KEY, genesis_changes, read_meta
 from node.ledger.genesis import Genesis
 from node.ledger.pay import Pay
 from node.ledger.transaction import Transaction, make_transaction
+from node.members import Members
 from node.storage.records import BlockRecord, Roots
 from node.storage.store import Store
 from node.sync import RequestFailed
@@ -52,6 +54,15 @@ def genesis() -> Genesis:
 @cache
 def committee(epoch: int = 0) -> Committee:
     return committee_of(genesis(), epoch)
+
+
+@cache
+def members(epoch: int = 0) -> Members:
+    """Return the committee of an epoch, none of whose predecessors has changed it."""
+    return Members(epoch, genesis().validators, allow_dominant=True)
+
+
+PEERS: Final = members().peers  # node keys by place in the committee
 
 
 @cache
@@ -125,35 +136,35 @@ def certify(block: Block, kind: Kind = Kind.FINALIZE, signers: Sequence[int] = (
 class Wire:
     """The network as a part sees it: notes what is sent, and answers requests as a test says."""
 
-    def __init__(self, peers: Sequence[int] = (1, 2, 3)) -> None:
+    def __init__(self, peers: Sequence[PeerId] = PEERS[1:]) -> None:
         self.peers = list(peers)
-        self.sent: list[tuple[int | None, bytes]] = []  # None: to all
-        self.blamed: list[tuple[int, int, str]] = []
-        self.asked: list[tuple[int, int, bytes]] = []
-        self.answers: dict[int, Callable[[int, bytes], bytes | None]] = {}  # by peer; None: no answer
+        self.sent: list[tuple[PeerId | None, bytes]] = []  # None: to all
+        self.blamed: list[tuple[PeerId, int, str]] = []
+        self.asked: list[tuple[PeerId, int, bytes]] = []
+        self.answers: dict[PeerId, Callable[[int, bytes], bytes | None]] = {}  # by peer; None: no answer
 
-    def connected(self) -> Sequence[int]:
+    def connected(self) -> Sequence[PeerId]:
         return list(self.peers)
 
-    def send_batch(self, peer: int, payload: bytes) -> None:
+    def send_batch(self, peer: PeerId, payload: bytes) -> None:
         self.sent.append((peer, payload))
 
     def broadcast_batch(self, payload: bytes) -> None:
         self.sent.append((None, payload))
 
-    def send_consensus(self, peer: int, payload: bytes) -> None:
+    def send_consensus(self, peer: PeerId, payload: bytes) -> None:
         self.sent.append((peer, payload))
 
     def broadcast_consensus(self, payload: bytes) -> None:
         self.sent.append((None, payload))
 
-    def blame(self, peer: int, points: int, reason: str) -> None:
+    def blame(self, peer: PeerId, points: int, reason: str) -> None:
         self.blamed.append((peer, points, reason))
 
-    def guilty(self) -> set[int]:
+    def guilty(self) -> set[PeerId]:
         return {peer for peer, _, _ in self.blamed}
 
-    async def request(self, peer: int, method: int, payload: bytes, deadline_seconds: float) -> bytes:
+    async def request(self, peer: PeerId, method: int, payload: bytes, deadline_seconds: float) -> bytes:
         self.asked.append((peer, method, payload))
         await asyncio.sleep(0)
         answer = self.answers.get(peer)

@@ -1,12 +1,15 @@
 """node/batches.py: the bytes of batches and payloads, and the pool's bounds and arithmetic."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consensus.committee import Committee, Validator
 from consensus.encoding import DecodeError, encode
 from consensus.messages import Block, Hash
+from network.wire import PeerId
 from node.batches import (
     AUTHOR_BATCHES_MAX,
     AUTHOR_BYTES_MAX,
@@ -34,11 +37,13 @@ from node.batches import (
     named_in_ancestors,
 )
 from node.ledger.errors import Refused
+from node.ledger.genesis import Validator as Row
 from node.ledger.transaction import TRANSACTION_BYTES_MAX, Transaction
-from tests.node_parts import batch_of, block_zero, child, committee, genesis, key_at, pay
+from node.members import Members
+from tests.node_parts import PEERS, batch_of, block_zero, child, genesis, key_at, members, pay
 
 GENESIS = genesis().hash
-ALL = range(4)
+OBSERVER = PeerId(b"o" * 32)
 
 
 def names(count: int, first: int = 0) -> list[BatchDigest]:
@@ -62,8 +67,10 @@ def bare(
     return padded, (pay(),) * transactions
 
 
-def pool_with(*batches: tuple[Batch, tuple[Transaction, ...]], me: int | None = 0, held_by: range = ALL) -> BatchPool:
-    pool = BatchPool(committee(), me)
+def pool_with(
+    *batches: tuple[Batch, tuple[Transaction, ...]], me: PeerId = PEERS[0], held_by: Sequence[PeerId] = PEERS
+) -> BatchPool:
+    pool = BatchPool(members(), me)
     for batch, transactions in batches:
         pool.add(batch, transactions)
         for holder in held_by:
@@ -195,7 +202,7 @@ def test_a_message_of_unknown_type_is_refused() -> None:
 
 
 def test_an_author_has_room_for_so_many_batches_and_bytes() -> None:
-    pool = BatchPool(committee(), 0)
+    pool = BatchPool(members(), PEERS[0])
     author = key_at(1).public
     for _ in range(AUTHOR_BATCHES_MAX):
         assert pool.has_room(author, 100)
@@ -209,7 +216,7 @@ def test_an_author_has_room_for_so_many_batches_and_bytes() -> None:
 
 
 def test_letting_go_gives_the_room_back() -> None:
-    pool = BatchPool(committee(), 0)
+    pool = BatchPool(members(), PEERS[0])
     author = key_at(1).public
     big = bare(1, AUTHOR_BYTES_MAX)
     pool.add(*big)
@@ -221,7 +228,7 @@ def test_letting_go_gives_the_room_back() -> None:
 
 
 def test_a_batch_that_comes_twice_is_counted_once() -> None:
-    pool = BatchPool(committee(), 0)
+    pool = BatchPool(members(), PEERS[0])
     batch, transactions = bare(1, AUTHOR_BYTES_MAX // 2)
     pool.add(batch, transactions)
     pool.add(batch, transactions)
@@ -231,56 +238,107 @@ def test_a_batch_that_comes_twice_is_counted_once() -> None:
 
 def test_a_batch_is_work_when_a_quorum_holds_it_and_not_before() -> None:
     batch, transactions = bare(1)
-    pool = BatchPool(committee(), 0)
+    pool = BatchPool(members(), PEERS[0])
     pool.add(batch, transactions)
-    pool.acknowledge(batch.digest, 1)
-    pool.acknowledge(batch.digest, 1)
+    pool.acknowledge(batch.digest, PEERS[1])
+    pool.acknowledge(batch.digest, PEERS[1])
     assert not pool.has_work(1)
     assert pool.includable(1, nothing) == []
-    pool.acknowledge(batch.digest, 3)
+    pool.acknowledge(batch.digest, PEERS[3])
     assert pool.has_work(1)
     assert [held.batch for held in pool.includable(1, nothing)] == [batch]
 
 
 def test_acknowledgements_that_come_before_the_batch_count() -> None:
     batch, transactions = bare(1)
-    pool = BatchPool(committee(), 0)
-    pool.acknowledge(batch.digest, 1)
-    pool.acknowledge(batch.digest, 2)
+    pool = BatchPool(members(), PEERS[0])
+    pool.acknowledge(batch.digest, PEERS[1])
+    pool.acknowledge(batch.digest, PEERS[2])
     pool.add(batch, transactions)
     held = pool.get(batch.digest)
     assert held is not None
-    assert held.holders == {0, 1, 2}
+    assert held.holders == set(PEERS[:3])
     assert held.holders_weight == 3
 
 
 def test_who_acknowledges_inventions_pushes_out_nobody_elses_word() -> None:
     batch, transactions = bare(1)
-    pool = BatchPool(committee(), 0)
-    pool.acknowledge(batch.digest, 1)
-    pool.acknowledge(batch.digest, 2)
+    pool = BatchPool(members(), PEERS[0])
+    pool.acknowledge(batch.digest, PEERS[1])
+    pool.acknowledge(batch.digest, PEERS[2])
     for name in names(10 * AUTHOR_BATCHES_MAX):
-        pool.acknowledge(name, 3)
+        pool.acknowledge(name, PEERS[3])
     pool.add(batch, transactions)
     assert pool.has_work(1)
 
 
+def weighing(*weights: int, epoch: int = 0, absent: Sequence[int] = ()) -> Members:
+    """Return the committee of validators 0, 1 ... with these weights, of which some are absent; a fifth is made up."""
+    rows = [*members().rows, Row("fifth", b"5" * 32, OBSERVER, 1)]
+    chosen = [replace(rows[index], weight=weight) for index, weight in enumerate(weights) if index not in absent]
+    return Members(epoch, chosen, allow_dominant=True)
+
+
 def test_the_quorum_is_one_of_weight() -> None:
-    weights = (5, 5, 5, 5, 1)
-    members = [
-        Validator(key_at(index).public if index < 4 else bare(0)[0].author[:31] + b"\xff", weight)  # type: ignore[arg-type]
-        for index, weight in enumerate(weights)
-    ]
-    weighted = Committee(0, members)
-    light = next(index for index, member in enumerate(weighted.validators) if member.weight == 1)
-    heavy = [index for index in range(5) if index != light]
+    light, heavy = OBSERVER, PEERS
     batch, transactions = bare(1)
-    pool = BatchPool(weighted, None)
+    pool = BatchPool(weighing(5, 5, 5, 5, 1), PeerId(b"nobody".ljust(32)))
     pool.add(batch, transactions)
     for holder in (light, *heavy[:2]):
         pool.acknowledge(batch.digest, holder)
     assert not pool.has_work(1)  # 11 of 21, three of five
     pool.acknowledge(batch.digest, heavy[2])
+    assert pool.has_work(1)
+
+
+# --- epochs ---
+
+
+def test_another_committee_weighs_the_same_holders_anew() -> None:
+    """R54"""
+    batch = bare(0)
+    pool = pool_with(batch, held_by=PEERS[:2])
+    pool.acknowledge(batch[0].digest, OBSERVER)
+    assert not pool.has_work(1)  # two of four, and one who does not count
+    assert pool.begin_epoch(weighing(1, 1, 1, 1, 1, epoch=1, absent=(3,))) == []
+    assert pool.has_work(1)  # three of four
+    pool.begin_epoch(weighing(1, 1, 5, 5, 1, epoch=2))
+    assert not pool.has_work(1)
+    assert pool.includable(1, nothing) == []
+
+
+def test_an_acknowledgement_of_who_becomes_a_member_before_the_batch_comes_counts() -> None:
+    batch = bare(0)
+    pool = BatchPool(members(), PEERS[0])
+    for holder in (OBSERVER, PEERS[1]):
+        pool.acknowledge(batch[0].digest, holder)
+    pool.begin_epoch(weighing(1, 1, 1, 1, 1, epoch=1, absent=(3,)))
+    pool.add(*batch)
+    assert pool.has_work(1)
+
+
+def test_batches_of_a_removed_author_are_let_go_of_unless_a_final_block_names_them() -> None:
+    """R54"""
+    kept, named, dropped = bare(0), bare(3), bare(3)
+    pool = pool_with(kept, named, dropped)
+    pool.finalized([named[0].digest], 5)
+    gone = pool.begin_epoch(weighing(1, 1, 1, 1, epoch=1, absent=(3,)))
+    assert [held.batch for held in gone] == [dropped[0]]
+    assert {held.batch.digest for held in pool.held()} == {kept[0].digest, named[0].digest}
+    assert pool.has_room(key_at(3).public, AUTHOR_BYTES_MAX - len(named[0].encoded))
+    assert [held.batch for held in pool.includable(6, nothing)] == [kept[0]]
+
+
+def test_a_batch_of_an_author_who_is_not_known_yet_waits_and_is_no_work() -> None:
+    """After a restart with a store that is behind: its author was a member in the last life, and will be again. R54"""
+    batch = bare(3)
+    pool = BatchPool(weighing(1, 1, 1, 1, absent=(3,)), PEERS[0])
+    pool.add(*batch)
+    for holder in PEERS:
+        pool.acknowledge(batch[0].digest, holder)
+    assert not pool.has_work(1)
+    assert pool.includable(1, nothing) == []
+    pool.begin_epoch(members(1))
     assert pool.has_work(1)
 
 
@@ -326,7 +384,7 @@ def test_a_batch_based_on_a_height_to_come_is_no_work_yet() -> None:
 
 
 def test_what_is_final_is_known_as_long_as_a_block_could_name_it_again() -> None:
-    pool = BatchPool(committee(), 0)
+    pool = BatchPool(members(), PEERS[0])
     first, second = names(2)
     pool.finalized([first], 5)
     pool.finalized([second], 6)
@@ -347,7 +405,7 @@ def test_a_batch_that_waits_for_execution_does_not_expire() -> None:
 
 def test_a_batch_that_comes_after_its_block_was_executed_takes_no_room() -> None:
     batch = bare(1)
-    pool = BatchPool(committee(), 0)
+    pool = BatchPool(members(), PEERS[0])
     pool.finalized([batch[0].digest], 3)
     pool.add(*batch)  # fetched, because its block is to be executed
     assert batch[0].digest in pool

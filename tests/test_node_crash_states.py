@@ -22,6 +22,7 @@ import node.driver
 from consensus.crypto import SecretKey, Signature
 from consensus.events import Started
 from consensus.messages import Hash, Kind, Vote, decode_message
+from network.wire import PeerId
 from node.batches import decode_payload
 from node.storage.errors import GuardRefused, NotInitialised, StorageError
 from node.storage.guard import Guard
@@ -67,7 +68,7 @@ class Witness(Seat):
 
         self.executor._on_stored = on_stored
 
-    def send_consensus(self, peer: int, payload: bytes) -> None:
+    def send_consensus(self, peer: PeerId, payload: bytes) -> None:
         self._note_vote(payload)
         super().send_consensus(peer, payload)
 

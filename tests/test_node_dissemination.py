@@ -9,6 +9,7 @@ import pytest
 
 import node.dissemination
 from consensus.crypto import SecretKey
+from network.wire import PeerId
 from node.batches import (
     AUTHOR_BATCHES_MAX,
     AUTHOR_BYTES_MAX,
@@ -25,18 +26,19 @@ from node.batches import (
     make_batch,
 )
 from node.checks import Lane, SignatureChecks
-from node.dissemination import AHEAD_HEIGHTS, AUTHOR_VERIFYING_MIN, VERIFYING_MAX, Dissemination
+from node.dissemination import AHEAD_HEIGHTS, AUTHOR_VERIFYING_MIN, VERIFYING_MAX, Dissemination, Submission
 from node.ledger.errors import Code, Refused
 from node.ledger.transaction import Transaction, assemble, decode_transaction, sign_body
 from node.mempool import Full, Mempool, Stage
 from tests.node_parts import (
+    PEERS,
     START_MS,
     Wire,
     batch_of,
-    committee,
     eventually,
     genesis,
     key_at,
+    members,
     passes,
     pay,
     running,
@@ -64,17 +66,19 @@ class Room:
 
     def __init__(self, transactions_max: int = 1_000, workers: int = 0) -> None:
         self.wire = Wire()
-        self.pool = BatchPool(committee(), ME)
+        self.pool = BatchPool(members(), PEERS[ME])
         self.mempool = Mempool(transactions_max, 10_000_000, lambda number: None)
         self.checks = SignatureChecks(workers)
         self.book = Book()
         self.kept: list[Batch] = []
+        self.accused: list[tuple[Batch, int]] = []
         self.changes = 0
         self.height = 100
         self.now_ms = START_MS
         self.part = Dissemination(
             genesis_hash=genesis().hash,
-            committee=committee(),
+            members=members(),
+            me=PEERS[ME],
             key=key_at(ME),
             pool=self.pool,
             mempool=self.mempool,
@@ -86,6 +90,7 @@ class Room:
             height=lambda: self.height,
             now_ms=lambda: self.now_ms,
             first_sequence=7,
+            accuse=lambda batch, index: self.accused.append((batch, index)),
         )
 
     def _keep(self, batch: Batch) -> None:
@@ -97,19 +102,19 @@ class Room:
 
     def arrive(self, author: int, *transactions: Transaction, base_height: int = 100) -> Batch:
         batch = batch_of(author, *(transactions or (pay(),)), base_height=base_height)
-        self.part.on_message(author, encode_batch_message(batch))
+        self.part.on_message(PEERS[author], encode_batch_message(batch))
         return batch
 
-    def messages(self, to: int | None = None) -> list[Batch | tuple[BatchDigest, ...]]:
+    def messages(self, to: PeerId | None = None) -> list[Batch | tuple[BatchDigest, ...]]:
         return [decode_batch_message(genesis().hash, data) for peer, data in self.wire.sent if peer == to]
 
-    def acknowledged(self, to: int | None = None) -> list[BatchDigest]:
+    def acknowledged(self, to: PeerId | None = None) -> list[BatchDigest]:
         return [name for message in self.messages(to) if not isinstance(message, Batch) for name in message]
 
-    def batches(self, to: int | None = None) -> list[Batch]:
+    def batches(self, to: PeerId | None = None) -> list[Batch]:
         return [message for message in self.messages(to) if isinstance(message, Batch)]
 
-    async def submit(self, *transactions: Transaction) -> Sequence[Transaction | Refused | Full]:
+    async def submit(self, *transactions: Transaction) -> Sequence[Submission]:
         return await self.part.submit([transaction.raw for transaction in transactions])
 
 
@@ -132,7 +137,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node.dissemination, "RESEND_SECONDS_MAX", 0.08)
 
 
-def codes(answers: Sequence[Transaction | Refused | Full]) -> list[Code | str]:
+def codes(answers: Sequence[Submission]) -> list[Code | str]:
     return [
         answer.code if isinstance(answer, Refused) else "full" if isinstance(answer, Full) else "taken"
         for answer in answers
@@ -347,22 +352,22 @@ async def test_a_good_batch_is_kept_held_and_acknowledged_to_all(room: Room) -> 
 async def test_a_batch_of_another_author_than_its_sender_is_refused(room: Room) -> None:
     for sender, batch in ((1, batch_of(2, pay())), (1, batch_of(ME, pay()))):
         with pytest.raises(BatchInvalid):
-            room.part.on_message(sender, encode_batch_message(batch))
+            room.part.on_message(PEERS[sender], encode_batch_message(batch))
     stranger = make_batch(genesis().hash, SecretKey(b"nobody".ljust(32)), 1, 100, [pay().raw])
     with pytest.raises(BatchInvalid):
-        room.part.on_message(1, encode_batch_message(stranger))
+        room.part.on_message(PEERS[1], encode_batch_message(stranger))
 
 
 async def test_a_batch_that_its_author_did_not_sign_is_blamed_on_who_sent_it(room: Room) -> None:
     batch = batch_of(3, pay())
     forged = bytearray(batch.encoded)
     forged[0] ^= 1
-    room.part.on_message(3, b"\0" + bytes(forged))
+    room.part.on_message(PEERS[3], b"\0" + bytes(forged))
     await eventually(lambda: room.wire.blamed)
-    assert room.wire.guilty() == {3}
+    assert room.wire.guilty() == {PEERS[3]}
     assert len(room.pool) == 0
     assert room.acknowledged() == []
-    room.part.on_message(3, encode_batch_message(batch))  # the true one is still welcome
+    room.part.on_message(PEERS[3], encode_batch_message(batch))  # the true one is still welcome
     await eventually(lambda: batch.digest in room.pool)
 
 
@@ -372,9 +377,9 @@ async def test_an_invalid_transaction_under_a_good_author_signature_is_blamed_on
 ) -> None:
     raws = [pay().raw, spoilt(pay()).raw if bad == "signature" else b"nonsense"]
     lie = make_batch(genesis().hash, key_at(2), 1, 100, raws)
-    room.part.on_message(2, encode_batch_message(lie))
+    room.part.on_message(PEERS[2], encode_batch_message(lie))
     await eventually(lambda: room.wire.blamed)
-    assert room.wire.guilty() == {2}
+    assert room.wire.guilty() == {PEERS[2]}
     assert room.part.batches_invalid == 1
     room.arrive(2)
     honest = room.arrive(1)
@@ -386,11 +391,11 @@ async def test_an_invalid_transaction_under_a_good_author_signature_is_blamed_on
 async def test_what_a_liar_sent_before_it_was_caught_is_not_even_checked() -> None:
     room = Room()
     lie = make_batch(genesis().hash, key_at(2), 1, 100, [b"nonsense"])
-    room.part.on_message(2, encode_batch_message(lie))
+    room.part.on_message(PEERS[2], encode_batch_message(lie))
     for _ in range(20):
         room.arrive(2)
     async with at_work(room):
-        await eventually(lambda: not room.part._arrived[2])
+        await eventually(lambda: PEERS[2] not in room.part._arrived)
     assert room.checks.checked == 0
     assert len(room.pool) == 0
 
@@ -398,7 +403,7 @@ async def test_what_a_liar_sent_before_it_was_caught_is_not_even_checked() -> No
 async def test_malformed_bytes_are_refused(room: Room) -> None:
     for data in (b"", b"\0", b"\0" + b"x" * 100, b"\1\xc0", b"\2"):
         with pytest.raises(BatchInvalid):
-            room.part.on_message(1, data)
+            room.part.on_message(PEERS[1], data)
 
 
 async def test_the_same_batch_twice_at_once_is_verified_once() -> None:
@@ -406,7 +411,7 @@ async def test_the_same_batch_twice_at_once_is_verified_once() -> None:
     room = Room()
     batch = batch_of(1, pay(), base_height=100)
     for _ in range(3):
-        room.part.on_message(1, encode_batch_message(batch))
+        room.part.on_message(PEERS[1], encode_batch_message(batch))
     async with at_work(room):
         await eventually(lambda: batch.digest in room.pool)
         await passes()
@@ -417,7 +422,7 @@ async def test_the_same_batch_twice_at_once_is_verified_once() -> None:
 async def test_a_batch_that_is_fetched_while_it_arrives_is_verified_once() -> None:
     room = Room()
     batch = batch_of(1, pay(), base_height=100)
-    room.part.on_message(1, encode_batch_message(batch))
+    room.part.on_message(PEERS[1], encode_batch_message(batch))
     both = [asyncio.create_task(room.part.fetched(batch)) for _ in range(2)]
     await passes()
     async with at_work(room):
@@ -430,8 +435,8 @@ async def test_a_batch_that_is_fetched_while_it_arrives_is_verified_once() -> No
 async def test_a_batch_that_is_sent_again_is_acknowledged_again(room: Room) -> None:
     batch = room.arrive(1)
     await eventually(room.acknowledged)
-    room.part.on_message(1, encode_batch_message(batch))
-    room.part.on_message(1, encode_batch_message(batch))
+    room.part.on_message(PEERS[1], encode_batch_message(batch))
+    room.part.on_message(PEERS[1], encode_batch_message(batch))
     await eventually(lambda: len(room.acknowledged()) == 2)  # once more, however often it came in between
     assert room.kept == [batch]
 
@@ -441,7 +446,7 @@ async def test_acknowledgements_make_a_batch_work(room: Room) -> None:
     await eventually(lambda: batch.digest in room.pool)
     before = room.changes
     for peer in (1, 3):
-        room.part.on_message(peer, encode_acknowledgement([batch.digest]))
+        room.part.on_message(PEERS[peer], encode_acknowledgement([batch.digest]))
     assert room.pool.has_work(101)
     assert room.changes > before
 
@@ -462,7 +467,7 @@ async def test_a_batch_too_old_or_too_far_ahead_is_dropped_unread(room: Room) ->
 async def test_a_batch_of_a_final_block_is_not_wanted_any_more(room: Room) -> None:
     batch = batch_of(1, pay(), base_height=100)
     room.pool.finalized([batch.digest], 101)
-    room.part.on_message(1, encode_batch_message(batch))
+    room.part.on_message(PEERS[1], encode_batch_message(batch))
     other = room.arrive(2)
     await eventually(lambda: other.digest in room.pool)
     assert room.checks.checked == 1
@@ -470,19 +475,19 @@ async def test_a_batch_of_a_final_block_is_not_wanted_any_more(room: Room) -> No
 
 async def test_a_flooding_author_has_its_quota_and_takes_nobody_elses() -> None:
     room = Room()
-    most = VERIFYING_MAX // len(committee())
+    most = VERIFYING_MAX // len(members())
     for _ in range(3 * most):
         room.arrive(1)
     honest = room.arrive(2)
     async with at_work(room):
-        await eventually(lambda: honest.digest in room.pool and not room.part._arrived[1])
+        await eventually(lambda: honest.digest in room.pool and PEERS[1] not in room.part._arrived)
         assert len(room.pool) == most + 1
         while len(room.pool) < AUTHOR_BATCHES_MAX + 1:
             room.arrive(1)
             await passes()
         for _ in range(20):
             room.arrive(1)
-        await eventually(lambda: not room.part._arrived[1])
+        await eventually(lambda: PEERS[1] not in room.part._arrived)
         assert len(room.pool) == AUTHOR_BATCHES_MAX + 1
     assert room.wire.blamed == []
     assert most > AUTHOR_VERIFYING_MIN
@@ -513,7 +518,7 @@ async def test_a_fetched_batch_is_taken_whatever_the_bounds(room: Room) -> None:
 async def test_a_fetched_batch_with_an_invalid_transaction_convicts_its_author(room: Room) -> None:
     lie = make_batch(genesis().hash, key_at(2), 1, 100, [spoilt(pay()).raw])
     assert not await room.part.fetched(lie)
-    assert room.wire.guilty() == {2}
+    assert room.wire.guilty() == {PEERS[2]}
 
 
 async def test_a_batch_goes_again_to_who_has_not_acknowledged_it_less_and_less_often(soon: None) -> None:
@@ -521,12 +526,12 @@ async def test_a_batch_goes_again_to_who_has_not_acknowledged_it_less_and_less_o
         await room.submit(pay())
         await eventually(room.batches)
         (batch,) = room.batches()
-        room.part.on_message(1, encode_acknowledgement([batch.digest]))
-        await eventually(lambda: len(room.batches(2)) >= 3 and len(room.batches(3)) >= 3)
-        assert room.batches(1) == []
+        room.part.on_message(PEERS[1], encode_acknowledgement([batch.digest]))
+        await eventually(lambda: len(room.batches(PEERS[2])) >= 3 and len(room.batches(PEERS[3])) >= 3)
+        assert room.batches(PEERS[1]) == []
         assert room.part._resend[batch.digest][1] == 0.08
-        room.part.on_message(2, encode_acknowledgement([batch.digest]))
-        room.part.on_message(3, encode_acknowledgement([batch.digest]))
+        room.part.on_message(PEERS[2], encode_acknowledgement([batch.digest]))
+        room.part.on_message(PEERS[3], encode_acknowledgement([batch.digest]))
         assert room.part._resend == {}
 
 
@@ -536,8 +541,8 @@ async def test_a_batch_of_an_earlier_life_is_sent_again(soon: None) -> None:
     for batch in (ours, theirs):
         room.pool.add(batch, ())
     async with at_work(room):
-        await eventually(lambda: room.batches(1) and room.batches(2) and room.batches(3))
-    assert {batch.digest for peer in (1, 2, 3) for batch in room.batches(peer)} == {ours.digest}
+        await eventually(lambda: room.batches(PEERS[1]) and room.batches(PEERS[2]) and room.batches(PEERS[3]))
+    assert {batch.digest for peer in PEERS[1:] for batch in room.batches(peer)} == {ours.digest}
 
 
 async def test_who_comes_back_hears_what_we_hold_and_gets_what_is_ours(room: Room) -> None:
@@ -545,10 +550,10 @@ async def test_who_comes_back_hears_what_we_hold_and_gets_what_is_ours(room: Roo
     ours, known = batch_of(ME, pay()), batch_of(ME, pay())
     for batch in (*theirs, ours, known):
         room.pool.add(batch, ())
-    room.pool.acknowledge(known.digest, 2)
-    room.part.on_connected(2)
-    assert set(room.acknowledged(2)) == {batch.digest for batch in (*theirs, ours, known)}
-    assert room.batches(2) == [ours]
+    room.pool.acknowledge(known.digest, PEERS[2])
+    room.part.on_connected(PEERS[2])
+    assert set(room.acknowledged(PEERS[2])) == {batch.digest for batch in (*theirs, ours, known)}
+    assert room.batches(PEERS[2]) == [ours]
     assert room.wire.blamed == []
 
 

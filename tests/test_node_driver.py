@@ -22,12 +22,14 @@ from consensus.messages import (
     encode_message,
 )
 from consensus.records import Intent, decode_record
+from network.wire import PeerId
 from node.batches import AUTHOR_BYTES_MAX, Batch, decode_payload
-from node.driver import BATCH_RECORD, CONSENSUS_RECORD, INBOX_MAX, LATE_MS, PACE_BEHIND_MS, PACE_MS
+from node.driver import BATCH_RECORD, CONSENSUS_RECORD, LATE_MS, PACE_BEHIND_MS, PACE_MS
+from node.inbox import INBOX_MAX
 from node.payloads import Verdict
 from node.storage.journal import Journal
 from tests.driver_lab import QUICK, Cluster, Seat, cluster
-from tests.node_parts import EPOCH_LENGTH, batch_of, block_zero, child, issue, passes, pay
+from tests.node_parts import EPOCH_LENGTH, PEERS, batch_of, block_zero, child, eventually, issue, passes, pay, running
 
 
 def header_at(seat: Seat, height: int) -> Header:
@@ -156,7 +158,7 @@ async def test_after_a_stall_messages_go_before_the_timer(tmp_path: Path) -> Non
     watched = Watched(seat)
     driver = seat.driver
     driver._timer_at = driver._clock() - LATE_MS - 1
-    asyncio.get_running_loop().call_later(LATE_MS / 5_000, driver.on_message, 1, status_of(seat))
+    asyncio.get_running_loop().call_later(LATE_MS / 5_000, driver.on_message, PEERS[1], status_of(seat))
     await driver._fire_timer()
     assert [type(event) for event in watched.told] == [StatusReceived, TimerFired]
     assert driver.counters.late_timers == 1
@@ -183,13 +185,13 @@ async def test_a_flood_is_dropped_beyond_the_inbox_and_does_not_put_off_the_time
     watched = Watched(seat)
     driver = seat.driver
     for _ in range(INBOX_MAX + 5):
-        driver.on_message(1, b"nonsense")
+        driver.on_message(PEERS[1], b"nonsense")
     assert driver.counters.dropped == 5
     take = driver._take
 
     def endless(event: object) -> None:
         take(event)  # type: ignore[arg-type]
-        driver.on_message(1, b"nonsense")
+        driver.on_message(PEERS[1], b"nonsense")
 
     driver._take = endless  # type: ignore[method-assign]
     driver._timer_at = driver._clock()
@@ -370,16 +372,16 @@ async def test_a_status_from_an_earlier_epoch_is_answered_with_what_ends_it_but_
             four.spread(issue(1))
             await four.height(before + 1)
         seat = four.seats[0]
-        sent: list[tuple[int, bytes]] = []
+        sent: list[tuple[PeerId, bytes]] = []
         seat.send_consensus = lambda peer, payload: sent.append((peer, payload))  # type: ignore[method-assign]
         seat.driver._answered_at.clear()
         for _ in range(5):
-            seat.driver._on_earlier_epoch(3, 0)
+            seat.driver._on_earlier_epoch(PEERS[3], 0)
         boundary = seat.driver._boundary_certificate(0)
         assert boundary is not None
-        assert sent[0] == (3, encode_message(boundary))
+        assert sent[0] == (PEERS[3], encode_message(boundary))
         assert len(sent) == 2
-        seat.driver._on_earlier_epoch(2, 10**9)
+        seat.driver._on_earlier_epoch(PEERS[2], 10**9)
         assert len(sent) == 3  # where we are, and no certificate
 
 
@@ -489,6 +491,11 @@ async def test_promises_of_an_epoch_that_begins_after_the_start_are_not_forgotte
         kept = {data for kind, data in driver._needed_records() if kind == CONSENSUS_RECORD}
         assert set(driver._later) <= kept
         driver._step(BlocksSynced(tuple(block for block in blocks if block.header.height >= low), certificate))
+        driver._begin_next_epoch()
+        assert (driver.core.epoch, driver.core.ended) == (0, True)  # its last block speaks of a height to be executed
+        async with running(seat.executor.run()):
+            await eventually(lambda: not seat.executor.queued())
+        driver._begin_next_epoch()
         assert driver.core.epoch == 1
         remembered = {
             (fact.kind, fact.view) for fact in map(decode_record, driver.core.records()) if isinstance(fact, Intent)
@@ -516,8 +523,8 @@ async def test_votes_are_counted_in_the_order_in_which_they_were_promised(tmp_pa
     driver = seat.driver
     for view in (1, 2, 3):
         driver._sign(SignVote(Kind.NULLIFY, 0, view, NO_HASH))
-    driver.on_message(1, b"nonsense")
-    while driver._has_events():
+    driver.on_message(PEERS[1], b"nonsense")
+    while driver._inbox:
         try:
             driver._take_next()
         except AssertionError:  # the core promised none of these

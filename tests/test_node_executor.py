@@ -18,15 +18,16 @@ from node.references import decode_reference
 from node.storage.records import BlockRecord
 from node.storage.store import Store
 from tests.node_parts import (
+    PEERS,
     batch_of,
     block_zero,
     certify,
     child,
-    committee,
     eventually,
     genesis,
     issue,
     make_store,
+    members,
     passes,
     pay,
     running,
@@ -41,7 +42,7 @@ class Bench:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.ledger = Ledger(store, genesis())
-        self.pool = BatchPool(committee(), 0)
+        self.pool = BatchPool(members(), PEERS[0])
         self.away: dict[BatchDigest, Batch] = {}
         self.arrived = asyncio.Event()
         self.arrived.set()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from consensus.crypto import SecretKey
 from devnet.generate import Place, make_genesis, write_network
 from devnet.processes import LOOPBACK
 from node.config import Config, ConfigError, Listen
@@ -22,7 +23,6 @@ from node.home import (
 )
 from node.ledger.execute import META_KEY, genesis_changes, read_meta
 from node.ledger.genesis import format_genesis
-from node.node import peer_addresses
 from node.storage.errors import (
     AlreadyInitialised,
     Damaged,
@@ -130,13 +130,20 @@ def test_a_failed_start_lets_go_of_everything(homes: Path) -> None:
         opened(homes / "nbkr", resources)
 
 
-@pytest.mark.parametrize(("file", "says"), [("consensus.json", "consensus key"), ("node.json", "node key")])
-def test_a_key_that_the_genesis_does_not_name_is_refused(
-    homes: Path, resources: ExitStack, file: str, says: str
-) -> None:
-    shutil.copy(homes / "bank-1" / "keys" / file, homes / "nbkr" / "keys" / file)
-    with pytest.raises(ConfigError, match=f"the {says} is not the one that the genesis names for nbkr"):
+@pytest.mark.parametrize("files", [("node.json",), ("consensus.json", "guard")])
+def test_keys_of_two_validators_are_refused(homes: Path, resources: ExitStack, files: tuple[str, ...]) -> None:
+    for file in files:
+        shutil.copy(homes / "bank-1" / "keys" / file, homes / "nbkr" / "keys" / file)
+    with pytest.raises(ConfigError, match="are of two validators"):
         opened(homes / "nbkr", resources)
+
+
+def test_keys_that_nobody_knows_are_those_of_a_node_that_follows(tmp_path: Path, resources: ExitStack) -> None:
+    config = Config(name="bank-9", listen=Listen(LOOPBACK, 1))
+    create_home(tmp_path / "bank-9", config, genesis(), b"1" * 32, b"2" * 32, None)
+    home = opened(tmp_path / "bank-9", resources)
+    assert home.key.public == SecretKey(b"1" * 32).public
+    assert home.store.tip.height == 0
 
 
 def test_the_keys_may_not_change_places(homes: Path, resources: ExitStack) -> None:
@@ -194,21 +201,6 @@ def test_a_damaged_file_is_an_error_that_says_so(
     spoil(homes / "nbkr" / file)
     with pytest.raises((ConfigError, StorageError)):
         opened(homes / "nbkr", resources)
-
-
-def test_a_name_that_the_genesis_does_not_know_is_refused(homes: Path, resources: ExitStack) -> None:
-    config = homes / "nbkr" / "config.toml"
-    config.write_text(config.read_text().replace('name = "nbkr"', 'name = "nobody"', 1))
-    with pytest.raises(ConfigError, match="no validator named nobody"):
-        opened(homes / "nbkr", resources)
-
-
-def test_a_peer_that_the_genesis_does_not_know_is_refused(homes: Path, resources: ExitStack) -> None:
-    config = homes / "nbkr" / "config.toml"
-    config.write_text(config.read_text().replace('name = "bank-1"', 'name = "bank-9"'))
-    home = opened(homes / "nbkr", resources)
-    with pytest.raises(ConfigError, match="no validator named bank-9"):
-        peer_addresses(read_config(homes / "nbkr"), home)
 
 
 def test_a_home_is_made_once(homes: Path) -> None:

@@ -72,7 +72,7 @@ async def test_payments_become_final_with_the_same_root_everywhere(tmp_path: Pat
             assert lab.balance(name, BANK) == 40 * 1_00
             assert await lab.outcome(name, payments[0]) is Outcome.EXECUTED
             await lab.until(lambda node=node: len(node.mempool) == 0)  # type: ignore[misc]
-            assert node.driver.counters.evidence == node.driver.counters.invalid == 0
+            assert node.evidence.counts().total() == node.driver.counters.invalid == 0
         await lab.until(lambda: all(len(node.pool) == 0 for node in lab.nodes.values()), "pools are empty")
 
 
@@ -287,7 +287,7 @@ async def test_a_peer_that_sends_garbage_is_dropped_and_counted_and_nothing_else
         closed = victim.mesh.counters.penalties
         if channel == "request":
             with pytest.raises(RequestFailed):
-                await liar.links.request(_index(lab, "nbkr"), RANGE, b"\xc1garbage", 5.0)
+                await liar.links.request(at, RANGE, b"\xc1garbage", 5.0)
         elif channel == "unknown":
             link = liar.mesh._link(at)
             assert link is not None
@@ -301,11 +301,11 @@ async def test_a_peer_that_sends_garbage_is_dropped_and_counted_and_nothing_else
         await lab.accept("nbkr", *payments)
         await lab.settled(*payments)
         same_money(lab)
-        assert victim.driver.counters.evidence == 0
+        assert victim.evidence.counts().total() == 0
 
 
 def _index(lab: Lab, name: str) -> int:
-    return next(info.index for info in lab.nodes[name].service._network.validators if info.name == name)
+    return next(info.index for info in lab.nodes[name].service.committee().validators if info.name == name)
 
 
 async def test_well_formed_lies_are_refused_one_by_one(tmp_path: Path) -> None:

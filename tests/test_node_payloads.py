@@ -22,7 +22,7 @@ from node.batches import (
     encode_payload,
 )
 from node.payloads import CLOCK_AHEAD_MS_MAX, LAG_MAX, Payloads, Verdict
-from tests.node_parts import START_MS, batch_of, block_zero, child, committee, pay
+from tests.node_parts import PEERS, START_MS, batch_of, block_zero, child, committee, members, pay
 from tests.test_node_batches import bare
 
 NOW_MS = START_MS + 100_000
@@ -48,13 +48,13 @@ class Desk:
     """Payloads over a pool, an executor and a few uncommitted blocks."""
 
     def __init__(self) -> None:
-        self.pool = BatchPool(committee(), 0)
+        self.pool = BatchPool(members(), PEERS[0])
         self.done = Done()
         self.blocks: dict[bytes, Block] = {}
         self.final = 0
         self.tip = self.keep(block_zero())
         self.payloads = Payloads(
-            self.pool, self.done, self.blocks.get, lambda: self.final, lambda height: Hash(bytes(32))
+            self.pool, self.done, self.blocks.get, lambda: self.final, lambda height, executed: Hash(bytes(32))
         )
 
     def keep(self, block: Block) -> Block:
@@ -73,7 +73,7 @@ class Desk:
     def held(self, *batches: Batch) -> list[Batch]:
         for batch in batches:
             self.pool.add(batch, (pay(),))
-            for holder in range(4):
+            for holder in PEERS:
                 self.pool.acknowledge(batch.digest, holder)
         return list(batches)
 
@@ -213,7 +213,7 @@ def test_a_block_names_the_committee_that_follows_where_an_epoch_ends() -> None:
         desk.done,
         desk.blocks.get,
         lambda: desk.final,
-        lambda height: boundary if height == 6 else Hash(bytes(32)),
+        lambda height, executed: boundary if height == 6 else Hash(bytes(32)),
     )
     desk.final_tip(5)
     assert desk.verdict(desk.proposal(next_validators_hash=boundary)) is Verdict.VALID

@@ -13,6 +13,7 @@ from consensus.encoding import DecodeError, as_tuple, decode, encode
 from consensus.events import BlockFetched, BlocksSynced
 from consensus.messages import Block, Certificate, Hash, Kind, decode_block, decode_certificate, encode_certificate
 from consensus.verify import certificate_valid
+from network.wire import PeerId
 from node.batches import DIGESTS_ASKED_MAX, Batch, BatchDigest, BatchPool, author_signed, decode_batch
 from node.storage.store import Store
 from node.sync import (
@@ -28,6 +29,7 @@ from node.sync import (
 )
 from tests.node_parts import (
     EPOCH_LENGTH,
+    PEERS,
     Wire,
     batch_of,
     certify,
@@ -37,6 +39,7 @@ from tests.node_parts import (
     eventually,
     genesis,
     make_store,
+    members,
     passes,
     pay,
     running,
@@ -54,9 +57,10 @@ class Follower:
     def __init__(self, store: Store) -> None:
         self.wire = Wire()
         self.store = store
-        self.pool = BatchPool(committee(), 0)
+        self.pool = BatchPool(members(), PEERS[0])
         self.committed = LONG[0]
         self.executing = 0
+        self.open = True
         self.fetched: list[Block] = []
         self.ranges: list[BlocksSynced] = []
         self.uncommitted: dict[Hash, Block] = {}
@@ -68,6 +72,7 @@ class Follower:
             block_of=self.uncommitted.get,
             committed_height=lambda: self.height,
             executing=lambda: self.executing,
+            epoch_is_open=lambda: self.open,
             certificate_valid=lambda each: certificate_valid(each, committee(each.epoch), GENESIS),
             take_batch=self._take,
             deliver=self._deliver,
@@ -92,7 +97,7 @@ class Follower:
             self.committed = event.blocks[-1]
         self.sync.committed()
 
-    def asked(self, method: int) -> list[int]:
+    def asked(self, method: int) -> list[PeerId]:
         return [peer for peer, asked, _ in self.wire.asked if asked == method]
 
 
@@ -234,9 +239,9 @@ async def test_batches_are_served_as_many_as_fit_and_one_at_least(follower: Foll
 
 
 async def test_a_follower_catches_up_over_the_ends_of_epochs(follower: Follower, server: Sync) -> None:
-    follower.wire.answers[2] = server.serve
+    follower.wire.answers[PEERS[2]] = server.serve
     async with at_work(follower):
-        follower.sync.heard(2, 40)
+        follower.sync.heard(PEERS[2], 40)
         assert follower.sync.behind()
         await eventually(lambda: follower.height >= 40 - BEHIND_HEIGHTS)
         assert not follower.sync.behind()
@@ -246,16 +251,16 @@ async def test_a_follower_catches_up_over_the_ends_of_epochs(follower: Follower,
 
 async def test_who_is_a_few_blocks_behind_asks_for_no_range(follower: Follower) -> None:
     async with at_work(follower):
-        follower.sync.heard(2, BEHIND_HEIGHTS)
+        follower.sync.heard(PEERS[2], BEHIND_HEIGHTS)
         await passes()
     assert follower.wire.asked == []
 
 
 async def test_no_more_is_asked_while_much_waits_for_execution(follower: Follower, server: Sync) -> None:
-    follower.wire.answers[2] = server.serve
+    follower.wire.answers[PEERS[2]] = server.serve
     follower.executing = EXECUTING_MAX + 1
     async with at_work(follower):
-        follower.sync.heard(2, 40)
+        follower.sync.heard(PEERS[2], 40)
         await passes()
         assert follower.wire.asked == []
         follower.executing = EXECUTING_MAX
@@ -264,22 +269,22 @@ async def test_no_more_is_asked_while_much_waits_for_execution(follower: Followe
 
 async def test_a_claim_that_cannot_be_shown_never_keeps_us_from_being_ready(follower: Follower) -> None:
     """A peer that claims the largest height, again and again, and has nothing."""
-    follower.wire.answers[1] = lambda method, payload: encode((INT_MAX, (), b""))
+    follower.wire.answers[PEERS[1]] = lambda method, payload: encode((INT_MAX, (), b""))
     async with at_work(follower):
         for _ in range(3):
-            follower.sync.heard(1, INT_MAX)
+            follower.sync.heard(PEERS[1], INT_MAX)
             await eventually(lambda: not follower.sync.behind())
         assert len(follower.asked(RANGE)) == 1
     assert follower.wire.blamed == []
 
 
 async def test_a_peer_that_never_answers_is_doubted_and_the_others_serve(follower: Follower, server: Sync) -> None:
-    follower.wire.answers = {2: server.serve, 3: server.serve}
+    follower.wire.answers = {PEERS[2]: server.serve, PEERS[3]: server.serve}
     async with at_work(follower):
-        for peer in (1, 2, 3):
+        for peer in PEERS[1:]:
             follower.sync.heard(peer, 40)
         await eventually(lambda: follower.height >= 40 - BEHIND_HEIGHTS)
-    assert follower.asked(RANGE).count(1) <= 1
+    assert follower.asked(RANGE).count(PEERS[1]) <= 1
     assert follower.wire.blamed == []
 
 
@@ -289,21 +294,21 @@ async def test_a_doubted_peer_is_asked_again_later_and_less_and_less_often(
     monkeypatch.setattr(node.sync, "DOUBT_SECONDS", 0.005)
     monkeypatch.setattr(node.sync, "DOUBT_SECONDS_MAX", 0.02)
     async with at_work(follower):
-        follower.sync.heard(1, 40)
+        follower.sync.heard(PEERS[1], 40)
         await eventually(lambda: len(follower.asked(RANGE)) >= 4)
-        assert follower.sync._doubts[1][1] == 0.02
-        follower.wire.answers[1] = server.serve
+        assert follower.sync._doubts[PEERS[1]][1] == 0.02
+        follower.wire.answers[PEERS[1]] = server.serve
         await eventually(lambda: follower.height >= 40 - BEHIND_HEIGHTS)
         assert follower.sync._doubts == {}
 
 
 async def test_the_claim_of_a_peer_that_has_gone_is_forgotten(follower: Follower) -> None:
-    follower.sync.heard(3, 40)
+    follower.sync.heard(PEERS[3], 40)
     assert follower.sync.behind()
-    assert follower.sync.height_of(3) == 40
-    follower.sync.gone(3)
+    assert follower.sync.height_of(PEERS[3]) == 40
+    follower.sync.gone(PEERS[3])
     assert not follower.sync.behind()
-    assert follower.sync.height_of(3) is None
+    assert follower.sync.height_of(PEERS[3]) is None
 
 
 def lies() -> dict[str, bytes]:
@@ -335,50 +340,50 @@ def lies() -> dict[str, bytes]:
 
 @pytest.mark.parametrize("lie", list(lies()))
 async def test_a_lying_peer_is_blamed_and_moves_nobody(follower: Follower, server: Sync, lie: str) -> None:
-    follower.wire.answers[1] = lambda method, payload: lies()[lie]
+    follower.wire.answers[PEERS[1]] = lambda method, payload: lies()[lie]
     async with at_work(follower):
-        follower.sync.heard(1, 40)
+        follower.sync.heard(PEERS[1], 40)
         await eventually(lambda: follower.wire.blamed)
         assert follower.ranges == []
         assert follower.height == 0
-        follower.wire.answers[2] = server.serve
-        follower.sync.heard(2, 40)
+        follower.wire.answers[PEERS[2]] = server.serve
+        follower.sync.heard(PEERS[2], 40)
         await eventually(lambda: follower.height >= 40 - BEHIND_HEIGHTS)
-    assert follower.wire.guilty() == {1}
+    assert follower.wire.guilty() == {PEERS[1]}
 
 
 # --- blocks and batches by name ---
 
 
 async def test_a_block_is_asked_of_its_likely_holders_first(follower: Follower) -> None:
-    follower.wire.answers[3] = lambda method, payload: LONG[5].encoded
+    follower.wire.answers[PEERS[3]] = lambda method, payload: LONG[5].encoded
     async with at_work(follower):
-        follower.sync.fetch_block(LONG[5].hash, (3,))
+        follower.sync.fetch_block(LONG[5].hash, (PEERS[3],))
         await eventually(lambda: follower.fetched)
     assert follower.fetched == [LONG[5]]
-    assert follower.asked(BLOCK) == [3]
+    assert follower.asked(BLOCK) == [PEERS[3]]
 
 
 async def test_another_block_than_asked_for_is_blamed_and_the_next_peer_asked(follower: Follower) -> None:
     follower.wire.answers = {
-        1: lambda method, payload: LONG[6].encoded,
-        2: lambda method, payload: b"nonsense",
-        3: lambda method, payload: LONG[5].encoded,
+        PEERS[1]: lambda method, payload: LONG[6].encoded,
+        PEERS[2]: lambda method, payload: b"nonsense",
+        PEERS[3]: lambda method, payload: LONG[5].encoded,
     }
     async with at_work(follower):
-        follower.sync.fetch_block(LONG[5].hash, (1, 2))
+        follower.sync.fetch_block(LONG[5].hash, (PEERS[1], PEERS[2]))
         await eventually(lambda: follower.fetched)
     assert follower.fetched == [LONG[5]]
-    assert follower.wire.guilty() == {1, 2}
+    assert follower.wire.guilty() == set(PEERS[1:3])
 
 
 async def test_a_block_that_nobody_has_may_be_asked_for_again(follower: Follower) -> None:
-    follower.wire.answers = {peer: lambda method, payload: b"" for peer in (1, 2, 3)}
+    follower.wire.answers = {peer: lambda method, payload: b"" for peer in PEERS[1:]}
     async with at_work(follower):
         follower.sync.fetch_block(LONG[5].hash, ())
         follower.sync.fetch_block(LONG[5].hash, ())
         await eventually(lambda: len(follower.asked(BLOCK)) == 3 and not follower.sync._fetching)
-        follower.wire.answers[1] = lambda method, payload: LONG[5].encoded
+        follower.wire.answers[PEERS[1]] = lambda method, payload: LONG[5].encoded
         follower.sync.fetch_block(LONG[5].hash, ())
         await eventually(lambda: follower.fetched)
     assert follower.wire.blamed == []
@@ -394,7 +399,7 @@ def serve_batches(*batches: Batch) -> Answer:
 
 async def test_batches_come_from_whoever_has_them(follower: Follower) -> None:
     first, second = batch_of(1, pay()), batch_of(2, pay())
-    follower.wire.answers = {1: serve_batches(first), 2: serve_batches(), 3: serve_batches(second)}
+    follower.wire.answers = {PEERS[1]: serve_batches(first), PEERS[2]: serve_batches(), PEERS[3]: serve_batches(second)}
     await follower.sync.fetch_batches([first.digest, second.digest])
     assert first.digest in follower.pool
     assert second.digest in follower.pool
@@ -403,7 +408,7 @@ async def test_batches_come_from_whoever_has_them(follower: Follower) -> None:
 
 async def test_more_batches_than_one_request_may_name_come_in_several(follower: Follower) -> None:
     batches = [batch_of(1, pay()) for _ in range(DIGESTS_ASKED_MAX + 5)]
-    follower.wire.answers = {peer: serve_batches(*batches) for peer in (1, 2, 3)}
+    follower.wire.answers = {peer: serve_batches(*batches) for peer in PEERS[1:]}
     await follower.sync.fetch_batches([batch.digest for batch in batches])
     assert len(follower.pool) == len(batches)
 
@@ -418,18 +423,18 @@ async def test_who_sends_other_batches_than_asked_for_is_blamed(follower: Follow
         "unsigned": encode([unsigned.encoded]),
         "too many": encode([wanted.encoded, wanted.encoded]),
     }
-    follower.wire.answers = {2: lambda method, payload: answers[lie], 3: serve_batches(wanted)}
-    follower.wire.peers = [2, 3]
+    follower.wire.answers = {PEERS[2]: lambda method, payload: answers[lie], PEERS[3]: serve_batches(wanted)}
+    follower.wire.peers = list(PEERS[2:])
     await follower.sync.fetch_batches([wanted.digest])
     await follower.sync.fetch_batches([wanted.digest])
     assert wanted.digest in follower.pool
-    assert follower.wire.guilty() <= {2}
-    if 2 in follower.asked(BATCHES):
-        assert follower.wire.guilty() == {2}
+    assert follower.wire.guilty() <= {PEERS[2]}
+    if PEERS[2] in follower.asked(BATCHES):
+        assert follower.wire.guilty() == {PEERS[2]}
 
 
 async def test_what_nobody_has_is_given_up_after_so_many_rounds(follower: Follower) -> None:
-    follower.wire.answers = {peer: serve_batches() for peer in (1, 2, 3)}
+    follower.wire.answers = {peer: serve_batches() for peer in PEERS[1:]}
     await follower.sync.fetch_batches([BatchDigest(b"x" * 32)], rounds=3)
     assert len(follower.asked(BATCHES)) == 6
 
@@ -440,8 +445,8 @@ async def test_without_links_it_waits_for_one(follower: Follower) -> None:
     fetching = asyncio.create_task(follower.sync.fetch_batches([batch.digest]))
     await passes()
     assert not fetching.done()
-    follower.wire.peers = [3]
-    follower.wire.answers[3] = serve_batches(batch)
+    follower.wire.peers = [PEERS[3]]
+    follower.wire.answers[PEERS[3]] = serve_batches(batch)
     async with asyncio.timeout(5):
         await fetching
 
@@ -450,7 +455,7 @@ async def test_who_lets_requests_time_out_is_asked_after_the_others(
     follower: Follower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(node.sync, "DEADLINE_SECONDS", 0.0)  # whoever refuses has taken too long
-    follower.wire.answers = {2: serve_batches(), 3: serve_batches()}
+    follower.wire.answers = {PEERS[2]: serve_batches(), PEERS[3]: serve_batches()}
     await follower.sync.fetch_batches([BatchDigest(b"x" * 32)], rounds=12)
-    assert follower.asked(BATCHES).count(1) == 1
+    assert follower.asked(BATCHES).count(PEERS[1]) == 1
     assert RANGE_BLOCKS_MAX < RANGE_BLOCKS_HARD_MAX

@@ -1,0 +1,149 @@
+"""A network whose validators change while it runs: newcomers, second homes, orders of the central bank."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from consensus.crypto import SecretKey
+from devnet.generate import CENTRAL_BANK, DISK, key_of, seed_of
+from devnet.processes import LOOPBACK, free_ports
+from node.config import Config, Listen, Peer, Rpc
+from node.home import create_home
+from node.ledger.param import Listed, ProveReady, SetParameter
+from node.ledger.receipt import decode_receipt
+from node.ledger.transaction import Transaction
+from node.ledger.validators import Keys
+from node.rpc.ports import Outcome, Readiness
+from tests.node_lab import Lab, make_lab
+
+BOARD: Final = ("nbkr-board-1", "nbkr-board-2")
+
+
+def keys_of(name: str) -> Keys:
+    """Return the keys of a devnet's home; a second home of a validator has another name for them."""
+    return Keys(*(SecretKey(seed_of(f"{name}-{use}")).public for use in ("consensus", "node")))
+
+
+def listed(name: str, keys: str = "", weight: int = 1, address: str = "") -> Listed:
+    """Return a validator as the central bank lists it, with the keys of the home ``keys``."""
+    return Listed(name, weight, address, *keys_of(keys or name))
+
+
+class Committees:
+    """Changes the validators of a lab's network, and pays all the while."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.paid: list[Transaction] = []
+        self.through = list(lab.names)  # nodes that take payments, in turn
+        self.calm = asyncio.Lock()  # held while a payment is under way
+
+    # --- homes ---
+
+    def add_home(self, home: str, name: str = "", peers: Sequence[Peer] = ()) -> str:
+        """Make a home that the genesis does not know; return where it listens."""
+        (port,) = free_ports(1)
+        config = Config(
+            name or home, listen=Listen(LOOPBACK, port), rpc=Rpc(LOOPBACK, 0), disk=DISK, peers=tuple(peers)
+        )
+        seeds = seed_of(f"{home}-consensus"), seed_of(f"{home}-node")
+        create_home(self.lab.directory / home, config, self.lab.genesis, *seeds, None)
+        return f"{LOOPBACK}:{port}"
+
+    def peer(self, name: str, pinned: bool = False) -> Peer:
+        """Return how to find a node of the lab."""
+        listen = self.lab.nodes[name].config.listen
+        return Peer(name, listen.host, listen.port, keys_of(name).node_key.hex() if pinned else "")
+
+    # --- orders ---
+
+    async def order(self, *rows: Listed) -> None:
+        """Let the central bank list the validators, and wait until all that vote have heard of it."""
+        by_name = tuple(sorted(rows, key=lambda row: row.name))
+        await self._execute(SetParameter(CENTRAL_BANK, "validators", by_name))
+
+    async def ready(self, home: str) -> None:
+        """Carry the word of a node that it is ready."""
+        service = self.lab.nodes[home].service
+        await self.lab.until(lambda: isinstance(service.readiness(), Readiness), f"{home} is ready")
+        word = service.readiness()
+        assert isinstance(word, Readiness)
+        await self._execute(ProveReady(CENTRAL_BANK, word.name, word.height, word.root, word.signature))
+
+    async def _execute(self, operation: SetParameter | ProveReady) -> None:
+        transaction = self.lab.transaction([operation], [key_of(name) for name in BOARD], CENTRAL_BANK)
+        await self.lab.accept(self.through[0], transaction)
+        store = self.lab.nodes[self.through[0]].store
+        await self.lab.until(lambda: store.transaction(transaction.id), "an order")
+        stored = store.transaction(transaction.id)
+        assert stored is not None
+        receipt = decode_receipt(transaction.id, stored.receipt)
+        assert receipt.applied, receipt
+
+    # --- time ---
+
+    def epoch(self, name: str = "") -> int:
+        return self.lab.nodes[name or self.through[0]].driver.core.epoch
+
+    def voters(self, name: str = "") -> set[str]:
+        """Return the names of the committee as a node sees it."""
+        return {row.name for row in self.lab.nodes[name or self.through[0]].driver.members.rows}
+
+    async def next_epoch(self, *names: str) -> int:
+        """Wait until these nodes are in a later epoch than the first one now."""
+        epoch = self.epoch() + 1
+        await self.begun(epoch, *names)
+        return epoch
+
+    async def begun(self, epoch: int, *names: str) -> None:
+        """Wait until these nodes, or all that run, have begun an epoch."""
+        chosen = names or tuple(self.lab.running)
+        await self.lab.until(lambda: all(self.epoch(name) >= epoch for name in chosen), f"epoch {epoch}")
+
+    async def first_to_begin(self, epoch: int) -> None:
+        """Pay until one node has begun an epoch; return at once then."""
+        while all(self.epoch(name) < epoch for name in self.lab.running):
+            await self.lab.accept(self.through[0], self.lab.pension())
+            await asyncio.sleep(0.01)
+
+    async def pay(self) -> None:
+        """Pay through one node after another, one payment at a time, until cancelled: it never stops for a change."""
+        for turn in count():
+            async with self.calm:
+                one, name = self.lab.pension(), self.through[turn % len(self.through)]
+                (answer,) = await self.lab.submit(name, one)
+                assert answer.code == 0, (name, answer)
+                self.paid.append(one)
+                outcome = await self.lab.outcome(name, one)
+                assert outcome is Outcome.EXECUTED, (name, outcome)
+
+    async def payments(self, number: int) -> None:
+        """Wait for so many more payments."""
+        paid = len(self.paid) + number
+        await self.lab.until(lambda: len(self.paid) > paid, f"{number} payments")
+
+
+@asynccontextmanager
+async def committees(directory: Path, validators: int = 4, epoch_length: int = 10) -> AsyncIterator[Committees]:
+    """Run a funded network that pays all the while; at the end no node may have failed and no payment be missing."""
+    lab = make_lab(directory, validators, epoch_length)
+    try:
+        await lab.start(*lab.names)
+        await lab.linked()
+        await lab.fund()
+        change = Committees(lab)
+        paying = asyncio.create_task(change.pay())
+        try:
+            yield change
+        finally:
+            paying.cancel()
+            ended = (await asyncio.gather(paying, return_exceptions=True))[0]
+        assert isinstance(ended, asyncio.CancelledError), ended
+        await lab.settled(*change.paid[:-1])
+        lab.same_chain()
+        lab.alive()
+    finally:
+        await lab.stop(*lab.running)
