@@ -1,0 +1,209 @@
+"""A validator with a good key and no honesty: what it makes of the messages that it has seen."""
+
+from dataclasses import replace
+from random import Random
+from typing import Final
+
+from consensus.crypto import SIGNATURE_BYTES, Signature
+from consensus.encoding import decode, encode
+from consensus.messages import (
+    NO_HASH,
+    Block,
+    Certificate,
+    CertificateRequest,
+    Hash,
+    Header,
+    Kind,
+    Message,
+    Proposal,
+    Status,
+    Vote,
+    decode_header,
+    encode_message,
+    header_hash,
+    make_block,
+    payload_hash,
+    vote_statement,
+)
+from tests.consensus_lab import GENESIS, World
+from tests.hostile.values import EDGES, Value, opened, spoiled, twist
+
+REMEMBERED: Final = 400  # messages, blocks and certificates each
+
+
+class Liar:
+    """Makes messages under its own key. All that it learns is in ``seen``, ``blocks`` and ``certificates``."""
+
+    def __init__(self, world: World, index: int, random: Random) -> None:
+        self.world = world
+        self.index = index
+        self.random = random
+        self.seen: list[Message] = []
+        self.blocks: list[Block] = [world.root]
+        self.certificates: list[Certificate] = []
+        self.view = 1  # about where the others are
+
+    def hear(self, message: Message) -> None:
+        """Learn from a message of anybody."""
+        match message:
+            case Vote():
+                self.view = max(self.view, message.view)
+            case Certificate():
+                self._learn_certificate(message)
+            case Proposal():
+                self.view = max(self.view, message.vote.view)
+                if message.block is not None:
+                    self.blocks = [*self.blocks, message.block][-REMEMBERED:]
+                for certificate in message.justification:
+                    self._learn_certificate(certificate)
+        self.seen = [*self.seen, message][-REMEMBERED:]
+
+    def _learn_certificate(self, certificate: Certificate) -> None:
+        self.certificates = [*self.certificates, certificate][-REMEMBERED:]
+
+    def lie(self) -> bytes:
+        """Return the next message."""
+        random = self.random
+        match random.randrange(8):
+            case 0 | 1:
+                data = encode_message(self.vote())
+            case 2 | 3:
+                data = encode_message(self.proposal())
+            case 4 if self.certificates:
+                data = self._twisted(self.certificate())
+            case 5:
+                data = encode_message(self._hint())
+            case _ if self.seen:
+                data = self._twisted(random.choice(self.seen))
+            case _:
+                data = encode_message(self.vote())
+        return spoiled(random, data) if random.random() < 0.05 else data
+
+    def vote(self) -> Vote:
+        """Return a vote that this validator signed."""
+        kind = self.random.choice(tuple(Kind))
+        named = NO_HASH if kind is Kind.NULLIFY else self._hash()
+        return self._signed(Vote(kind, self.world.epoch, max(1, self._near()), named, self.index, Signature(b"")))
+
+    def proposal(self) -> Proposal:
+        """Return a proposal in a view that this validator leads, which passes all checks of form and signature."""
+        random = self.random
+        count = len(self.world.committee)
+        view = max(1, self._near())
+        view += (self.index - self.world.committee.leader(view)) % count
+        parent = random.choice(self.blocks[-4:])
+        parent_view = random.choice((parent.header.view, view - 1, 0, max(0, self._near())))
+        block = self._block(view, min(parent_view, view - 1), parent)
+        if random.random() < 0.1:
+            block = random.choice(self.blocks)  # an old one, again
+        named = block.hash
+        carried: Block | None = block
+        if random.random() < 0.1 or block.header.epoch != self.world.epoch:
+            carried = None
+        vote = Vote(Kind.NOTARIZE, self.world.epoch, view, named, self.index, Signature(b""))
+        return Proposal(
+            min(parent_view, view - 1),
+            self._signed(vote),
+            carried,
+            tuple(random.sample(self.certificates, min(len(self.certificates), random.randrange(11)))),
+            random.choice([None, *(each for each in self.certificates[-9:] if each.kind is Kind.FINALIZE)]),
+        )
+
+    def _block(self, view: int, parent_view: int, parent: Block) -> Block:
+        payload = self.random.choice((b"", b"x", self.random.randbytes(64 * 1024)))
+        good = self.world.block(view, parent, parent_view, payload)
+        header = good.header
+        if self.random.random() < 0.6:
+            name = self.random.choice(("height", "executed_height", "timestamp_ms", "proposer", "parent_view", "view"))
+            value = self.random.choice((max(0, getattr(header, name) - 1), getattr(header, name) + 1, 2**63 - 1, 0))
+            header = replace(header, **{name: min(value, 30) if name == "proposer" else value})  # type: ignore[arg-type]
+        if self.random.random() < 0.3:
+            name = self.random.choice(("genesis_hash", "parent_hash", "validators_hash", "next_validators_hash"))
+            header = replace(header, **{name: self._hash()})  # type: ignore[arg-type]
+        return make_block(header, payload)
+
+    def certificate(self) -> Certificate:
+        """Return a certificate whose parts are true and which may say what nobody signed."""
+        random = self.random
+        one, other = random.choice(self.certificates), random.choice(self.certificates)
+        own = self._signed(Vote(one.kind, one.epoch, one.view, one.hash, self.index, Signature(b"")))
+        signatures = dict(one.signatures)
+        match random.randrange(6):
+            case 0:
+                return replace(one, signatures=other.signatures)
+            case 1:
+                return replace(one, view=max(1, self._near()))
+            case 2:
+                return replace(one, signatures=((self.index, own.signature),))
+            case 3:
+                return replace(one, signatures=((self.index, own.signature),) * 3)
+            case 4:
+                return replace(one, signatures=tuple(sorted((signatures | {self.index: own.signature}).items())))
+            case _:
+                return replace(one, signatures=one.signatures[:-1])
+
+    def _hint(self) -> Message:
+        far = self.random.choice((self._near(), self.random.choice(EDGES[-9:-3])))
+        epoch = self.random.choice((self.world.epoch, self.world.epoch + 1, 0, 2**63 - 1))
+        if self.random.random() < 0.5:
+            return Status(epoch, abs(far), abs(self._near()), self.random.choice((0, 5, 2**63 - 1)))
+        low = max(0, far)
+        return CertificateRequest(epoch, low, low + self.random.choice((0, 1, 63, 64, 2**62)))
+
+    def _near(self) -> int:
+        return self.view + self.random.choice((-40, -3, -2, -1, 0, 0, 0, 1, 1, 2, 3, 4, 8, 15, 16, 17, 18, 40, 2**40))
+
+    def _hash(self) -> Hash:
+        known = [block.hash for block in self.blocks[-6:]]
+        return self.random.choice((*known, Hash(self.random.randbytes(32)), Hash(b"\x01" * 32)))
+
+    def _signed(self, vote: Vote) -> Vote:
+        statement = vote_statement(GENESIS, vote.kind, vote.epoch, vote.view, vote.hash)
+        return replace(vote, signature=self.world.keys[self.index].sign(statement))
+
+    # --- the same, field by field ---
+
+    def _twisted(self, message: Message) -> bytes:
+        """Return a message with some of its fields changed, signed again as far as its form still allows it."""
+        fields = opened(decode(encode_message(message)))
+        if isinstance(message, Proposal) and message.block is not None:
+            fields[3] = opened(decode(fields[3]))
+        for _ in range(self.random.choice((1, 1, 2, 3))):
+            fields = twist(self.random, fields)
+        if isinstance(fields, list):
+            if isinstance(message, Proposal) and len(fields) > 3:
+                self._repair_block(fields)
+            if self.random.random() < 0.8:
+                self._sign_again(fields)
+        return encode(fields)
+
+    def _repair_block(self, fields: list[Value]) -> None:
+        """Close an opened block again, with the payload's hash in its header and its own in the vote."""
+        if not isinstance(fields[3], list):
+            return
+        match fields[3]:
+            case [[*header], bytes(payload)] if len(header) == 14:
+                header[13] = payload_hash(payload)
+                fields[3] = encode((header, payload))
+                try:
+                    parsed: Header = decode_header(encode(header))
+                except ValueError:
+                    return
+                if isinstance(fields[2], list) and len(fields[2]) == 6:
+                    fields[2][3] = header_hash(parsed)
+            case _:
+                fields[3] = encode(fields[3])
+
+    def _sign_again(self, fields: list[Value]) -> None:
+        match fields:
+            case [0, int(kind), int(epoch), int(view), bytes(named), _, _]:
+                fields[5:] = [self.index, self._signature(kind, epoch, view, named)]
+            case [2, _, [int(kind), int(epoch), int(view), bytes(named), _, _], *_]:
+                fields[2][4:] = [self.index, self._signature(kind, epoch, view, named)]
+            case _:
+                pass
+
+    def _signature(self, kind: int, epoch: int, view: int, named: bytes) -> bytes:
+        if kind not in tuple(Kind):
+            return bytes(SIGNATURE_BYTES)
+        return self.world.keys[self.index].sign(vote_statement(GENESIS, Kind(kind), epoch, view, named))
