@@ -84,6 +84,8 @@ def test_every_single_value_is_in_the_hash_or_refused() -> None:
         (("validators", 1, "weight"), 0, "validators[1].weight: expected 1..4294967295, got 0"),
         (("validators", 1, "node_key"), "AB" * 32, "validators[1].node_key: expected 64 lower-case hex digits"),
         (("validators", 1, "consensus_key"), "00" * 32, "validators: " + "00" * 32 + " stands twice"),
+        (("validators", 1, "node_key"), "00" * 32, "validators: " + "00" * 32 + " stands twice"),
+        (("validators",), [0] * 32, "validators: expected 31 rows at the most, got 32"),
         (("validators", 1, "name"), "v0", "validators: v0 stands twice"),
         (("validators",), {}, "validators: expected a list"),
         (("parameters", "tiers", 1, "number"), 1, "parameters.tiers: a row stands twice"),

@@ -528,6 +528,7 @@ def test_a_proof_is_good_for_four_thousand_heights() -> None:
     world = waiting()
     first = world.ready("new", 1)
     last = CHECKPOINT_HEIGHTS + CHECKPOINT_HEIGHTS * CHECKPOINTS_MAX
+    assert last - CHECKPOINT_HEIGHTS == 4_096
     world.reach(last)
     assert world.ledger.simulate(world.transaction([first]), world.time_ms).applied
     assert CHECKPOINT + CHECKPOINT_HEIGHTS.to_bytes(8, "big") in world.reader.rows

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consensus.committee import VALIDATORS_MAX, WEIGHT_MAX, Committee
+from consensus import committee
+from consensus.committee import WEIGHT_MAX, Committee
 from consensus.committee import Validator as Voter
 from consensus.crypto import PublicKey
 from consensus.encoding import DecodeError, digest, encode
-from node.ledger.genesis import VALIDATOR_WEIGHT_MAX
+from node.ledger.genesis import VALIDATOR_WEIGHT_MAX, VALIDATORS_MAX
 from node.ledger.validators import (
-    SEATS_MAX,
     Keys,
     Roster,
     Seat,
@@ -183,7 +183,7 @@ def test_a_safe_committee_is_one_that_consensus_takes(weights: list[int], allow_
 
 
 def test_the_bounds_are_those_of_consensus() -> None:
-    assert (SEATS_MAX, VALIDATOR_WEIGHT_MAX) == (VALIDATORS_MAX, WEIGHT_MAX)
+    assert (VALIDATORS_MAX, VALIDATOR_WEIGHT_MAX) == (committee.VALIDATORS_MAX, committee.WEIGHT_MAX)
 
 
 def test_the_members_of_a_genesis_roster_are_its_validators() -> None:

@@ -12,12 +12,11 @@ from consensus.encoding import DecodeError, as_bytes, as_int, as_str, as_tuple
 from node.ledger.account import ACCOUNT_MAX, Account, Kind
 from node.ledger.checkpoints import Checkpoints
 from node.ledger.errors import Code, Refused
-from node.ledger.genesis import Genesis
+from node.ledger.genesis import VALIDATORS_MAX, Genesis
 from node.ledger.parameters import READERS, Opener, Parameters, Tier
 from node.ledger.state import ROSTER
 from node.ledger.step import Step
 from node.ledger.validators import (
-    SEATS_MAX,
     Keys,
     Roster,
     Seat,
@@ -118,7 +117,7 @@ def _as_setting(key: str, value: object) -> tuple[str, Value]:
 
 def _as_listed(value: object) -> tuple[Listed, ...]:
     rows: list[Listed] = []
-    for row in as_tuple(value, most=SEATS_MAX):
+    for row in as_tuple(value, most=VALIDATORS_MAX):
         name, weight, address, consensus_key, node_key = as_tuple(row, 5)
         keys = as_validator_keys(consensus_key, node_key)
         rows.append(Listed(as_name(name), as_weight(weight), as_address(address), *keys))

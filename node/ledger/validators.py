@@ -11,9 +11,8 @@ from typing import Final, NamedTuple
 
 from consensus.crypto import PUBLIC_KEY_BYTES
 from consensus.encoding import DecodeError, as_bytes, as_int, as_str, as_tuple, decode, digest, encode
-from node.ledger.genesis import NAME_CHARS_MAX, VALIDATOR_WEIGHT_MAX, Genesis, Validator
+from node.ledger.genesis import NAME_CHARS_MAX, VALIDATOR_WEIGHT_MAX, VALIDATORS_MAX, Genesis, Validator
 
-SEATS_MAX: Final = 31  # as many as a committee has, for all of them may prove ready
 ADDRESS_CHARS_MAX: Final = 255
 PORT_MAX: Final = 65_535
 READY_TAG: Final = b"som-ready-1"
@@ -78,7 +77,7 @@ def encode_roster(roster: Roster) -> bytes:
 
 def decode_roster(data: bytes) -> Roster:
     """Return the roster of a record that may come from a stranger. Raises DecodeError."""
-    roster = tuple(_as_seat(row) for row in as_tuple(decode(data), most=SEATS_MAX))
+    roster = tuple(_as_seat(row) for row in as_tuple(decode(data), most=VALIDATORS_MAX))
     require_ascending([seat.name for seat in roster])
     if not keys_distinct(all_keys(roster)):
         raise DecodeError("a key stands twice")
@@ -106,7 +105,7 @@ def safe_committee(weights: Sequence[int], allow_dominant: bool) -> bool:
 
     Where nothing may be faulty (a total weight of 3 or less), or ``allow_dominant``, each may weigh what it likes.
     """
-    if not 1 <= len(weights) <= SEATS_MAX:
+    if not 1 <= len(weights) <= VALIDATORS_MAX:
         return False
     faulty_max = (sum(weights) - 1) // 3
     return allow_dominant or faulty_max == 0 or max(weights) <= faulty_max
