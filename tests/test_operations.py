@@ -116,7 +116,7 @@ def test_the_page_explains_every_line_of_the_log() -> None:
     event = r'(?:log\.(?:info|warning|error)\(|_complain\(\w+,)\s*"(\w+)"'
     files = [path for room in ("node", "network") for path in (ROOT / room).rglob("*.py")]
     written = {name for path in files for name in re.findall(event, path.read_text())}
-    assert {"started", "ended", "dial_failed", "equivocation"} <= written
+    assert {"started", "ended", "dial_failed", "evidence"} <= written
     assert written - set(quoted(PAGE)) == set()
 
 
