@@ -8,6 +8,7 @@ CORE: Final = "consensus/core.py"
 ROUNDS: Final = "consensus/rounds.py"
 TALLY: Final = "consensus/tally.py"
 PROPOSALS: Final = "consensus/proposals.py"
+PLACE: Final = "consensus/place.py"
 COMMITTEE: Final = "consensus/committee.py"
 CHAIN: Final = "consensus/chain.py"
 PEERS: Final = "consensus/peers.py"
@@ -58,7 +59,7 @@ QUORUMS: Final = (
         "R22",
         (
             Edit(TALLY, "if vote.signer in votes:\n            return None", "pass"),
-            Edit(TALLY, "return first is None or (first.hash", "return True or (first.hash"),
+            Edit(TALLY, "return first.hash != vote.hash and (vote.kind", "return True or (vote.kind"),
         ),
         (STORMS, STEPS),
     ),
@@ -147,7 +148,7 @@ PROMISES: Final = (
 )
 
 PROPOSING: Final = (
-    one(*("parent hash not compared", "R18"), PROPOSALS, "and header.parent_hash == parent.hash", "", STORMS, STEPS),
+    one(*("parent hash not compared", "R18"), PLACE, "and header.parent_hash == parent.hash", "", STORMS, STEPS),
     Mutant("view skipped without nullification", "R16", (_SKIPPED,), (STORMS, STEPS)),
     Mutant(
         "parent below the finalized view, skipped views unchecked",
@@ -161,12 +162,12 @@ PROPOSING: Final = (
         STEPS,
     ),
     one(
-        *("timestamp may stand still", "R18", PROPOSALS),
+        *("timestamp may stand still", "R18", PLACE),
         *("header.timestamp_ms > before.timestamp_ms", "header.timestamp_ms >= before.timestamp_ms"),
         STEPS,
     ),
     one(
-        *("executed height as high as the block", "R18", PROPOSALS),
+        *("executed height as high as the block", "R18", PLACE),
         *("header.executed_height < header.height", "header.executed_height <= header.height"),
         STEPS,
     ),
@@ -179,7 +180,7 @@ PROPOSING: Final = (
                 "vote.signer == sender == self._committee.leader(vote.view)",
                 "vote.signer == sender",
             ),
-            Edit(PROPOSALS, "and header.proposer == self.committee.leader(view)", ""),
+            Edit(PLACE, "and header.proposer == self.committee.leader(header.view)", ""),
         ),
         (STORMS, STEPS),
     ),
@@ -260,7 +261,11 @@ COMMITTING: Final = (
         "block beyond the epoch accepted",
         "R46",
         (
-            Edit(PROPOSALS, "before.height + 1 <= self.end_height", "before.height + 1"),
+            Edit(
+                PLACE,
+                "header.executed_height < header.height <= self.end_height",
+                "header.executed_height < header.height",
+            ),
             Edit(
                 PROPOSALS,
                 "if parent.header.height == place.end_height:  # R46",

@@ -95,13 +95,13 @@ OF_BATCHES: Final = (
     ),
     one(
         *("invented acknowledgements are unbounded", "batches: bounds", BATCHES),
-        *("if len(early) > AUTHOR_BATCHES_MAX * len(self._committee):", "if False:"),
+        *("if len(early) > AUTHOR_BATCHES_MAX * len(self._members):", "if False:"),
         IN_BATCHES,
     ),
     one(
         *("a batch is included before a quorum holds it", "batches: held by a quorum", BATCHES),
-        "if held.holders_weight < self._committee.quorum or name in self._final",
-        "if name in self._final",
+        "held.holders_weight >= self._members.committee.quorum\n            and name",
+        "name",
         IN_BATCHES,
     ),
     one(
@@ -111,12 +111,12 @@ OF_BATCHES: Final = (
     ),
     one(
         *("holders counted instead of weights", "batches: held by a quorum", BATCHES),
-        *("held.holders_weight += self._committee.validators[holder].weight", "held.holders_weight += 1"),
+        *("held.holders_weight += self._members.weight(holder)", "held.holders_weight += 1"),
         IN_BATCHES,
     ),
     one(
         *("a final batch is included again", "batches: once in a chain", BATCHES),
-        *("or name in self._final or excluded(name):", "or excluded(name):"),
+        *("and name not in self._final\n            and self._members", "and self._members"),
         IN_BATCHES,
     ),
     one(
@@ -150,23 +150,25 @@ OF_BATCHES: Final = (
 OF_DISSEMINATION: Final = (
     one(
         *("a batch may come from another than its author", "batches: from their author", DISSEMINATION),
-        *("if self._committee.index(message.author) != sender:", "if False:"),
+        *("if self._members.peer_of(message.author) != sender:", "if False:"),
         IN_DISSEMINATION,
     ),
     one(
         *("a fetched batch may be unsigned", "batches: verified before held", DISSEMINATION),
-        *("if author is None or not author_signed(batch):", "if author is None:"),
+        *("return wanted and author_signed(batch) and await", "return wanted and await"),
         IN_DISSEMINATION,
     ),
     one(
         *("a batch with a bad transaction is held", "batches: verified before held", DISSEMINATION),
-        *("good = all(await self._checks.valid(transactions, Lane.VALIDATORS))", "good = True"),
+        *("bad = None if all(good) else good.index(False)", "bad = None"),
         IN_DISSEMINATION,
     ),
     one(
         *("who relays a batch is blamed for its author", "batches: blame the author", DISSEMINATION),
-        "not author_signed(batch):\n            return False",
-        "not author_signed(batch):\n            self._links.blame(0, 100, 'unsigned')\n            return False",
+        "return wanted and author_signed(batch) and await",
+        "if not author_signed(batch):\n"
+        "            self._links.blame(self._members.peer_of(batch.author), 100, 'unsigned')\n"
+        "        return wanted and author_signed(batch) and await",
         IN_DISSEMINATION,
     ),
     one(
@@ -217,12 +219,12 @@ OF_PAYLOADS: Final = (
     ),
     one(
         *("a root that is not executed here gets votes", "X2", PAYLOADS),
-        *("if root is None or header.timestamp_ms > now_ms", "if header.timestamp_ms > now_ms"),
+        *("if root is None or named is None or header", "if named is None or header"),
         IN_PAYLOADS,
     ),
     one(
         *("a block from the future gets votes", "X9", PAYLOADS),
-        *("if root is None or header.timestamp_ms > now_ms + CLOCK_AHEAD_MS_MAX:", "if root is None:"),
+        *("or header.timestamp_ms > now_ms + CLOCK_AHEAD_MS_MAX:", ":"),
         IN_PAYLOADS,
     ),
     one(
@@ -253,7 +255,7 @@ OF_PAYLOADS: Final = (
     ),
     one(
         *("any committee may follow", "R46", PAYLOADS),
-        *("if header.next_validators_hash != self.next_validators_hash(header.height):", "if False:"),
+        *("if named is not None and named != header.next_validators_hash:", "if False:"),
         IN_PAYLOADS,
     ),
     one(
@@ -301,7 +303,7 @@ OF_SYNC: Final = (
     ),
     one(
         *("we ask on while much waits for execution", "sync: bounds", SYNC),
-        *("if self._executing() > EXECUTING_MAX or not await", "if not await"),
+        *("return self._executing() <= EXECUTING_MAX and", "return"),
         IN_SYNC,
     ),
 )
