@@ -82,21 +82,24 @@ class Seat:
     def __init__(self, cluster: "Cluster", index: int, directory: Path) -> None:
         self.cluster = cluster
         self.index = index
-        self.peer = PEERS[index]
         self.directory = directory
         self.cut_off = False
         self.notes: list[str] = []
-        self.evidence: list[Evidence | ProposalRefused] = []
         self.disk: Disk = DISK  # of the journal and the guard
         self.run: asyncio.Task[None] | None = None
         create_data(directory, Config(name="nbkr"), genesis())
         Guard.create(directory / "keys" / "guard", key_at(index).public, genesis().hash)
+
+    @property
+    def peer(self) -> PeerId:
+        return PEERS[self.index]
 
     # --- life and death ---
 
     def open(self) -> None:
         """Open what is on disk and wire the parts; nothing runs yet."""
         key, hash_ = key_at(self.index), genesis().hash
+        self.evidence: list[Evidence | ProposalRefused] = []
         guard = NotedGuard.open(self.directory / "keys" / "guard", key.public, hash_, self.disk)
         self.store = Store.open(self.directory / "data" / "store", hash_)
         journal, records = NotedJournal.open(self.directory / "data" / "journal", self.disk)
