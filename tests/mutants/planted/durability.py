@@ -298,8 +298,8 @@ OF_THE_DRIVER: Final = (
         IN_DRIVER,
     ),
     one(
-        *("the inbox is unbounded", "bounds", DRIVER),
-        *("if len(self._inbox) >= INBOX_MAX:", "if False:"),
+        *("the inbox is unbounded", "bounds", "node/inbox.py"),
+        *("if isinstance(event, FromPeer) and len(self._events) >= INBOX_MAX:", "if False:"),
         IN_DRIVER,
     ),
     one(

@@ -122,7 +122,7 @@ SIGNATURES: Final = (
     ),
     one(
         *("certificate of synchronized blocks not checked", "R40", SYNC),
-        *("if not self._certificate_valid(certificate):", "if False:"),
+        *("if valid is False:", "valid = True\n        if False:"),
         suite("node_sync"),
     ),
     one(
