@@ -20,7 +20,15 @@ from consensus.events import Evidence, ProposalRefused
 from consensus.evidence import InvalidBlock, make_evidence
 from consensus.messages import NO_HASH, Block, Hash, Kind, Vote, vote_statement
 from network.wire import PeerId
-from node.batches import Batch, BatchDigest, encode_payload, make_batch
+from node.batches import (
+    Batch,
+    BatchDigest,
+    decode_transactions,
+    encode_batch_message,
+    encode_payload,
+    make_batch,
+    names_in,
+)
 from node.evidence import (
     Charge,
     InvalidBatch,
@@ -50,6 +58,8 @@ from node.storage.store import Store
 from node.sync import RequestFailed
 from tests.node_parts import (
     EPOCH_LENGTH,
+    PEERS,
+    batch_of,
     block_zero,
     child,
     committee,
@@ -57,11 +67,13 @@ from tests.node_parts import (
     genesis,
     key_at,
     make_store,
+    members,
     passes,
     pay,
     running,
 )
 from tests.test_node_checks import spoilt
+from tests.test_node_dissemination import ME, Room, at_work
 
 LIAR = 1
 NETWORK = Network(genesis().hash, EPOCH_LENGTH, lambda epoch: committee(epoch) if epoch < 2 else None)
@@ -573,3 +585,74 @@ def _always(answer: bytes) -> Any:
         return answer
 
     return give
+
+
+# --- batches: who sees the lie, and what becomes of the liar's other batches ---
+
+
+@pytest.mark.parametrize("at", [0, 2])
+@pytest.mark.parametrize("malformed", [False, True])
+async def test_a_bad_batch_is_reported_with_the_place_of_its_fault(at: int, malformed: bool) -> None:
+    """R45: as it arrives from its author."""
+    raws = [pay().raw for _ in range(3)]
+    raws[at] = b"no transaction" if malformed else spoilt(pay()).raw
+    batch = make_batch(genesis().hash, key_at(LIAR), 1, 100, raws)
+    async with at_work(Room()) as room:
+        room.part.on_message(PEERS[LIAR], encode_batch_message(batch))
+        await eventually(lambda: room.accused)
+        assert room.accused == [(batch, at)]
+        assert room.wire.guilty() == {PEERS[LIAR]}
+        known = Network(genesis().hash, EPOCH_LENGTH, committee)
+        assert verify_proof(InvalidBatch(*room.accused[0]), known) is not None
+
+
+async def test_a_bad_batch_that_was_fetched_accuses_its_author_not_who_gave_it() -> None:
+    """R45"""
+    batch = bad_batch(base_height=100)
+    async with at_work(Room()) as room:
+        assert not await room.part.fetched(batch)
+        assert room.accused == [(batch, 1)]
+        assert room.wire.guilty() == {PEERS[LIAR]}
+
+
+async def test_from_an_author_that_others_have_caught_nothing_more_is_taken_until_the_epoch_ends() -> None:
+    """R45: but a batch that a block needs is."""
+    async with at_work(Room()) as room:
+        room.part.ignore(LIARS_KEY)
+        batch = room.arrive(LIAR)
+        await passes()
+        assert batch.digest not in room.pool
+        assert await room.part.fetched(batch)
+        room.part.begin_epoch(members(1))
+        later = room.arrive(LIAR)
+        await eventually(lambda: later.digest in room.pool)
+
+
+async def test_what_no_quorum_holds_of_a_caught_author_is_let_go_of() -> None:
+    """R45: not what a quorum holds, a block names, another wrote, or we did."""
+    async with at_work(Room()) as room:
+        doomed, spread, named = (room.arrive(LIAR) for _ in range(3))
+        others = room.arrive(2)
+        ours = batch_of(ME, pay(), base_height=100)
+        room.pool.add(ours, decode_transactions(genesis().hash, ours))
+        batches = (doomed, spread, named, others, ours)
+        await eventually(lambda: all(each.digest in room.pool for each in batches))
+        for holder in (2, 3):
+            room.pool.acknowledge(spread.digest, PEERS[holder])
+        room.part.abandon(lambda: frozenset([named.digest]))
+        assert all(each.digest in room.pool for each in batches), "nobody is caught"
+        room.part.ignore(LIARS_KEY)
+        room.part.ignore(key_at(ME).public)
+        room.part.abandon(lambda: frozenset([named.digest]))
+        assert [each.digest in room.pool for each in batches] == [False, True, True, True, True]
+        room.pool.finalized([named.digest], 101)
+        room.part.abandon(frozenset)
+        assert named.digest in room.pool, "a final block names it"
+        assert room.pool.has_room(LIARS_KEY, 0, 126), "the room of what went is free"
+
+
+def test_a_payload_that_is_none_names_nothing() -> None:
+    """R45: proposals that are not judged yet are asked too."""
+    name = BatchDigest(b"n" * 32)
+    good = child(block_zero(), encode_payload([name]))
+    assert names_in([BAD_PAYLOAD, good]) == {name}
