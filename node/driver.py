@@ -341,7 +341,7 @@ class Driver:
         self._step(verified)
 
     def _take_from_outside(self, peer: PeerId, data: bytes) -> None:
-        """Hear from a peer outside this epoch's committee only where it is: in another epoch it may be a member."""
+        """Hear from a peer outside this epoch's committee only where it is: in another epoch it may be a member. R53"""
         message = decode_message(data)
         if isinstance(message, Status):
             self.sync.heard(peer, message.finalized_height)
@@ -451,7 +451,7 @@ class Driver:
     def _begin_next_epoch(self) -> None:
         """Begin the epoch after the one that has ended, if its committee is known: once, however often this is called.
 
-        The state that names it may still have to be executed here. Until then the old core answers and helps. R51
+        The state that names it may still have to be executed here. Until then the old core answers and helps. R52
         """
         while self._ended is not None and self._ended.block.header.epoch == self.core.epoch:
             root = self._ended.block

@@ -74,7 +74,7 @@ class Epochs:
         return None if stored is None else self.after(decode_block(stored.block_bytes))
 
     def after(self, boundary: Block) -> Members | None:
-        """Return the committee that follows a final last block of an epoch (or block 0).
+        """Return the committee that follows a final last block of an epoch (or block 0). R51
 
         None until the height is executed here of which the block speaks. Raises Diverged if the block names another
         committee than our state: a quorum signed it, so one of us has executed wrongly.

@@ -103,7 +103,7 @@ class Payloads:
         if not parent.header.executed_height <= header.executed_height < header.height:
             return Verdict.INVALID
         named = self.next_validators_hash(header.height, header.executed_height)
-        if named is not None and named != header.next_validators_hash:
+        if named is not None and named != header.next_validators_hash:  # R51
             return Verdict.INVALID
         root = self.executed.root_at(header.executed_height)
         if root is not None and root != header.state_root:

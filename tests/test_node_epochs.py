@@ -1,6 +1,6 @@
 """Committees that change while the network runs and pays: in, out, other keys, other weights, away over a change.
 
-Whole nodes in one process; the orders are the ledger's own, signed by the central bank (docs/protocol.md, section 10).
+Whole nodes in one process; the orders are the ledger's own, signed by the central bank (docs/protocol.md, section 15).
 """
 
 from pathlib import Path
@@ -39,7 +39,7 @@ def votes(change: Committees, home: str) -> bool:
 
 
 async def test_a_validator_joins_and_then_another_leaves(tmp_path: Path) -> None:
-    """R51 to R56"""
+    """R51, R53, R55, R56"""
     async with committees(tmp_path) as change:
         lab = change.lab
         await join(change, {"bank-4": "bank-4"}, *FOUNDERS)
