@@ -140,7 +140,7 @@ def run(seed: int) -> Result:
     try:
         return _run(seed)
     except BaseException as error:
-        error.add_note(f"python -m tests.hostile --seed {seed}")
+        error.add_note(f"python -m tests.hostile --only network --seed {seed}")
         raise
 
 
