@@ -4,7 +4,7 @@ One rule: the store is written height by height, atomically and durably; all els
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -118,13 +118,18 @@ class Disk:
 
     genesis: Block
     genesis_executed: Executed
-    rows: Table  # the ledger's, as of the last stored height
+    fresh: Callable[[], Table]  # the ledger's rows at height 0
+    rows: Table = field(init=False)  # the ledger's, as of the last stored height
     records: Records = field(default_factory=Records)
     heights: list[Stored] = field(default_factory=list)  # height 1 first
     by_hash_height: dict[Hash, int] = field(default_factory=dict)
     batches: dict[bytes, Batch] = field(default_factory=dict)  # of stored blocks
     guard: Guard | None = None  # while the power is on
     signed: deque[Statement] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+
+    def __post_init__(self) -> None:
+        self.rows = self.fresh()
+        self.records.create()
 
     @property
     def files(self) -> MemoryDisk:
@@ -177,6 +182,23 @@ class Disk:
         return signature
 
     # --- ends ---
+
+    def wipe(self, public: bytes, genesis_hash: Hash, epoch: int | None) -> None:
+        """Lose all data; with ``epoch`` also the guard, and begin one that signs nothing before that epoch."""
+        self.end_process()
+        self.files.full = False
+        self.files.wipe(DATA)
+        self.rows = self.fresh()
+        for lost in (self.heights, self.by_hash_height, self.batches):
+            lost.clear()
+        self.records.create()
+        if epoch is not None:
+            self.files.wipe(KEYS)
+            self.signed.clear()
+            Guard.create(GUARD, public, genesis_hash, self.files)
+            guard = Guard.open(GUARD, public, genesis_hash, self.files)
+            guard.rebase(epoch, 0)
+            guard.close()
 
     def lose_power(self, random: Random) -> None:
         """Lose what was not synced, or a part of it."""

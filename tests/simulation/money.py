@@ -21,7 +21,7 @@ from node.ledger.operations import Operation
 from node.ledger.param import Listed, ProveReady, SetParameter
 from node.ledger.parameters import DEFAULT
 from node.ledger.pay import Pay
-from node.ledger.state import ROSTER
+from node.ledger.state import ACCOUNTS_IN_MEMORY, ROSTER
 from node.ledger.transaction import Transaction, decode_transaction, make_transaction
 from node.ledger.validators import Roster, members, readiness_statement
 from tests.simulation.application import Executed
@@ -33,6 +33,9 @@ SOM: Final = 1
 PERSONS: Final = 6
 EXPIRES_MS: Final = 300_000  # from when a client signs
 TAKEN_BACK: Final = 12  # raw transactions that clients remember and send again
+FLAWED: Final = 0.4  # the share of transactions with a flaw; others fail because their payer is poor
+FLAWS: Final = ("again", "too much", "nobody", "expired", "another's key")
+NOBODY: Final = 999  # an account that there is not
 
 
 def _number(serial: int) -> int:
@@ -130,10 +133,10 @@ class Readiness(NamedTuple):
 class Money:
     """The real ledger of one life of a validator."""
 
-    def __init__(self, rows: Table, genesis: Genesis) -> None:
+    def __init__(self, rows: Table, genesis: Genesis, accounts_in_memory: int = ACCOUNTS_IN_MEMORY) -> None:
         self._rows = rows
         self._genesis = genesis
-        self._ledger = Ledger(rows, genesis)
+        self._ledger = Ledger(rows, genesis, accounts_in_memory)
 
     def executed(self) -> Executed:
         """Return what the last height left."""
@@ -171,7 +174,7 @@ class Money:
 
 
 class Clients:
-    """Make transactions: issue, pay, redeem; some cannot succeed, some are sent twice."""
+    """Make transactions: issue, pay, redeem; more than a third must be refused."""
 
     def __init__(self, random: Random, genesis: Genesis) -> None:
         self._random = random
@@ -184,16 +187,18 @@ class Clients:
 
     def _one(self, clock_ms: int) -> bytes:
         random = self._random
-        if self._sent and random.random() < 0.15:
+        flaw = random.choice(FLAWS) if random.random() < FLAWED else ""
+        if flaw == "again" and self._sent:
             return random.choice(self._sent)
-        payer = random.choice((ISSUER, BANK, BANK, *PAYERS))
-        payee = BANK if payer == ISSUER else random.choice(PAYERS)
-        amount = random.choice((1, 100, 10_000, 500_000, 10**12))
-        legs = ((_number(payee), amount, b"ref"),)
-        expires_ms = clock_ms + random.choice((1, EXPIRES_MS, EXPIRES_MS, EXPIRES_MS))
-        salt = random.getrandbits(63)
-        actor = payer if random.random() < 0.95 else random.choice(PAYERS)
-        raw = self._signed(payer, Pay(SOM, _number(payer), legs), expires_ms, salt, actor)
+        payer = random.choice((ISSUER, ISSUER, BANK, BANK, BANK, *PAYERS))
+        payee = BANK if payer == ISSUER else random.choice([one for one in PAYERS if one != payer])
+        amount = 10**12 if flaw == "too much" else random.choice((1, 100, 10_000))
+        if payer == ISSUER:
+            amount *= 100
+        legs = ((_number(NOBODY if flaw == "nobody" else payee), amount, b"ref"),)
+        expires_ms = clock_ms + (1 if flaw == "expired" else EXPIRES_MS)
+        actor = random.choice([one for one in PAYERS if one != payer]) if flaw == "another's key" else payer
+        raw = self._signed(payer, Pay(SOM, _number(payer), legs), expires_ms, random.getrandbits(63), actor)
         self._sent = [*self._sent[-TAKEN_BACK:], raw]
         return raw
 

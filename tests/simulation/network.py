@@ -114,7 +114,7 @@ class Network:
     def _draw_partition(self) -> Shape:
         random, size = self._random, self._size
         everyone = range(size)
-        match random.choice(("none", "none", "halves", "isolate", "leader", "one-way", "ring", "pairs")):
+        match random.choice(("none", "none", "halves", "isolate", "leader", "one-way", "ring", "pairs", "views")):
             case "halves":
                 side = frozenset(random.sample(everyone, size // 2))
                 return lambda a, b: (a in side) != (b in side)
@@ -132,8 +132,23 @@ class Network:
             case "pairs":
                 cut = frozenset((a, b) for a in everyone for b in everyone if random.random() < 0.3)
                 return lambda a, b: (a, b) in cut
+            case "views":
+                return self._draw_recipients()
             case _:
                 return _open
+
+    def _draw_recipients(self) -> Shape:
+        """Let each sender be heard by a part of the others, another one under each leader."""
+        heard: dict[tuple[int, int], frozenset[int]] = {}
+        share = self._random.uniform(0.3, 0.9)
+
+        def blocked(sender: int, receiver: int) -> bool:
+            now = (self._leader(), sender)
+            if now not in heard:
+                heard[now] = frozenset(node for node in range(self._size) if self._random.random() < share)
+            return receiver not in heard[now]
+
+        return blocked
 
 
 def _open(_: int, __: int) -> bool:

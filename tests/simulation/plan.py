@@ -28,6 +28,8 @@ class Breaks:
     sleep_ms: int
     flap_ms: int  # links that go down and up again while messages pass or not
     down_ms: int  # the longest time that a crashed validator stays down
+    full_ms: int = 0  # disks without room
+    jump_ms: int = 0  # clocks on the wall that are set wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,9 @@ class Plan:
     storm_ms: int
     heights: int = HEIGHTS  # the storm ends when this height is final, or at its time
     observers: int = 0  # nodes without a seat, which follow
+    drift: int = 0  # of monotonic clocks, at most, in thousandths
+    jumping: tuple[int, ...] = ()  # nodes whose clocks may be set wrong, by seconds or an hour: less than a third
+    wiped: tuple[tuple[int, bool], ...] = ()  # nodes that lose their data; True: and their guard. Fewer than may lie
     appoint_ms: int = 0  # mean time between two changes of the committee, 0 for never
 
     @property
@@ -85,12 +90,14 @@ def draw(seed: int) -> Plan:
         sync_ms=random.choice((0, 0, 2, 20)),
         execute_ms=random.choice((0, 0, 3, 60)),
         skew_ms=random.choice((0, 100, 400, 3000)),
-        rotate_bytes=random.choice((4_000, 30_000, 200_000)),
+        rotate_bytes=random.choice((500, 4_000, 30_000, 200_000)),
         weather=draw_weather(random, timeouts),
         breaks=_draw_breaks(random, timing.view_ms),
         storm_ms=random.choice((10, 25, 60)) * timing.view_ms,
         observers=random.choice((0, 0, 0, 1, 2, 3)),
+        drift=random.choice((0, 0, 1, 20)),
     )
+    made = replace(made, jumping=_draw_part(random, weights, ()), wiped=_draw_wiped(random, made))
     if made.seats_equal and len(weights) in (4, 5, 7) and random.random() < CHANGING:
         return _with_changes(random, made)
     return made
@@ -104,6 +111,8 @@ def _with_changes(random: Random, made: Plan) -> Plan:
         epoch_heights=random.choice((3, 5, 8, 12)),
         heights=HEIGHTS_OF_CHANGE,
         observers=random.randint(1, len(made.weights)),
+        jumping=(),
+        wiped=(),
         appoint_ms=random.choice((2, 5, 15)) * made.timing.view_ms,
         storm_ms=random.choice((60, 150)) * made.timing.view_ms,
     )
@@ -134,6 +143,25 @@ def _draw_liars(random: Random, weights: tuple[int, ...]) -> tuple[tuple[int, st
     return tuple(sorted(liars))
 
 
+def _draw_part(random: Random, weights: tuple[int, ...], taken: tuple[int, ...]) -> tuple[int, ...]:
+    """Return nodes that weigh, with those in ``taken``, less than a third."""
+    left = (sum(weights) - 1) // 3 - sum(weights[node] for node in taken)
+    part = []
+    for node in random.sample(range(len(weights)), len(weights)):
+        if node not in taken and weights[node] <= left:
+            left -= weights[node]
+            part.append(node)
+    return tuple(sorted(part))
+
+
+def _draw_wiped(random: Random, made: Plan) -> tuple[tuple[int, bool], ...]:
+    """Return members that count as faulty, though they are honest: what was on their disks is gone."""
+    if random.random() < 0.5:
+        return ()
+    part = _draw_part(random, made.weights, tuple(node for node, _ in made.liars))
+    return tuple((node, random.random() < 0.4) for node in part)
+
+
 def _draw_timing(random: Random) -> Timing:
     scale = random.choice((2, 4, 10, 10))  # in tenths
     return Timing(
@@ -154,4 +182,6 @@ def _draw_breaks(random: Random, view_ms: int) -> Breaks:
         sleep_ms=random.choice((0, 0, 4 * view_ms)),
         flap_ms=random.choice((0, 0, view_ms)),
         down_ms=random.choice((10, view_ms // 2, 5 * view_ms)),
+        full_ms=random.choice((0, 0, 0, 6 * view_ms)),
+        jump_ms=random.choice((0, 0, 3 * view_ms)),
     )

@@ -93,6 +93,7 @@ class Temper:
     """What differs from validator to validator. Times in ms."""
 
     skew_ms: int  # of the clock that stamps blocks
+    drift: int  # by how much the monotonic clock is fast, in thousandths
     boot_ms: int  # what the monotonic clock showed at the start of the run
     sync_ms: int  # how long a sync of the disk takes
     execute_ms: int  # how long a block takes to execute
@@ -169,6 +170,8 @@ class Validator:
         self._life = 0
         self._asleep_until_ms = 0
         self._highest = 0  # stored height that this validator has ever had
+        self._wiped = False
+        self.jump_ms = 0  # by which the clock on the wall has been set wrong
         network.attach(self)
 
     # --- life and death ---
@@ -280,6 +283,13 @@ class Validator:
         again_ms = self.restart_after()
         if again_ms is not None:
             self._loop.after(again_ms, self.ensure_up)
+
+    def wipe(self, epoch: int | None) -> None:
+        """Lose all data, and with ``epoch`` the guard too: it may vote again from that epoch on. R43."""
+        self.crash("wiped", power=False)
+        self._wiped = True
+        self._highest = 0
+        self.disk.wipe(self._signer.public, self._settings.genesis_hash, epoch)
 
     def ensure_up(self) -> None:
         """Power on if it is off."""
@@ -476,9 +486,11 @@ class Validator:
         else:
             self.traps.append(trap)
 
-    def clear_traps(self) -> None:
-        """Let the power fail no more."""
+    def mend(self) -> None:
+        """Let the power fail no more, make room on the disk, and set the clock."""
         self.traps.clear()
+        self.jump_ms = 0
+        self.disk.files.full = False
         self.disk.files.power_for = None
 
     def _trapped(self, where: str) -> bool:
@@ -504,7 +516,8 @@ class Validator:
                 self._broadcast(effect.message)
             case SetTimer():
                 self._timer_ms = effect.at_ms
-                self.later(max(0, effect.at_ms - self.now_ms()), self._timer, effect.at_ms)
+                wait_ms = max(0, effect.at_ms - self.now_ms()) * 1000 // (1000 + self._temper.drift) + 1
+                self.later(wait_ms if self._temper.drift else wait_ms - 1, self._timer, effect.at_ms)
             case BuildBlock():
                 self.app.build(effect)
             case CheckBlock():
@@ -545,6 +558,8 @@ class Validator:
         try:
             signature = self.disk.sign(self._signer, effect.kind, effect.epoch, effect.view, statement)
         except GuardRefused as refused:
+            if self._wiped:  # it has forgotten what it said; the guard has not
+                return
             raise Violation("discipline", f"{self.name} wants to sign {effect}: {refused}") from None
         assert self.seat is not None
         vote = Vote(effect.kind, effect.epoch, effect.view, effect.hash, self.seat, signature)
@@ -620,11 +635,11 @@ class Validator:
 
     def now_ms(self) -> int:
         """Return the monotonic clock."""
-        return self._loop.now_ms + self._temper.boot_ms
+        return self._temper.boot_ms + self._loop.now_ms * (1000 + self._temper.drift) // 1000
 
     def clock_ms(self) -> int:
         """Return the clock on the wall: Unix time, skewed."""
-        return EPOCH_MS + self._loop.now_ms + self._temper.skew_ms
+        return EPOCH_MS + self._loop.now_ms + self._temper.skew_ms + self.jump_ms
 
     def committee_hash(self, executed_height: int) -> Hash:
         """Return what the last block of this epoch says of the next committee, if its state is of this height."""
