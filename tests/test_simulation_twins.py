@@ -92,6 +92,7 @@ def test_twins_that_lead_tell_their_hearers_different_blocks() -> None:
 
 
 def test_a_failure_names_its_scenario_and_the_command_that_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Judge, "_is_quorum", lambda self, epoch, signers: len(signers) > HONEST)  # a judge that asks too much
+    # A judge that asks too much.
+    monkeypatch.setattr(Judge, "_is_quorum", lambda self, epoch, signers: len(signers) > HONEST)
     with pytest.raises(Failure, match="--twins --first 10000 --scenarios 1"):
         run_scenario(scenario(10_000))

@@ -105,7 +105,7 @@ class Cluster:
             Row(f"v{node:02}", bytes(self._signers[node].public), node_key(node), weight)
             for node, weight in enumerate(plan.weights)
         )
-        self._rows: dict[int, Rows] = {0: rows}  # of epochs that have begun somewhere
+        self.rows: dict[int, Rows] = {0: rows}  # of epochs that have begun somewhere
         assert self._members(0, rows).nodes == tuple(range(self._size))
         liars = frozenset(index for index, _ in plan.liars)
         self._honest = frozenset(range(self._nodes)) - liars
@@ -126,7 +126,7 @@ class Cluster:
         self._settings = Settings(
             GENESIS_HASH,
             self._members,
-            self._rows.setdefault,
+            self.rows.setdefault,
             self._nodes,
             plan.epoch_heights,
             plan.timing,
@@ -153,7 +153,7 @@ class Cluster:
         return self._members_of(epoch).committee
 
     def _members_of(self, epoch: int) -> Members:
-        return self._members(epoch, self._rows[min(epoch, max(self._rows))])
+        return self._members(epoch, self.rows[min(epoch, max(self.rows))])
 
     def _make_network(self) -> Network:
         return Network(self.loop, self.plan.weather, self._nodes, self._current_leader)
@@ -233,7 +233,7 @@ class Cluster:
             one.check_bounds()
         self._calm_for_a_quorum()
         self._calm_for_all()
-        loop, committees = self.loop, len(set(self._rows.values()))
+        loop, committees = self.loop, len(set(self.rows.values()))
         return Result(self.plan.seed, self.judge.final_height, loop.events, loop.now_ms, loop.digest(), committees)
 
     def _calm_for_a_quorum(self) -> None:
@@ -297,7 +297,7 @@ class Cluster:
         self._submit(self._clients.transactions(self._clock_ms()))
 
     def _submit(self, transactions: tuple[bytes, ...]) -> None:
-        nodes = self._members_of(max(self._rows)).nodes
+        nodes = self._members_of(max(self.rows)).nodes
         seated = [one for one in self.validators if one.index in nodes] or self.validators
         self._random.choice(seated).submit(transactions)
 

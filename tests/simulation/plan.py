@@ -14,6 +14,9 @@ from tests.simulation.network import Weather, draw_weather
 SIZES: Final = (1, 3, 4, 4, 4, 4, 5, 7, 7, 10)
 CHANGING: Final = 0.25  # the share of seeds of four, five or seven equals whose committee changes
 MOVABLE: Final = ("silent", "mute-leader", "withhold-votes", "withhold-blocks", "stale", "twins")
+LARGE: Final = (21, 31)
+LARGE_SHARE: Final = 0.01  # of all seeds: each costs as much as a hundred others
+HEIGHTS_OF_LARGE: Final = 4
 REAL_SIGNATURES_EVERY: Final = 20  # one seed in so many pays for Ed25519
 HEIGHTS: Final = 30  # final ones in a storm
 HEIGHTS_OF_CHANGE: Final = 70  # newcomers prove that they are ready every 16 heights
@@ -98,6 +101,8 @@ def draw(seed: int) -> Plan:
         drift=random.choice((0, 0, 1, 20)),
     )
     made = replace(made, jumping=_draw_part(random, weights, ()), wiped=_draw_wiped(random, made))
+    if len(weights) >= min(LARGE):
+        return replace(made, heights=HEIGHTS_OF_LARGE, storm_ms=min(made.storm_ms, 10 * timing.view_ms), observers=0)
     if made.seats_equal and len(weights) in (4, 5, 7) and random.random() < CHANGING:
         return _with_changes(random, made)
     return made
@@ -119,7 +124,7 @@ def _with_changes(random: Random, made: Plan) -> Plan:
 
 
 def _draw_weights(random: Random) -> tuple[int, ...]:
-    size = random.choice(SIZES)
+    size = random.choice(LARGE) if random.random() < LARGE_SHARE else random.choice(SIZES)
     if size < 4 or random.random() < 0.8:
         return (1,) * size
     for _ in range(20):

@@ -24,7 +24,7 @@ class Registrar:
 
     def __init__(self, random: Random, keys: Sequence[bytes], liars: frozenset[int]) -> None:
         self._random = random
-        self._keys = [Keys(key, node_key(node)) for node, key in enumerate(keys)]
+        self.keys = [Keys(key, node_key(node)) for node, key in enumerate(keys)]
         self._liars = liars
         self._named = 0
 
@@ -71,7 +71,7 @@ class Registrar:
 
     def _outsider(self, draft: Draft) -> Keys | None:
         taken = {keys for _, keys in draft.values()}
-        free = [keys for node, keys in enumerate(self._keys) if keys not in taken and node not in self._liars]
+        free = [keys for node, keys in enumerate(self.keys) if keys not in taken and node not in self._liars]
         return self._random.choice(free) if free else None
 
 
