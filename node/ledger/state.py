@@ -7,7 +7,7 @@ State keys. Lower case: in the state tree. Upper case: beside it.
     a account u64          the account's record          w minute u64   ids seen: count, chain       (recent.py)
     s asset u16            the asset's record            o minute u64   once refs: count, chain      (recent.py)
     p name                 a parameter; the roster       I R Q          their rows                   (recent.py)
-    c height u64           a root (checkpoints.py)        M              what the ledger restarts from (execute.py)
+    c height u64           a root (checkpoints.py)       M              what the ledger restarts from (execute.py)
 """
 
 from collections.abc import Iterator
