@@ -367,6 +367,21 @@ def test_a_final_view_that_was_skipped_before_it_was_final() -> None:
         liars_send(judge, Kind.FINALIZE, 1, ONE.hash)
 
 
+@pytest.mark.parametrize("nullified", [True, False])
+def test_a_notarized_view_that_is_passed_over_without_a_nullification(nullified: bool) -> None:
+    judge = make_judge(honest=())
+    beside = block_on(GENESIS, 2)
+    for block in (ONE, beside):
+        judge.learn(block)
+        liars_send(judge, Kind.NOTARIZE, block.header.view, block.hash)
+    if nullified:
+        liars_send(judge, Kind.NULLIFY, 1, NO_HASH)
+        judge.inclusion()
+        return
+    with pytest.raises(Violation, match="inclusion"):
+        judge.inclusion()
+
+
 @pytest.mark.parametrize("views", [(1, 2), (2, 1)])
 def test_two_finalized_chains(views: tuple[int, int]) -> None:
     judge = make_judge(honest=())

@@ -11,6 +11,7 @@ Invariants (numbers as in consensus.md, section 16.2, and reliability.md, sectio
     exclusion       O5    reached: one notarization a view, never both finalization and nullification
     descent         O6    a reached notarization above a reached finalization descends from it
     justified       O14   who notarizes a block sees its parent notarized and every view between nullified
+    inclusion       O14   a notarized view that is not nullified is below every later notarized block
     evidence        O7    evidence is sound and names no honest validator
     durable         O8    a vote leaves after its record, and its block's or its notarization's, is on disk
     liveness        O9    after the storm there is a new final block within the bound
@@ -263,6 +264,17 @@ class Judge:
             for other in notarized if other_epoch == epoch and later > view else ():
                 if not self._descends(other, block_hash):
                     raise Violation("descent", f"view {later} is notarized beside view {view}, which is final now")
+
+    def inclusion(self) -> None:
+        """At the end: a notarized view that nobody could nullify is below every later notarized block."""
+        notarized = self._reached[Kind.NOTARIZE]
+        for (epoch, view), hashes in notarized.items():
+            if (epoch, view) in self._reached[Kind.NULLIFY]:
+                continue
+            for (other_epoch, later), others in notarized.items():
+                for other in others if other_epoch == epoch and later > view else ():
+                    if not all(self._descends(other, block_hash) for block_hash in hashes):
+                        raise Violation("inclusion", f"view {later} of epoch {epoch} passes view {view} over")
 
     def _descends(self, block_hash: bytes, ancestor: bytes) -> bool:
         floor = self._header(ancestor).height
