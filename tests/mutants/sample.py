@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from math import sqrt
 from pathlib import Path
 from typing import Final
@@ -35,6 +36,7 @@ SUITES: Final = (
 LEFT_OUT: Final = ("test_consensus_rules.py",)  # it reads the sources
 TARGET: Final = 85  # percent
 SPREAD: Final = 1.96  # standard deviations: 95 %
+CONTEXT: Final = 40  # characters around a difference that are shown
 WORDY: Final = ("ValueError", "DecodeError", "InvariantViolation", "Invalid", "Damaged")
 
 _KILLED, _TIMED_OUT = (1, 3), (24, 36, 152, 255, -24)  # exit codes: a failed test, or no end (SIGXCPU)
@@ -137,7 +139,7 @@ def _pairs(folder: Path) -> Iterator[tuple[str, tuple[ast.AST, ast.AST]]]:
 
 def _body(function: ast.FunctionDef) -> ast.AST:
     """Return the function under no name, so that two of them compare."""
-    return ast.parse(ast.unparse(ast.FunctionDef(**{**dict(ast.iter_fields(function)), "name": "_"})))
+    return ast.parse(ast.unparse(function).replace(f"def {function.name}(", "def _(", 1))
 
 
 class _Silent(ast.NodeTransformer):
@@ -156,9 +158,17 @@ class _Silent(ast.NodeTransformer):
 
 
 def _difference(before: ast.AST, after: ast.AST) -> str:
-    one, other = ast.unparse(before).splitlines(), ast.unparse(after).splitlines()
-    pairs = [(a.strip(), b.strip()) for a, b in zip(one, other, strict=False) if a != b]
-    return " → ".join(pairs[0]) if pairs else ""
+    """Return the first line that differs, before and after, without most of what is the same in both."""
+    lines = zip_longest(ast.unparse(before).splitlines(), ast.unparse(after).splitlines(), fillvalue="")
+    one, other = next((a, b) for a, b in lines if a != b)
+    start = max(0, _alike(one, other) - CONTEXT)
+    end = max(0, _alike(one[start:][::-1], other[start:][::-1]) - CONTEXT)
+    return " → ".join(line[start : len(line) - end].strip() for line in (one, other))
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many characters are the same from the start."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 # --- the part of the page ---
