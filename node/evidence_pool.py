@@ -49,6 +49,7 @@ OFFERED_MAX: Final = 2_048  # pieces that one peer has told of and we have not a
 LOADED_MAX: Final = 16  # pieces read at once: 6 MB
 REQUEST_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 5.0  # after a request that failed, while the link holds
+TELL_SECONDS: Final = 0.5  # news of this long go in one message: below the channel's rate
 PAUSE_SECONDS: Final = 0.05  # between two requests to one peer
 FORGED_POINTS: Final = 100
 
@@ -110,6 +111,8 @@ class EvidencePool:
         self._offered: dict[PeerId, OrderedDict[bytes, Charge]] = {}
         self._asked: dict[bytes, asyncio.Event] = {}
         self._wake = asyncio.Event()
+        self._untold: list[Piece] = []
+        self._news = asyncio.Event()
         self.forged = 0  # pieces of peers that proved nothing
 
     def load(self) -> None:
@@ -177,9 +180,10 @@ class EvidencePool:
         return self._store.evidence_at(as_bytes(payload, ID_BYTES)) or b""
 
     async def run(self) -> None:
-        """Ask for what peers tell of until cancelled: one piece at a time of each peer."""
+        """Tell of what is new and ask for what peers tell of, one piece at a time of each peer, until cancelled."""
         busy: dict[PeerId, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._tell())
             while True:
                 await self._wake.wait()
                 self._wake.clear()
@@ -187,6 +191,16 @@ class EvidencePool:
                 for peer, offered in self._offered.items():
                     if offered and peer not in busy:
                         busy[peer] = tasks.create_task(self._ask_for_all(peer))
+
+    async def _tell(self) -> None:
+        """Tell all of what is new, in few messages: who catches up has much news, and every channel has its rate."""
+        while True:
+            await self._news.wait()
+            await asyncio.sleep(TELL_SECONDS)
+            self._news.clear()
+            news, self._untold = self._untold, []
+            for payload in _messages(news):
+                self._links.broadcast_evidence(payload)
 
     async def _ask_for_all(self, peer: PeerId) -> None:
         while offered := self._offered.get(peer):
@@ -261,8 +275,8 @@ class EvidencePool:
             epoch=charge.epoch,
             id=piece.id.hex(),
         )
-        for payload in _messages([piece]):
-            self._links.broadcast_evidence(payload)
+        self._untold.append(piece)
+        self._news.set()
 
     def _note(self, piece: Piece) -> None:
         self._held[piece.id] = piece.charge

@@ -307,6 +307,11 @@ def test_no_batch_that_honest_code_makes_is_evidence(amounts: list[tuple[int, in
 # --- the pool ---
 
 
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node.evidence_pool, "TELL_SECONDS", 0.01)
+
+
 class Ring:
     """Pools that are linked: what one sends is there at the next turn of the loop."""
 
@@ -408,6 +413,7 @@ async def test_what_one_finds_all_hold_and_none_asks_twice(tmp_path: Path) -> No
         names = made.held(first)
         assert len(names) == 4
         await eventually(lambda: all(made.held(peer) == names for peer in made.peers))
+        await eventually(lambda: not any(each._untold for each in made.pools.values()))
         await passes()
         assert len(made.asked) == 4 * len(rest), "each piece went once to each"
         assert made.blamed == []
@@ -415,6 +421,26 @@ async def test_what_one_finds_all_hold_and_none_asks_twice(tmp_path: Path) -> No
         quiet = made.sent
         await passes()
         assert made.sent == quiet, "no echo"
+
+
+async def test_who_catches_up_tells_in_few_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R45: however much it learns, its peers' limits on the channel are kept."""
+    monkeypatch.setattr(node.evidence_pool, "KIND_MAX", 100)
+    monkeypatch.setattr(node.evidence_pool, "PAUSE_SECONDS", 0.0)
+    async with ring(tmp_path, 3) as made:
+        first, second, late = made.peers
+        made.close(late)
+        for view in range(1, 61):
+            made.pools[first].take(twice(view))
+        await eventually(lambda: len(made.held(second)) == 60)
+        await eventually(lambda: not any(each._untold for each in made.pools.values()))
+        monkeypatch.setattr(node.evidence_pool, "TELL_SECONDS", 1.0)
+        sent = made.sent
+        async with running(made.open(late).run()):
+            made.link(late)
+            await eventually(lambda: len(made.held(late)) == 60)
+            await eventually(lambda: not made.pools[late]._untold)
+        assert made.sent - sent <= 2 + 2 * 20, "two that told it, and less than a third of its 60 pieces to each of two"
 
 
 async def test_what_proves_nothing_is_not_kept(tmp_path: Path) -> None:
