@@ -324,11 +324,11 @@ class Dissemination:
             self._ready.set()
 
     def ignore(self, author: bytes) -> None:
-        """Hear no more from an author in this epoch: there is evidence that it lies."""
+        """Hear no more from an author in this epoch: there is evidence that it lies. R59"""
         self._ignored.add(author)
 
     def abandon(self, named: Callable[[], Set[BatchDigest]]) -> None:
-        """Let go of what ignored authors wrote and no quorum holds: nobody honest takes it any more. R45
+        """Let go of what ignored authors wrote and no quorum holds: nobody honest takes it any more. R59
 
         ``named`` gives what blocks that are not final may need.
         """

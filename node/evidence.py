@@ -140,7 +140,7 @@ def from_proposal(refused: ProposalRefused, network: Network) -> Proof | None:
 
 
 def epoch_of(proof: Proof, network: Network) -> int:
-    """Return the epoch whose committee judges a proof: a batch's is that of the first height that may name it."""
+    """Return the epoch whose committee judges a proof: a batch's is that of the first height that may name it. R57"""
     match proof:
         case Evidence():
             return proof.first.epoch

@@ -94,7 +94,10 @@ class Piece:
 
 
 class EvidencePool:
-    """Owns the store's evidence. ``on_charge`` hears of each piece that is taken, and at the start of each held."""
+    """Owns the store's evidence. R58
+
+    ``on_charge`` hears of each piece that is taken, and at the start of each held.
+    """
 
     def __init__(
         self, network: Network, me: PublicKey, store: Store, links: Links, on_charge: Callable[[Charge], None]

@@ -54,7 +54,7 @@ def accused(lab: Lab, node: Node) -> set[bytes]:
 
 
 async def test_a_liar_is_known_to_all_also_to_who_was_away_and_who_starts_again(tmp_path: Path) -> None:
-    """R45: told to one, held by all; a caught author stays ignored after a restart."""
+    """R58, R59: told to one, held by all; a caught author stays ignored after a restart."""
     async with network(tmp_path) as lab:
         liar, first, second, away = lab.names
         liars_key = key_of(lab.nodes[liar])
@@ -81,7 +81,7 @@ async def test_a_liar_is_known_to_all_also_to_who_was_away_and_who_starts_again(
 
 
 async def test_what_a_liar_wrote_before_it_was_caught_and_nobody_includes_is_let_go_of(tmp_path: Path) -> None:
-    """R45: its good batch at one validator only, which no quorum will ever hold."""
+    """R59: its good batch at one validator only, which no quorum will ever hold."""
     async with network(tmp_path) as lab:
         liar, first, second, third = lab.names
         await lab.stop(third)

@@ -284,7 +284,7 @@ def test_only_a_bad_transaction_under_its_authors_signature_convicts() -> None:
 
 
 def test_a_batch_is_judged_by_the_epoch_of_the_first_height_that_may_name_it() -> None:
-    """R45"""
+    """R57"""
     heights = {0: 0, EPOCH_LENGTH - 1: 0, EPOCH_LENGTH: 1, 2 * EPOCH_LENGTH - 1: 1}
     for base_height, epoch in heights.items():
         proof = InvalidBatch(bad_batch(base_height=base_height), 1)
@@ -402,7 +402,7 @@ async def ring(directory: Path, size: int = 4) -> AsyncIterator[Ring]:
 
 
 async def test_what_one_finds_all_hold_and_none_asks_twice(tmp_path: Path) -> None:
-    """R45"""
+    """R58"""
     async with ring(tmp_path) as made:
         first, *rest = made.peers
         pool = made.pools[first]
@@ -424,7 +424,7 @@ async def test_what_one_finds_all_hold_and_none_asks_twice(tmp_path: Path) -> No
 
 
 async def test_who_catches_up_tells_in_few_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """R45: however much it learns, its peers' limits on the channel are kept."""
+    """R58: however much it learns, its peers' limits on the channel are kept."""
     monkeypatch.setattr(node.evidence_pool, "KIND_MAX", 100)
     monkeypatch.setattr(node.evidence_pool, "PAUSE_SECONDS", 0.0)
     async with ring(tmp_path, 3) as made:
@@ -444,7 +444,7 @@ async def test_who_catches_up_tells_in_few_messages(tmp_path: Path, monkeypatch:
 
 
 async def test_what_proves_nothing_is_not_kept(tmp_path: Path) -> None:
-    """R45: the pool believes not even its own node."""
+    """R58: the pool believes not even its own node."""
     async with ring(tmp_path, 2) as made:
         pool = made.pools[made.peers[0]]
         pool.take(refused(wrong_block(), block_zero()))
@@ -455,7 +455,7 @@ async def test_what_proves_nothing_is_not_kept(tmp_path: Path) -> None:
 
 
 async def test_who_comes_later_and_who_comes_back_hear_of_all(tmp_path: Path) -> None:
-    """R45"""
+    """R58"""
     async with ring(tmp_path, 3) as made:
         first, second, late = made.peers
         made.close(late)
@@ -476,7 +476,7 @@ async def test_who_comes_later_and_who_comes_back_hear_of_all(tmp_path: Path) ->
 async def test_one_liar_fills_neither_the_room_of_another_nor_of_another_kind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R45"""
+    """R58"""
     monkeypatch.setattr(node.evidence_pool, "SIGNER_MAX", KIND_MAX + 2)
     async with ring(tmp_path, 2) as made:
         first, second = made.peers
@@ -504,7 +504,7 @@ async def test_a_full_store_is_said_and_stops_nothing(tmp_path: Path, monkeypatc
 
 
 async def test_who_tells_of_evidence_and_gives_something_else_is_blamed(tmp_path: Path) -> None:
-    """R45: nothing, garbage, a proof of another, a forged one."""
+    """R58: nothing, garbage, a proof of another, a forged one."""
     forged = twice()
     forged = Evidence(forged.first, replace(forged.second, signature=forged.first.signature))
     lies = [b"", b"garbage", encode_proof(twice(5)), encode_proof(forged)]
@@ -522,7 +522,7 @@ async def test_who_tells_of_evidence_and_gives_something_else_is_blamed(tmp_path
 
 
 async def test_a_true_proof_under_a_false_name_is_blamed(tmp_path: Path) -> None:
-    """R45: what is told of is what is given: kind, epoch and validator."""
+    """R58: what is told of is what is given: kind, epoch and validator."""
     async with ring(tmp_path, 2) as made:
         victim, liar = made.peers
         encoded = encode_proof(twice())
@@ -535,7 +535,7 @@ async def test_a_true_proof_under_a_false_name_is_blamed(tmp_path: Path) -> None
 
 
 async def test_evidence_of_an_unknown_epoch_or_against_strangers_is_nobodys_fault(tmp_path: Path) -> None:
-    """R45: it is not asked for; once the epoch is known it is taken at the next link."""
+    """R58: it is not asked for; once the epoch is known it is taken at the next link."""
     async with ring(tmp_path, 2) as made:
         first, second = made.peers
         made.known = 3
@@ -554,7 +554,7 @@ async def test_evidence_of_an_unknown_epoch_or_against_strangers_is_nobodys_faul
 
 
 async def test_a_peer_that_never_answers_holds_up_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """R45"""
+    """R58"""
     monkeypatch.setattr(node.evidence_pool, "RETRY_SECONDS", 0.01)
     async with ring(tmp_path, 3) as made:
         first, silent, victim = made.peers
@@ -577,7 +577,7 @@ async def test_a_peer_that_never_answers_holds_up_no_other(tmp_path: Path, monke
 
 
 async def test_what_a_peer_tells_of_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """R45"""
+    """R58"""
     monkeypatch.setattr(node.evidence_pool, "OFFERED_MAX", 10)
     made = Ring(tmp_path, 1)
     pool = made.open(made.peers[0])
@@ -642,7 +642,7 @@ async def test_a_bad_batch_that_was_fetched_accuses_its_author_not_who_gave_it()
 
 
 async def test_from_an_author_that_others_have_caught_nothing_more_is_taken_until_the_epoch_ends() -> None:
-    """R45: but a batch that a block needs is."""
+    """R59: but a batch that a block needs is."""
     async with at_work(Room()) as room:
         room.part.ignore(LIARS_KEY)
         batch = room.arrive(LIAR)
@@ -655,7 +655,7 @@ async def test_from_an_author_that_others_have_caught_nothing_more_is_taken_unti
 
 
 async def test_what_no_quorum_holds_of_a_caught_author_is_let_go_of() -> None:
-    """R45: not what a quorum holds, a block names, another wrote, or we did."""
+    """R59: not what a quorum holds, a block names, another wrote, or we did."""
     async with at_work(Room()) as room:
         doomed, spread, named = (room.arrive(LIAR) for _ in range(3))
         others = room.arrive(2)
@@ -678,7 +678,7 @@ async def test_what_no_quorum_holds_of_a_caught_author_is_let_go_of() -> None:
 
 
 def test_a_payload_that_is_none_names_nothing() -> None:
-    """R45: proposals that are not judged yet are asked too."""
+    """R59: proposals that are not judged yet are asked too."""
     name = BatchDigest(b"n" * 32)
     good = child(block_zero(), encode_payload([name]))
     assert names_in([BAD_PAYLOAD, good]) == {name}
