@@ -25,7 +25,7 @@ CANDIDATES = $(or $(PYTHON),python3.12 python3.11 python3 python \
 	$(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python $(HOME)/.pyenv/versions/3.11.*/bin/python) \
 	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.1[12].*/bin/python3))
 
-.PHONY: help demo devnet docker-devnet test test-quick test-docker lint format coverage model simulate fuzz mutants bench lock install hooks clean distclean
+.PHONY: help demo devnet docker-devnet test test-quick test-docker lint format coverage model simulate simulate-shell fuzz mutants bench lock install hooks clean distclean
 
 help: ## List what there is
 	echo "make <target>, one of:"
@@ -71,6 +71,9 @@ model: $(STAMP) ## The rules of consensus in every run of three views (seconds);
 
 simulate: $(STAMP) ## Simulated clusters with faults: SEEDS=200 of them; ARGS="--seed 17 --trace" tells one
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --jobs $(JOBS) $(ARGS)
+
+simulate-shell: $(STAMP) ## Whole nodes on virtual time, with clients: SEEDS=200; ARGS="--seed 17 --trace" tells one
+	$(BIN)/python -m tests.shell --seeds $(SEEDS) --jobs $(JOBS) $(ARGS)
 
 fuzz: $(STAMP) ## Validators that lie under good keys, with new seeds for MINUTES=10; ARGS="--seed 17" tells one
 	$(BIN)/python -m tests.hostile --minutes $(MINUTES) $(ARGS)

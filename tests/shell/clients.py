@@ -97,6 +97,7 @@ class Clients:
                 raws = [self._issue()] if first or self._random.random() < 0.02 else self._some()
                 first = False
                 shops = self._random.sample(doors, min(len(doors), self._random.choice((1, 1, 1, 1, 2, len(doors)))))
+                self.wrong += (len(shops) - 1) * len(raws)  # duplicates
                 for door in shops:
                     self._tasks.append(asyncio.create_task(self._submit(door, raws)))
                 self._tasks = [task for task in self._tasks if not task.done() or task.exception() is not None]

@@ -24,16 +24,12 @@ from node.rpc.server import RpcServer
 from node.storage.guard import Guard
 from node.storage.journal import Journal
 from tests.shell.disk import MemoryDisk
-from tests.shell.loop import Life, VirtualLoop
+from tests.shell.loop import Killed, Life, VirtualLoop
 from tests.shell.sockets import FIRST_PORT, Network, ShellMesh
 from tests.shell.watch import Watch
 
 STOP_SECONDS: Final = 30.0  # a node that is asked to end has ended by then
 THREAD_TURNS: Final = 1_000  # of 10 ms, until its blocking calls are over
-
-
-class Killed(BaseException):
-    """The process is gone: unwinds the stack of the instruction that was its last."""
 
 
 class NoServer(RpcServer):

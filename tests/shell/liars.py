@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from consensus.encoding import as_tuple, decode, encode
 from consensus.messages import Status, encode_message
+from network.wire import PeerId
 from node.batches import (
     BatchDigest,
     decode_batch_message,
@@ -33,15 +34,13 @@ class Liar:
     def __init__(
         self,
         node: Node,
-        index: int,
-        size: int,
+        peers: Sequence[PeerId],
         lies: Sequence[str],
         random: Random,
         transactions: Callable[[], list[bytes]],
     ) -> None:
         self._node = node
-        self._index = index
-        self._others = [other for other in range(size) if other != index]
+        self._others = [peer for peer in peers if peer != node.mesh.identity.peer]
         self._random = random
         self._transactions = transactions
         self._sequence = random.getrandbits(40)
@@ -83,7 +82,7 @@ class Liar:
         """Acknowledge what others make before it can be verified here, and what does not exist."""
         on_message, links = self._node.dissemination.on_message, self._node.links
 
-        def hear(sender: int, data: bytes) -> None:
+        def hear(sender: PeerId, data: bytes) -> None:
             message = decode_batch_message(self._node.genesis.hash, data)
             name = message if isinstance(message, tuple) else (message.digest,)
             links.broadcast_batch(encode_acknowledgement(name))
@@ -130,7 +129,7 @@ class Liar:
         message[5] ^= 1
         self._node.links.send_batch(self._random.choice(self._others), bytes(message))
 
-    def _send_batch(self, raws: Sequence[bytes], height: int, to: Sequence[int]) -> None:
+    def _send_batch(self, raws: Sequence[bytes], height: int, to: Sequence[PeerId]) -> None:
         batch = make_batch(self._node.genesis.hash, self._node.opened.key, self._next(), height, raws)
         for peer in to:
             self._node.links.send_batch(peer, encode_batch_message(batch))

@@ -24,6 +24,10 @@ class Runaway(Exception):
     """More turns than any honest run takes: something answers itself for ever."""
 
 
+class Killed(BaseException):
+    """The process is gone: unwinds the stack of the instruction that was its last."""
+
+
 class Life:
     """One life of a process. What runs in its context stops, between two callbacks, when it ends."""
 
@@ -189,6 +193,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _on_unseen(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
+        if isinstance(error, Killed):
+            return
         self.unseen.append(f"{context['message']}: {error!r}" if error is not None else context["message"])
 
     # --- what BaseEventLoop leaves to who has sockets ---

@@ -3,14 +3,16 @@
 One rule: everything that a run depends on is in its plan, or in a generator named in its tree (VirtualLoop.random).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
 from consensus.timing import Timing
+from node.sync import DEADLINE_SECONDS
 from tests.shell.liars import LIES
 from tests.simulation.network import Weather, draw_weather
 
+CALM_MS_MAX: Final = int(DEADLINE_SECONDS * 1_000) // 3
 SIZES: Final = (1, 4, 4, 4, 4, 4, 4, 5, 7)
 
 
@@ -65,7 +67,7 @@ def draw(seed: int) -> Plan:
         liars=_draw_liars(random, size),
         epoch_heights=random.choice((4, 12, 1_000, 1_000)),
         timing=timing,
-        weather=draw_weather(random, (timing.share_ms, timing.leader_ms, timing.view_ms, timing.retry_ms)),
+        weather=_draw_weather(random, timing),
         bytes_per_second=tuple(random.choice((1e8, 1e7, 1e7, 5e5)) for _ in range(size)),
         disk_ms=tuple(random.choice((0.0, 2.0, 20.0, 150.0)) for _ in range(size)),
         hiccup_ms=random.choice((0, 6, 20)),
@@ -95,6 +97,16 @@ def _draw_timing(random: Random) -> Timing:
         skip_ms=600 * scale,
         idle_ms=random.choice((0, 100 * scale)),
         view_ms_max=1_000 * scale,
+    )
+
+
+def _draw_weather(random: Random, timing: Timing) -> Weather:
+    weather = draw_weather(random, (timing.share_ms, timing.leader_ms, timing.view_ms, timing.retry_ms))
+    # Requests have a deadline: where a round trip takes as long, nobody ever gets what it lacks.
+    return replace(
+        weather,
+        calm_low_ms=min(weather.calm_low_ms, CALM_MS_MAX // 2),
+        calm_ms=min(weather.calm_ms, CALM_MS_MAX),
     )
 
 

@@ -21,6 +21,7 @@ from consensus.crypto import verify
 from consensus.messages import Hash
 from devnet.generate import make_genesis
 from network.wire import PeerId
+from node.batches import Held
 from node.home import genesis_block
 from node.ledger.account import SOM
 from node.ledger.execute import META_KEY, genesis_changes, read_meta
@@ -45,6 +46,7 @@ QUIET_SECONDS: Final = 8.0  # in which no honest leader is given up, when nobody
 LINK_SECONDS: Final = 30.0  # until dead links are noticed (15 s), and new ones made (backoff 5 s)
 BLOCKED_SECONDS: Final = 60.0
 SLACK: Final = 3  # the bounds are for perfect timers; ours wait for queues and disks
+ANSWERS_SECONDS: Final = 120.0  # until the most patient client has gone
 MEMORY: Final = Path("/dev/shm")  # a file system in memory, where there is one
 
 
@@ -55,6 +57,7 @@ class Result:
     seed: int
     heights: int
     transactions: int
+    wrong_share: float  # of what clients submitted
     lives: int
     turns: int
     virtual_ms: int
@@ -162,6 +165,7 @@ class Story:
         self.judge = _make_judge(self._genesis, [row.consensus_key for row in rows], self._honest)
         self.watch = Watch(loop, self.judge, self._genesis.hash, self._honest, ACCOUNTS, self.fail)
         ids = [PeerId(row.node_key) for row in rows]
+        self._ids = ids
         self.watch.know(ids)
         self.clients = Clients(loop, self._genesis, plan.load_ms, lambda: self._wall_ms(0), self._doors, self.fail)
         self.hosts = [self._make_host(index, directory, ids, [row.name for row in rows]) for index in range(plan.size)]
@@ -203,7 +207,7 @@ class Story:
 
     def _companion(self, index: int, lies: tuple[str, ...]) -> Callable[[Node], Any]:
         def make(one: Node) -> Any:
-            return Liar(one, index, self.plan.size, lies, self._random, self.clients.known).run()
+            return Liar(one, self._ids, lies, self._random, self.clients.known).run()
 
         return make
 
@@ -233,7 +237,9 @@ class Story:
         await self._let_pass(LOAD_SECONDS)
         loading.cancel()
         await self._until(self._is_drained, self._drain_seconds(), "drained", self._undrained)
-        await self._until(lambda: not self.clients.busy, 40.0, "answers", lambda: f"{self.clients.busy} wait")
+        await self._until(
+            lambda: not self.clients.busy, ANSWERS_SECONDS, "answers", lambda: f"{self.clients.busy} wait"
+        )
         await self.clients.gone()
         self._compare()
         await self._stay_quiet()
@@ -242,6 +248,7 @@ class Story:
             plan.seed,
             self.judge.final_height,
             len(self.clients.promises),
+            self.clients.wrong / max(1, self.clients.submitted),
             sum(len(host.lives) for host in self.hosts),
             self.loop.turns,
             int(self.loop.now() * 1e3),
@@ -299,7 +306,8 @@ class Story:
         await asyncio.gather(*(host.stop() for host in self.hosts))
         self._check()
         for host in self.hosts:
-            host.node = None
+            for life in host.lives:
+                life.tasks = life.unfinished()  # what is over and was never asked tells so when it is collected
         gc.collect()
         if self.loop.unseen:
             raise Violation("unseen", self.loop.unseen[0])
@@ -369,18 +377,22 @@ class Story:
 
     def _is_drained(self) -> bool:
         nodes = self._nodes()
-        liars_only = [
-            held for one in nodes for held in one.pool.held() if self.judge_index(held.batch.author) in self._honest
-        ]
         return (
             len({one.store.tip.height for one in nodes}) == 1
-            and not liars_only
-            and all(not len(one.mempool) and not one.executor.queued() for one in nodes)
+            and not any(len(one.mempool) or one.executor.queued() for one in nodes)
+            and not any(self._will_go(held) for one in nodes for held in one.pool.held())
         )
 
-    def judge_index(self, key: bytes) -> int:
-        """Return a validator's index by its consensus key."""
-        return self._keys.index(key)
+    def _will_go(self, held: Held) -> bool:
+        """Return whether a batch must become part of the chain: its honest author spreads it, or enough have it.
+
+        One that its author lost with its power, before a quorum had it, waits until it is too old. So may a liar's.
+        """
+        holders = [host for host in self.hosts if host.node is not None and held.batch.digest in host.node.pool]
+        author = next(host for host in self.hosts if self._keys[host.index] == held.batch.author)
+        if not author.honest:
+            return False
+        return author in holders or 3 * len(holders) > 2 * len(self.hosts)
 
     @property
     def _keys(self) -> list[bytes]:

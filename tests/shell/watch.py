@@ -10,15 +10,18 @@ from typing import Any, Final
 import msgpack
 
 from consensus.encoding import DecodeError
+from consensus.events import Evidence
 from consensus.messages import Block, Kind, Vote, decode_message
 from consensus.records import decode_record
 from devnet.generate import ISSUER
 from network.wire import PeerId
 from node.batches import AUTHOR_BATCHES_MAX, AUTHOR_BYTES_MAX, Batch, decode_batch, decode_payload
 from node.checks import QUEUED_CHECKS_MAX, Lane
-from node.driver import BATCH_RECORD, CONSENSUS_RECORD, INBOX_MAX
+from node.driver import BATCH_RECORD, CONSENSUS_RECORD
+from node.evidence import Charge
 from node.executor import Stored
 from node.home import Opened
+from node.inbox import INBOX_MAX
 from node.ledger.account import SOM
 from node.ledger.transaction import Transaction
 from node.links import CONSENSUS
@@ -130,7 +133,8 @@ class Watch:
 
     def bounds(self, index: int, node: Node) -> None:
         """Compare every queue with its cap."""
-        committee = node.committee
+        members = node.driver.members
+        most_early = AUTHOR_BATCHES_MAX * len(members)
         sizes = (
             ("inbox", len(node.driver._inbox), INBOX_MAX + INBOX_SLACK),
             ("execution", node.executor.queued(), EXECUTING_MAX + EXECUTING_SLACK),
@@ -138,14 +142,14 @@ class Watch:
             ("mempool bytes", node.mempool.bytes, node.config.mempool.bytes_max),
             ("checks of clients", node.checks.queued(Lane.CLIENTS), QUEUED_CHECKS_MAX + 4_096),
             ("fetches", len(node.sync._fetching), FETCHES_MAX + 1),
-            ("early acknowledgements", max(map(len, node.pool._early)), AUTHOR_BATCHES_MAX * len(committee)),
-            ("outboxes", node.mesh.queue_bytes(), 64 * 2**20 * len(committee)),  # type: ignore[attr-defined]
+            ("early acknowledgements", max(map(len, node.pool._early.values()), default=0), most_early),
+            ("outboxes", node.mesh.queue_bytes(), 64 * 2**20 * len(members)),  # type: ignore[attr-defined]
         )
         for what, size, most in sizes:
             if size > most:
                 self.violated("bounded", f"n{index} has {size} in {what}, {most} at the most")
-        for validator in committee.validators:
-            waiting = [held for held in node.pool.held() if held.batch.author == validator.public_key]
+        for row in members.rows:
+            waiting = [held for held in node.pool.held() if held.batch.author == row.consensus_key]
             here = [held for held in waiting if not node.pool.is_final(held.batch.digest)]
             if len(here) > AUTHOR_BATCHES_MAX or sum(len(held.batch.encoded) for held in here) > AUTHOR_BYTES_MAX:
                 self.violated("bounded", f"n{index} holds {len(here)} batches of one author")
@@ -169,8 +173,8 @@ class _Papers:
         self._sign = opened.guard.sign
         opened.guard.sign = self._on_sign  # type: ignore[method-assign,assignment]
 
-    def __contains__(self, digest: object) -> bool:
-        assert isinstance(digest, bytes)
+    def holds_batch(self, digest: bytes) -> bool:
+        """Return whether a batch is surely on disk."""
         return digest in self._batches or self._store.batch(digest) is not None
 
     def _tap_after(self, owner: Any, name: str, after: Callable[[], None]) -> None:
@@ -208,7 +212,7 @@ class _Papers:
         watch = self._watch
         block_hash = msgpack.unpackb(statement[len(b"som-vote-1") :], use_list=False)[4]
         vote = Vote(Kind(kind), epoch, view, block_hash, self._index, b"")  # type: ignore[arg-type]
-        watch.ask(watch.judge.durable, self._index, vote, self._durable, self)
+        watch.ask(watch.judge.durable, self._index, vote, self._durable, self.holds_batch)
         signature = self._sign(key, kind, epoch, view, statement)
         vote = Vote(Kind(kind), epoch, view, block_hash, self._index, signature)
         watch.loop.record(b"%d signs %d %d %d" % (self._index, kind, epoch, view) + block_hash)
@@ -230,10 +234,12 @@ class _Deeds:
         self._tip = (tip.height, tip.block_hash)
         self._verified: set[bytes] = set()  # batches
         self._checked: set[bytes] = set()  # transactions of clients
+        self._rows = node.driver.members.rows
         self._epoch_begins()
         tap(node.executor, "finalized", self._on_final)
         self._tap_stored(node)
-        tap(node.driver, "_keep_evidence", lambda effect: self._on_evidence(effect))
+        tap(node.driver, "_on_evidence", self._on_evidence)
+        tap(node.evidence, "_on_charge", self._on_charge)
         self._tap_epoch(node)
         self._tap_checks(node)
 
@@ -278,9 +284,9 @@ class _Deeds:
 
         verified = node.dissemination._verified
 
-        async def tapped_batch(author: int, batch: Batch) -> bool:
+        async def tapped_batch(batch: Batch) -> bool:
             self._once(self._verified, batch.digest, "a batch")
-            return await verified(author, batch)
+            return await verified(batch)
 
         node.checks.valid = tapped  # type: ignore[method-assign]
         node.dissemination._verified = tapped_batch  # type: ignore[method-assign]
@@ -298,7 +304,13 @@ class _Deeds:
         self._tip = (blocks[-1].header.height, blocks[-1].hash)
 
     def _on_evidence(self, effect: Any) -> None:
-        self._watch.ask(self._watch.judge.evidence, self._index, effect.first, effect.second)
+        if isinstance(effect, Evidence):
+            self._watch.ask(self._watch.judge.evidence, self._index, effect.first, effect.second)
+
+    def _on_charge(self, charge: Charge) -> None:
+        accused = next(index for index, row in enumerate(self._rows) if row.consensus_key == charge.validator)
+        if accused in self._watch.honest:
+            self._watch.violated("evidence", f"n{self._index} believes that n{accused} lied: {charge}")
 
 
 def payload_refs(payload: bytes) -> tuple[bytes, ...]:
