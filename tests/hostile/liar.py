@@ -1,10 +1,12 @@
 """A validator with a good key and no honesty: what it makes of the messages that it has seen."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
-from typing import Final
+from typing import Final, Protocol
 
-from consensus.crypto import SIGNATURE_BYTES, Signature
+from consensus.committee import Committee
+from consensus.crypto import SIGNATURE_BYTES, SecretKey, Signature
 from consensus.encoding import decode, encode
 from consensus.messages import (
     NO_HASH,
@@ -25,19 +27,43 @@ from consensus.messages import (
     payload_hash,
     vote_statement,
 )
-from tests.consensus_lab import GENESIS, World
+from tests.consensus_lab import GENESIS
 from tests.hostile.values import EDGES, Value, opened, spoiled, twist
 
 REMEMBERED: Final = 400  # messages, blocks and certificates each
 
 
+class World(Protocol):
+    """What a liar knows of its network from the beginning."""
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that it lies about."""
+
+    @property
+    def committee(self) -> Committee:
+        """That of the epoch."""
+
+    @property
+    def keys(self) -> Sequence[SecretKey]:
+        """By index in the committee; it uses its own only."""
+
+    @property
+    def root(self) -> Block:
+        """The first block."""
+
+    def block(self, view: int, parent: Block, parent_view: int, payload: bytes) -> Block:
+        """Return a good block, as far as its header goes."""
+
+
 class Liar:
     """Makes messages under its own key. All that it learns is in ``seen``, ``blocks`` and ``certificates``."""
 
-    def __init__(self, world: World, index: int, random: Random) -> None:
+    def __init__(self, world: World, index: int, random: Random, genesis_hash: Hash = GENESIS) -> None:
         self.world = world
         self.index = index
         self.random = random
+        self.genesis_hash = genesis_hash
         self.seen: list[Message] = []
         self.blocks: list[Block] = [world.root]
         self.certificates: list[Certificate] = []
@@ -120,7 +146,7 @@ class Liar:
         if self.random.random() < 0.3:
             name = self.random.choice(("genesis_hash", "parent_hash", "validators_hash", "next_validators_hash"))
             header = replace(header, **{name: self._hash()})  # type: ignore[arg-type]
-        return make_block(header, payload)
+        return make_block(header, good.payload)
 
     def certificate(self) -> Certificate:
         """Return a certificate whose parts are true and which may say what nobody signed."""
@@ -158,7 +184,7 @@ class Liar:
         return self.random.choice((*known, Hash(self.random.randbytes(32)), Hash(b"\x01" * 32)))
 
     def _signed(self, vote: Vote) -> Vote:
-        statement = vote_statement(GENESIS, vote.kind, vote.epoch, vote.view, vote.hash)
+        statement = vote_statement(self.genesis_hash, vote.kind, vote.epoch, vote.view, vote.hash)
         return replace(vote, signature=self.world.keys[self.index].sign(statement))
 
     # --- the same, field by field ---
@@ -206,4 +232,4 @@ class Liar:
     def _signature(self, kind: int, epoch: int, view: int, named: bytes) -> bytes:
         if kind not in tuple(Kind):
             return bytes(SIGNATURE_BYTES)
-        return self.world.keys[self.index].sign(vote_statement(GENESIS, Kind(kind), epoch, view, named))
+        return self.world.keys[self.index].sign(vote_statement(self.genesis_hash, Kind(kind), epoch, view, named))
