@@ -14,6 +14,7 @@ from consensus.committee import Committee
 from consensus.committee import Validator as Member
 from consensus.messages import NO_HASH, Block, Hash, Header, make_block, payload_hash
 from node.ledger.genesis import Validator as Row
+from node.ledger.state import ACCOUNTS_IN_MEMORY
 from tests.simulation import keys
 from tests.simulation.application import encode_payload
 from tests.simulation.chaos import Chaos
@@ -33,6 +34,7 @@ from tests.simulation.validator import EPOCH_MS, Settings, Temper, Trap, Validat
 
 GENESIS_HASH: Final = Hash(sha256(b"som-simulated-network").digest())
 TRAPS: Final = ("effect", "unsynced", "synced", "broadcast", "broadcast", "sign", "finalize", "file", "file")
+JUMPS_MS: Final = (10_000, 60_000, 3_600_000)
 ANNOUNCE_MS: Final = 700  # between two statements of those who are admitted and wait
 CALM_HEIGHTS: Final = 6  # to be final after the storm, so that the chain really moves
 LINK_MS: Final = 3  # until a link's end notices that the other is gone, or back
@@ -103,7 +105,7 @@ class Cluster:
             Row(f"v{node:02}", bytes(self._signers[node].public), node_key(node), weight)
             for node, weight in enumerate(plan.weights)
         )
-        self._rows: dict[int, Rows] = {0: rows}  # of epochs that have begun somewhere
+        self.rows: dict[int, Rows] = {0: rows}  # of epochs that have begun somewhere
         assert self._members(0, rows).nodes == tuple(range(self._size))
         liars = frozenset(index for index, _ in plan.liars)
         self._honest = frozenset(range(self._nodes)) - liars
@@ -124,7 +126,7 @@ class Cluster:
         self._settings = Settings(
             GENESIS_HASH,
             self._members,
-            self._rows.setdefault,
+            self.rows.setdefault,
             self._nodes,
             plan.epoch_heights,
             plan.timing,
@@ -151,7 +153,7 @@ class Cluster:
         return self._members_of(epoch).committee
 
     def _members_of(self, epoch: int) -> Members:
-        return self._members(epoch, self._rows[min(epoch, max(self._rows))])
+        return self._members(epoch, self.rows[min(epoch, max(self.rows))])
 
     def _make_network(self) -> Network:
         return Network(self.loop, self.plan.weather, self._nodes, self._current_leader)
@@ -163,12 +165,13 @@ class Cluster:
         random = self.loop.random(f"temper {name}")
         temper = Temper(
             skew_ms=random.randint(-plan.skew_ms, plan.skew_ms),
+            drift=random.randint(-plan.drift, plan.drift),
             boot_ms=random.randint(0, 10**9),
             sync_ms=plan.sync_ms,
             execute_ms=random.randint(0, plan.execute_ms),
         )
-        disk = Disk(self._genesis, self._before, genesis_rows(self._money))
-        disk.records.create()
+        disk = Disk(self._genesis, self._before, lambda: genesis_rows(self._money))
+        accounts_in_memory = random.choice((1, 3, ACCOUNTS_IN_MEMORY))
         made = kind(
             self.loop,
             self._network,
@@ -179,7 +182,7 @@ class Cluster:
             name,
             self._signers[index],
             disk,
-            lambda rows: Money(rows, self._money),
+            lambda rows: Money(rows, self._money, accounts_in_memory),
             honest,
         )
         made.restart_after = self._restart_after
@@ -218,6 +221,8 @@ class Cluster:
         for validator in [*self.validators, *self._others]:
             self.loop.at(self._random.randint(0, self.plan.timing.view_ms), validator.ensure_up)
         self._plan_breaks()
+        for node, guard_too in self.plan.wiped:
+            self.loop.at(self._random.randint(1, self.plan.storm_ms), self._wipe, node, guard_too)
         self.loop.after(1, self._work)
         if self.plan.appoint_ms:
             self.loop.after(self.plan.appoint_ms, self._appoint)
@@ -228,7 +233,7 @@ class Cluster:
             one.check_bounds()
         self._calm_for_a_quorum()
         self._calm_for_all()
-        loop, committees = self.loop, len(set(self._rows.values()))
+        loop, committees = self.loop, len(set(self.rows.values()))
         return Result(self.plan.seed, self.judge.final_height, loop.events, loop.now_ms, loop.digest(), committees)
 
     def _calm_for_a_quorum(self) -> None:
@@ -237,16 +242,15 @@ class Cluster:
             self.loop.trace(f"calm for {sorted(one.index for one in chosen)}")
         self._network.heal(frozenset(one.index for one in chosen))
         for one in self.validators:
-            one.clear_traps()
+            one.mend()
             if one in chosen:
                 one.wake()
             elif self._random.random() < 0.5:
                 one.restart_after = _never
                 one.crash("left out of the quorum")
         before = self.judge.final_height
-        self._demand(
-            chosen, before + 1, before + CALM_HEIGHTS, self._size - sum(one.index < self._size for one in chosen)
-        )
+        bad = self._size - sum(one.index < self._size for one in chosen) + len(self.plan.wiped)
+        self._demand(chosen, before + 1, before + CALM_HEIGHTS, bad)
 
     def _calm_for_all(self) -> None:
         if self.loop.tracing:
@@ -255,7 +259,7 @@ class Cluster:
         for one in self.validators:
             one.wake()
         before = self.judge.final_height
-        self._demand(self.validators, before + 1, before + CALM_HEIGHTS, len(self.plan.liars))
+        self._demand(self.validators, before + 1, before + CALM_HEIGHTS, len(self.plan.liars) + len(self.plan.wiped))
         self.judge.inclusion()
 
     def _demand(self, chosen: list[Validator], first: int, then: int, bad_leaders: int) -> None:
@@ -277,10 +281,11 @@ class Cluster:
     def _draw_quorum(self) -> list[Validator]:
         if self.plan.appoint_ms:  # what is a quorum may change any moment
             return list(self.validators)
-        weights = dict(enumerate(self.plan.weights))
+        mute = [node for node, guard_too in self.plan.wiped if guard_too]  # perhaps for the rest of the run
+        weights = {node: 0 if node in mute else weight for node, weight in enumerate(self.plan.weights)}
         order = self._random.sample(self.validators, len(self.validators))
         chosen: list[Validator] = []
-        while 3 * sum(weights.get(one.index, 0) for one in chosen) <= 2 * sum(weights.values()):
+        while 3 * sum(weights.get(one.index, 0) for one in chosen) <= 2 * sum(self.plan.weights):
             chosen.append(order.pop())
         return chosen
 
@@ -293,7 +298,7 @@ class Cluster:
         self._submit(self._clients.transactions(self._clock_ms()))
 
     def _submit(self, transactions: tuple[bytes, ...]) -> None:
-        nodes = self._members_of(max(self._rows)).nodes
+        nodes = self._members_of(max(self.rows)).nodes
         seated = [one for one in self.validators if one.index in nodes] or self.validators
         self._random.choice(seated).submit(transactions)
 
@@ -325,6 +330,8 @@ class Cluster:
             (breaks.blackout_ms, self._crash_all),
             (breaks.sleep_ms, self._put_to_sleep),
             (breaks.flap_ms, self._flap),
+            (breaks.full_ms, self._fill_disk),
+            (breaks.jump_ms, self._jump_clock),
         ):
             if mean_ms:
                 self.loop.after(self._random.randint(1, 2 * mean_ms), self._break, mean_ms, action)
@@ -348,6 +355,27 @@ class Cluster:
 
     def _put_to_sleep(self) -> None:
         self._random.choice(self.validators).sleep(self._random.randint(10, 3 * self.plan.timing.view_ms))
+
+    def _fill_disk(self) -> None:
+        victim = self._random.choice(self.validators)
+        victim.disk.files.full = True
+        self.loop.after(self._random.randint(1, 4 * self.plan.timing.view_ms), self._make_room, victim)
+
+    def _make_room(self, victim: Validator) -> None:
+        victim.disk.files.full = False
+
+    def _jump_clock(self) -> None:
+        jumping = [one for one in self.validators if one.index in self.plan.jumping]
+        if jumping:
+            self._random.choice(jumping).jump_ms = self._random.choice((-1, 1)) * self._random.choice(JUMPS_MS)
+
+    def _wipe(self, node: int, guard_too: bool) -> None:
+        """A machine loses its data. Who loses the guard too signs nothing in any epoch that may have begun."""
+        if self._stormy:
+            epoch = max(self.judge.highest_view, default=0) + 1
+            victim = next(one for one in self.validators if one.index == node)
+            victim.wipe(epoch if guard_too else None)
+            self.loop.after(self._random.randint(1, self.plan.breaks.down_ms), victim.ensure_up)
 
     def _flap(self) -> None:
         one, other = self._random.choice(self.validators), self._random.randrange(self._nodes)
