@@ -233,6 +233,7 @@ class Cluster:
             one.check_bounds()
         self._calm_for_a_quorum()
         self._calm_for_all()
+        self._demand_equality()
         loop, committees = self.loop, len(set(self.rows.values()))
         return Result(self.plan.seed, self.judge.final_height, loop.events, loop.now_ms, loop.digest(), committees)
 
@@ -261,6 +262,18 @@ class Cluster:
         before = self.judge.final_height
         self._demand(self.validators, before + 1, before + CALM_HEIGHTS, len(self.plan.liars) + len(self.plan.wiped))
         self.judge.inclusion()
+
+    def _demand_equality(self) -> None:
+        """All honest validators have one chain, and those of one height the same rows, byte by byte."""
+        one, *others = sorted(self.validators, key=lambda each: each.disk.height, reverse=True)
+        for other in others:
+            height = other.disk.height
+            if [stored.block.hash for stored in other.disk.heights] != [
+                stored.block.hash for stored in one.disk.heights[:height]
+            ]:
+                raise Violation("agreement", f"{one.name} and {other.name} have two chains")
+            if height == one.disk.height and other.disk.rows.rows() != one.disk.rows.rows():
+                raise Violation("execution", f"{one.name} and {other.name} have other rows at height {height}")
 
     def _demand(self, chosen: list[Validator], first: int, then: int, bad_leaders: int) -> None:
         """Everybody in ``chosen`` reaches height ``first`` within the bound, and ``then`` in as much time for each."""

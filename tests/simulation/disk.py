@@ -11,7 +11,6 @@ from random import Random
 from typing import Final, cast
 
 from consensus.crypto import SecretKey, Signature
-from consensus.encoding import digest, encode
 from consensus.messages import Block, Certificate, Hash, Kind
 from node.storage.errors import Damaged, GuardError
 from node.storage.guard import Guard
@@ -209,7 +208,3 @@ class Disk:
         """Lose what was not written."""
         self.guard = None
         self.files.end_process()
-
-    def summary(self) -> bytes:
-        """Return a hash of the chain, to compare validators."""
-        return digest(b"som-simulated-chain-1", encode([stored.block.hash for stored in self.heights]))

@@ -110,6 +110,10 @@ class Table:
         for key in self._keys[bisect_left(self._keys, low) : bisect_left(self._keys, high)]:
             yield key, self._rows[key]
 
+    def rows(self) -> dict[bytes, bytes]:
+        """Return all rows."""
+        return dict(self._rows)
+
     def write(self, changes: dict[bytes, bytes | None]) -> None:
         """Apply the changes of a height, all at once."""
         for key, value in changes.items():
