@@ -9,10 +9,13 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+MUTMUT := .make/mutmut/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 LOCKED := --require-hashes --only-binary :all:
 
 SEEDS ?= 200
+SAMPLE ?= 400
+SEED ?= 1
 MINUTES ?= 10
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 ARGS ?=
@@ -25,7 +28,7 @@ CANDIDATES = $(or $(PYTHON),python3.12 python3.11 python3 python \
 	$(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python $(HOME)/.pyenv/versions/3.11.*/bin/python) \
 	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.1[12].*/bin/python3))
 
-.PHONY: help demo devnet docker-devnet test test-quick test-docker lint format coverage model simulate simulate-shell fuzz mutants bench lock install hooks clean distclean
+.PHONY: help demo devnet docker-devnet test test-quick test-docker lint format coverage model simulate simulate-shell fuzz mutants mutation-sample bench lock install hooks clean distclean
 
 help: ## List what there is
 	echo "make <target>, one of:"
@@ -80,6 +83,17 @@ fuzz: $(STAMP) ## Validators that lie under good keys, with new seeds for MINUTE
 
 mutants: $(STAMP) ## Plant faults and see who notices; writes docs/mutants.md; ARGS='--only "no back-off"' plants one (25 minutes)
 	nice $(BIN)/python -m tests.mutants --jobs $(JOBS) $(ARGS)
+
+mutation-sample: $(MUTMUT) ## Random mutants of consensus and ledger: SAMPLE=400 SEED=1; writes docs/mutants.md (20 minutes)
+	nice $(dir $(MUTMUT))bin/python -m tests.mutants.sample --sample $(SAMPLE) --seed $(SEED)
+
+$(MUTMUT): requirements/dev.txt requirements/schemas.txt | $(STAMP)
+	$(BIN)/python -m venv --clear $(@D)
+	install="$(@D)/bin/python -m pip --disable-pip-version-check --no-input --quiet install"
+	$$install $(LOCKED) -r requirements/dev.txt
+	$$install $(LOCKED) --no-deps -r requirements/schemas.txt
+	$$install mutmut==3.8.1
+	touch $@
 
 bench: $(STAMP) ## Load on four local validators: throughput, time to finality, bound ratio
 	$(BIN)/python -m devnet.bench $(ARGS)
