@@ -74,6 +74,7 @@ async def test_a_liar_is_known_to_all_also_to_who_was_away_and_who_starts_again(
             assert accused(lab, node) == {liars_key}
             assert node.evidence.forged == 0
             assert liars_key in node.dissemination._ignored
+            assert b'som_evidence_total{kind="invalid_batch"} 1.0' in node.metrics.render()
         await lab.until(lambda: kinds(lab.nodes[liar]) == both, "the accused hears of it too")
         await lab.linked(first, second, away)
         height = max(node.store.tip.height for node in honest)

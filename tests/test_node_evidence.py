@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 import node.evidence_pool
 from consensus.committee import Committee
@@ -441,6 +442,31 @@ async def test_who_catches_up_tells_in_few_messages(tmp_path: Path, monkeypatch:
             await eventually(lambda: len(made.held(late)) == 60)
             await eventually(lambda: not made.pools[late]._untold)
         assert made.sent - sent <= 2 + 2 * 20, "two that told it, and less than a third of its 60 pieces to each of two"
+
+
+async def test_who_is_accused_itself_says_so_now_and_after_every_start(tmp_path: Path) -> None:
+    """R58: its operator must act."""
+    async with ring(tmp_path, 2) as made:
+        first, second = made.peers
+        with capture_logs() as lines:
+            made.pools[first].take(twice(signer=ME))
+        assert [line["event"] for line in lines] == ["accused", "evidence"]
+        assert {line["log_level"] for line in lines} == {"error"}
+        await eventually(lambda: made.held(second))
+        made.close(first)
+        with capture_logs() as lines:
+            made.open(first)
+        assert [line["event"] for line in lines] == ["accused"]
+
+
+async def test_what_an_older_version_stored_is_passed_over(tmp_path: Path) -> None:
+    made = Ring(tmp_path, 1)
+    (me,) = made.peers
+    made.open(me).take(twice())
+    made.stores[me].put_evidence(b"x" * 32, b"of another form")
+    made.close(me)
+    assert made.open(me).counts().total() == 1
+    made.close(me)
 
 
 async def test_what_proves_nothing_is_not_kept(tmp_path: Path) -> None:

@@ -5,14 +5,16 @@ One rule: what is told is what the proof says; the node has verified it before i
 
 from consensus.committee import Committee, Validator
 from consensus.crypto import PublicKey
+from consensus.encoding import DecodeError
 from consensus.events import Evidence
 from consensus.messages import NO_HASH, Vote, decode_block
 from node.evidence import InvalidBatch, Network, Proof, decode_proof, epoch_of, kind_of
 from node.ledger.genesis import Validator as Row
 from node.ledger.validators import decode_roster, members
 from node.rpc import evidence_types as types
-from node.rpc.errors import NOT_FOUND, RpcError
+from node.rpc.errors import NOT_FOUND, SYNCING, RpcError
 from node.rpc.ports import Ports
+from node.rpc.registry import RETRY_AFTER_MS
 from node.storage.reads import Reads
 
 
@@ -21,9 +23,10 @@ async def list_evidence(ports: Ports, params: types.ListEvidenceParams) -> types
     after = bytes.fromhex(params.after) if params.after else b""
     with ports.store.snapshot() as store:
         rows = store.evidence(after, params.limit + 1)
+        views = [_view(ports, store, name, encoded) for name, encoded in rows[: params.limit]]
         return types.ListEvidenceResult(
             at_height=store.tip.height,
-            evidence=tuple(_view(ports, store, name, encoded) for name, encoded in rows[: params.limit]),
+            evidence=tuple(view for view in views if view is not None),
             more=len(rows) > params.limit,
         )
 
@@ -33,19 +36,21 @@ async def get_evidence(ports: Ports, params: types.GetEvidenceParams) -> types.G
     name = bytes.fromhex(params.id)
     with ports.store.snapshot() as store:
         encoded = store.evidence_at(name)
-        if encoded is None:
+        view = None if encoded is None else _view(ports, store, name, encoded)
+        if encoded is None or view is None:
             raise RpcError(NOT_FOUND, path="id")
-        return types.GetEvidenceResult(
-            at_height=store.tip.height, evidence=_view(ports, store, name, encoded), proof=encoded.hex()
-        )
+        return types.GetEvidenceResult(at_height=store.tip.height, evidence=view, proof=encoded.hex())
 
 
-def _view(ports: Ports, store: Reads, name: bytes, encoded: bytes) -> types.EvidenceView:
+def _view(ports: Ports, store: Reads, name: bytes, encoded: bytes) -> types.EvidenceView | None:
+    """Return what a piece says; None for one that an older version stored and that says nothing to us."""
     network = ports.network
-    proof = decode_proof(encoded, network.genesis_hash)
+    try:
+        proof = decode_proof(encoded, network.genesis_hash)
+    except DecodeError:
+        return None
     epoch = epoch_of(proof, Network(network.genesis_hash, network.epoch_length, lambda _: None))
-    rows = _rows(store, epoch, network.epoch_length)
-    return view_of(proof, name, len(encoded), epoch, rows)
+    return view_of(proof, name, len(encoded), epoch, _rows(store, epoch, network.epoch_length))
 
 
 def view_of(proof: Proof, name: bytes, size: int, epoch: int, rows: tuple[Row, ...]) -> types.EvidenceView:
@@ -84,8 +89,9 @@ def _vote_view(vote: Vote) -> types.SignedVote:
 
 
 def _rows(store: Reads, epoch: int, epoch_length: int) -> tuple[Row, ...]:
-    """Return the committee of an epoch whose evidence was verified here, so its first block's parent is here."""
+    """Return the committee of an epoch. Raises RpcError (syncing) in the moment before the epoch's start is stored."""
     boundary = store.block(epoch * epoch_length)
-    assert boundary is not None
+    if boundary is None:
+        raise RpcError(SYNCING, path="epoch", actual=str(epoch), retry_after_ms=RETRY_AFTER_MS)
     executed = decode_block(boundary.block_bytes).header.executed_height if epoch else 0
     return members(decode_roster(store.roster_at(executed)))
