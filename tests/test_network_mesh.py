@@ -118,6 +118,27 @@ async def test_a_peer_that_restarts_is_back_at_once(restarted: int) -> None:
             await eventually(lambda: again.received == [(stays.peer, VOTES.number, b"welcome back")])
 
 
+async def test_a_peer_without_an_address_is_not_dialled_until_it_has_one_and_may_dial_us() -> None:
+    a, b = (Node(one) for one in identities(2))
+    async with running(a, b):
+        for node, other in ((a, b), (b, a)):
+            node.mesh.set_addresses([PeerAddress(other.peer, "other")])
+        await asyncio.sleep(0.1)
+        assert a.mesh.counters.dialled == b.mesh.counters.dialled == 0
+        a.mesh.set_addresses([b.address()])
+        await eventually(lambda: a.has_link(b.peer) and b.has_link(a.peer))
+        a.mesh.set_addresses([PeerAddress(b.peer, "other")])
+        assert a.has_link(b.peer), "the link stays"
+        b.mesh.set_addresses([])
+        await eventually(lambda: not a.has_link(b.peer))
+        dialled = a.mesh.counters.dialled
+        b.mesh.set_addresses([PeerAddress(a.peer, "other")])
+        await asyncio.sleep(0.3)
+        assert a.mesh.counters.dialled == dialled
+        b.mesh.set_addresses([a.address()])
+        await eventually(lambda: a.has_link(b.peer))
+
+
 async def test_a_line_that_breaks_is_dialled_again() -> None:
     a, b = (Node(one) for one in identities(2))
     async with running(a, b), line_to(b.mesh.port) as line:

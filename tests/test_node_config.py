@@ -20,6 +20,8 @@ from node.config import (
 )
 
 NAME = 'name = "nbkr"\n'
+PEER = '[[peers]]\nname = "a"\nhost = "h"\nport = 1\n'
+KEY = f'node_key = "{"0a" * 32}"\n'
 texts = st.text(max_size=20).filter(lambda text: text.isprintable() or "\n" in text or "\x7f" in text)
 ports = st.integers(0, 65_535)
 
@@ -83,6 +85,10 @@ def test_a_name_is_all_that_must_be_set() -> None:
         ('[log]\nformat = "xml"\n', r"log\.format"),
         ('[[peers]]\nname = "a"\nhost = "h"\n', "port"),
         ('[[peers]]\nname = "a"\nhost = "h"\nport = 1\n' * 2, "a peer is named twice"),
+        (PEER + f'node_key = "{"0" * 63}"\n', "node_key"),
+        (PEER + f'node_key = "{"A" * 64}"\n', "node_key"),
+        (PEER + KEY + PEER.replace('"a"', '"b"') + KEY, "a peer's key stands twice"),
+        ("".join(PEER.replace('"a"', f'"{number}"') for number in range(65)), "more than 64 peers"),
         ("name = \n", "line"),
     ],
 )

@@ -26,9 +26,10 @@ from node.batches import (
     make_batch,
 )
 from node.checks import Lane, SignatureChecks
-from node.dissemination import AHEAD_HEIGHTS, AUTHOR_VERIFYING_MIN, VERIFYING_MAX, Dissemination, Submission
+from node.dissemination import AHEAD_HEIGHTS, AUTHOR_VERIFYING_MIN, VERIFYING_MAX, Dissemination, Observing, Submission
 from node.ledger.errors import Code, Refused
 from node.ledger.transaction import Transaction, assemble, decode_transaction, sign_body
+from node.members import Members
 from node.mempool import Full, Mempool, Stage
 from tests.node_parts import (
     PEERS,
@@ -569,3 +570,126 @@ async def test_more_signatures_than_needed_are_all_checked(room: Room) -> None:
     signatures = [*one.signatures, sign_body(b"\1" * 32, one.body, 0, key_at(1))]
     extra = decode_transaction(assemble(one.body, signatures), genesis().hash)
     assert codes(await room.submit(extra)) == [Code.SIGNATURE]
+
+
+# --- epochs ---
+
+
+def without(*indices: int) -> Members:
+    """Return the committee of epoch 1, in which some of the first one are missing."""
+    rows = [row for index, row in enumerate(members().rows) if index not in indices]
+    return Members(1, rows, allow_dominant=True)
+
+
+async def test_an_observer_takes_nothing_from_clients_and_says_so(room: Room) -> None:
+    """R53, R55"""
+    room.part.begin_epoch(without(ME))
+    (answer,) = await room.submit(pay())
+    assert isinstance(answer, Observing)
+    assert len(room.mempool) == 0
+    assert room.wire.sent == []
+
+
+async def test_what_waits_at_who_is_removed_is_let_go_of_but_for_what_is_final() -> None:
+    """R55"""
+    room = Room()
+    async with at_work(room):
+        waiting, batched, final = pay(), pay(), pay()
+        await room.submit(batched)
+        await eventually(lambda: room.batches())
+        await room.submit(final)
+        await eventually(lambda: len(room.batches()) == 2)
+        named = room.batches()[1]
+        room.pool.finalized([named.digest], 101)
+        room.pool.has_room = lambda *_: False  # type: ignore[method-assign]
+        await room.submit(waiting)
+        gone = room.part.begin_epoch(without(ME))
+        assert set(gone) == {waiting.id, batched.id}
+        assert room.mempool.waiting() == [final.id]
+        assert [held.batch for held in room.pool.held()] == [named]
+        assert set(room.part._resend) == {named.digest}
+    room.part.executed(list(room.pool.held()))
+    assert len(room.mempool) == 0
+
+
+async def test_a_check_that_ends_after_the_last_epoch_is_not_told_as_taken() -> None:
+    """R55"""
+    room = Room()
+    asking = asyncio.create_task(room.submit(pay()))
+    await passes()
+    room.part.begin_epoch(without(ME))
+    async with at_work(room):
+        (answer,) = await asking
+    assert isinstance(answer, Observing)
+    assert len(room.mempool) == 0
+
+
+async def test_an_observer_holds_batches_and_acknowledges_them_when_it_counts() -> None:
+    """R53, R54"""
+    room = Room()
+    room.part.begin_epoch(without(ME))
+    async with at_work(room):
+        batch = room.arrive(2)
+        await eventually(lambda: batch.digest in room.pool)
+        await asyncio.sleep(3 * node.dissemination.ACKNOWLEDGE_SECONDS)
+        room.part.on_connected(PEERS[1])
+        assert room.wire.sent == []
+        room.part.begin_epoch(members(2))
+        await eventually(lambda: room.acknowledged() == [batch.digest])
+    assert room.kept == [batch]
+
+
+async def test_batches_of_who_is_no_member_are_left_alone_and_nobody_is_blamed() -> None:
+    """R53: it may be in an epoch that we have not begun."""
+    room = Room()
+    room.part.begin_epoch(without(3))
+    async with at_work(room):
+        batch = room.arrive(3)
+        room.part.on_message(PEERS[3], encode_acknowledgement([batch.digest]))
+        await passes()
+    assert batch.digest not in room.pool
+    assert room.wire.blamed == []
+    with pytest.raises(BatchInvalid):
+        room.part.on_message(PEERS[2], encode_batch_message(batch))  # a member sends its own
+
+
+async def test_a_final_blocks_batch_is_taken_though_its_author_is_gone() -> None:
+    """R54"""
+    room = Room()
+    room.part.begin_epoch(without(3))
+    named, other = batch_of(3, pay()), batch_of(3, pay())
+    room.pool.finalized([named.digest], 90)
+    async with at_work(room):
+        assert await room.part.fetched(named)
+        assert not await room.part.fetched(other)
+    assert named.digest in room.pool
+    assert other.digest not in room.pool
+
+
+async def test_a_batch_that_is_checked_while_its_authors_last_epoch_ends_is_dropped() -> None:
+    """R54"""
+    room = Room()
+    batch = batch_of(3, pay())
+    fetching = asyncio.create_task(room.part.fetched(batch))
+    await passes()
+    room.part.begin_epoch(without(3))
+    async with at_work(room):
+        assert not await fetching
+    assert batch.digest not in room.pool
+
+
+async def test_our_batches_are_sent_again_until_the_members_of_this_epoch_hold_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    room = Room()
+    monkeypatch.setattr(node.dissemination, "RESEND_SECONDS", 0.02)
+    async with at_work(room):
+        await room.submit(pay())
+        await eventually(lambda: room.batches())
+        (ours,) = room.batches()
+        room.part.begin_epoch(without(3))
+        await eventually(lambda: room.batches(PEERS[1]) and room.batches(PEERS[2]))
+        assert room.batches(PEERS[3]) == []
+        for peer in PEERS[1:3]:
+            room.part.on_message(peer, encode_acknowledgement([ours.digest]))
+        assert ours.digest not in room.part._resend

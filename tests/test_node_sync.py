@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -332,6 +333,7 @@ def lies() -> dict[str, bytes]:
         "too few": a_range(first, few),
         "another block's certificate": a_range(first[:7], good),
         "a notarization": a_range(first, certify(LONG[8], Kind.NOTARIZE)),
+        "a certificate of another epoch": a_range(first, replace(good, epoch=1)),
         "no certificate": encode((40, tuple(block.encoded for block in first), b"")),
         "not blocks": encode((40, (b"x",), encode_certificate(good))),
         "too many": encode((40, (LONG[1].encoded,) * (RANGE_BLOCKS_HARD_MAX + 1), encode_certificate(good))),
@@ -353,6 +355,57 @@ async def test_a_lying_peer_is_blamed_and_moves_nobody(follower: Follower, serve
 
 
 # --- blocks and batches by name ---
+
+
+async def test_a_certificate_of_a_committee_that_is_not_known_yet_is_no_lie(follower: Follower, server: Sync) -> None:
+    """R52"""
+    follower.sync._certificate_valid = lambda _: None
+    follower.wire.answers[PEERS[2]] = server.serve
+    async with running(follower.sync.run()):
+        follower.sync.heard(PEERS[2], 40)
+        await eventually(lambda: follower.asked(RANGE))
+        await passes()
+    assert follower.wire.blamed == []
+    assert follower.ranges == []
+
+
+async def test_between_two_epochs_nothing_is_asked_for(follower: Follower, server: Sync) -> None:
+    """R52"""
+    follower.open = False
+    follower.wire.answers[PEERS[2]] = server.serve
+    async with running(follower.sync.run()):
+        follower.sync.heard(PEERS[2], 40)
+        await passes()
+        assert follower.wire.asked == []
+        follower.open = True
+        await eventually(lambda: follower.height == 40)
+    assert follower.wire.blamed == []
+
+
+async def test_who_hears_nothing_asks_what_comes_next(
+    follower: Follower, server: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R53: so few blocks that nobody's height tells, and nobody says anything to an observer."""
+    monkeypatch.setattr(node.sync, "QUIET_SECONDS", 0.02)
+    follower.committed = LONG[36]
+    follower.wire.answers = dict.fromkeys(PEERS[1:], server.serve)
+    async with running(follower.sync.run()):
+        await eventually(lambda: follower.height == 40)
+        asked = len(follower.asked(RANGE))
+        await eventually(lambda: len(follower.asked(RANGE)) > asked + 2)  # there is no more, and that is no lie
+    assert follower.wire.blamed == []
+    assert not follower.sync._doubts
+
+
+async def test_what_is_noted_of_a_peer_outlives_an_epoch_but_not_its_right_to_link(follower: Follower) -> None:
+    """R56"""
+    for peer in PEERS[1:]:
+        follower.sync.heard(peer, 40)
+        follower.sync._doubt(peer)
+        follower.sync._slow_until[peer] = 1.0
+    follower.sync.keep_only(frozenset(PEERS[:3]))
+    for notes in (follower.sync._heights, follower.sync._doubts, follower.sync._slow_until):
+        assert set(notes) == set(PEERS[1:3])
 
 
 async def test_a_block_is_asked_of_its_likely_holders_first(follower: Follower) -> None:
