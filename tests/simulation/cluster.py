@@ -37,6 +37,7 @@ TRAPS: Final = ("effect", "unsynced", "synced", "broadcast", "broadcast", "sign"
 JUMPS_MS: Final = (10_000, 60_000, 3_600_000)
 ANNOUNCE_MS: Final = 700  # between two statements of those who are admitted and wait
 CALM_HEIGHTS: Final = 6  # to be final after the storm, so that the chain really moves
+TWINS_APART_MS: Final = 150  # between the clocks of twins, so that both do not make the same block
 LINK_MS: Final = 3  # until a link's end notices that the other is gone, or back
 SLACK: Final = 3  # the bound of consensus.md, section 12, is for perfect timers; ours wait for queues and disks
 
@@ -203,7 +204,9 @@ class Cluster:
                 )
                 return []
             case "twins":
-                return [self._make_validator(index, f"n{index}{twin}", honest=False) for twin in ("a", "b")]
+                twins = [self._make_validator(index, f"n{index}{twin}", honest=False) for twin in ("a", "b")]
+                twins[1].jump_ms = TWINS_APART_MS + min(self.plan.skew_ms, TWINS_APART_MS)
+                return twins
             case _ if family in PUPPETS or family in SOURCES:
                 puppet = self._make_validator(index, kind=(PUPPETS | SOURCES)[family], honest=False)
                 assert isinstance(puppet, Puppet)

@@ -309,7 +309,7 @@ def _plan(number: int) -> Plan:
         work_ms=50,
         sync_ms=0,
         execute_ms=0,
-        skew_ms=50,  # clocks differ, so that twins that lead make two blocks
+        skew_ms=0,
         rotate_bytes=30_000,
         weather=WEATHER,
         breaks=Breaks(0, 0, 0, 0, 10),
