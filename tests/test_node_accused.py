@@ -1,13 +1,18 @@
 """Whole nodes and one that lies with its real key: all honest ones end with the same evidence, and with none against
 each other, also who was down meanwhile and who starts again."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from consensus.messages import Hash, Kind, Vote, encode_message, vote_statement
-from node.batches import Batch, BatchDigest, encode_batch_message, make_batch
+from consensus.events import Content
+from consensus.messages import Block, Hash, Kind, Vote, encode_message, make_block, vote_statement
+from consensus.place import Place
+from node.batches import Batch, BatchDigest, encode_batch_message, encode_payload, make_batch
 from node.evidence import Network, decode_proof, verify_proof
 from node.links import BATCHES, CONSENSUS
 from node.node import Node
+from node.payloads import Payloads
 from tests.node_lab import Lab, network
 from tests.test_node_checks import spoilt
 
@@ -99,3 +104,44 @@ async def test_what_a_liar_wrote_before_it_was_caught_and_nobody_includes_is_let
 
 def _named(lab: Lab, name: str, digest: BatchDigest) -> bool:
     return lab.nodes[name].store.batch(digest) is not None
+
+
+class LyingPayloads(Payloads):
+    """Chooses what is no list of batches."""
+
+    def content(self, parent: Block, names: Sequence[BatchDigest], now_ms: int) -> Content | None:
+        content = super().content(parent, names, now_ms)
+        twice = encode_payload([BatchDigest(b"n" * 32)] * 2)
+        return None if content is None else replace(content, payload=twice)
+
+
+class LyingPlace(Place):
+    """Makes blocks in which time stands still, and finds them good."""
+
+    def next_block(self, view: int, parent_view: int, parent: Block, content: Content) -> Block:
+        honest = super().next_block(view, parent_view, parent, content)
+        return make_block(replace(honest.header, timestamp_ms=parent.header.timestamp_ms), honest.payload)
+
+    def fits(self, view: int, parent_view: int, parent: Block, block: Block) -> bool:
+        return True
+
+
+async def test_a_leader_of_invalid_blocks_is_known_to_all(tmp_path: Path) -> None:
+    """R45, R58: its header is wrong beside its parent's, and then its payload; the others go on."""
+    async with network(tmp_path) as lab:
+        liar, *others = lab.names
+        honest = [lab.nodes[name] for name in others]
+        driver = lab.nodes[liar].driver
+        core, payloads = driver.core, driver.payloads
+        honest_place = core._place
+        core._place = LyingPlace(honest_place.committee, honest_place.genesis_hash, honest_place.end_height)
+        await lab.until(lambda: all(kinds(node).get("invalid_block") for node in honest), "a wrong header")
+        core._place = honest_place
+        driver.payloads = LyingPayloads(
+            payloads.pool, payloads.executed, payloads.block_of, payloads.final_height, payloads.next_validators_hash
+        )
+        await lab.until(lambda: all(kinds(node).get("invalid_payload") for node in honest), "a wrong payload")
+        driver.payloads = payloads
+        assert all(accused(lab, node) == {key_of(lab.nodes[liar])} for node in honest)
+        await lab.height(max(node.store.tip.height for node in honest) + 2)
+        lab.same_chain()
