@@ -39,6 +39,7 @@ def publish(
         yield "gauge", "som_finalized_height", "Height finalized", status.finalized_height
         yield "gauge", "som_epoch", "Epoch", status.epoch
         yield "gauge", "som_view", "View of the epoch", status.view
+        yield "gauge", "som_member", "1 if this node is a member of the committee", int(core.me is not None)
         yield "gauge", "som_ready", "1 if synced, linked to a quorum and the last block is fresh", int(status.ready)
         yield "gauge", "som_syncing", "1 while fetching ranges of the chain", int(status.syncing)
         yield "gauge", "som_last_block_time_seconds", "Time of the last stored block", status.last_block_ms / 1_000
