@@ -50,7 +50,7 @@ def encode(value: object) -> bytes:
 def decode(data: bytes) -> object:
     """Return the value that ``data`` encodes, arrays as tuples.
 
-    The caller has bounded ``len(data)``; memory stays below 16 times that, because empty tuples are one object.
+    The caller has bounded ``len(data)``; memory stays below 64 times that: the dearest byte is an array of one item.
     Raises DecodeError for anything that is not canonical.
     """
     try:

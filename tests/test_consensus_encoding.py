@@ -107,8 +107,11 @@ def test_what_is_no_canonical_value_is_refused(data: bytes) -> None:
         b"\xdd" + BOMB_BYTES.to_bytes(4, "big") + b"\x80" * BOMB_BYTES,
         b"\xdd" + BOMB_BYTES.to_bytes(4, "big") + b"\xc0" * BOMB_BYTES,
         b"\xdd" + (BOMB_BYTES // 2).to_bytes(4, "big") + b"\x91\xc0" * (BOMB_BYTES // 2),
+        b"\xdc\x03\xe8" + (b"\x91" * 400 + b"\x90") * 1_000,
+        b"\xdc\x03\xe8" + (b"\x91" * 400 + b"\xc4\x01\xcb") * 1_000,
+        b"\xdd" + (BOMB_BYTES // 3).to_bytes(4, "big") + "у".encode().join([b"\xa2"] * (BOMB_BYTES // 3)) + b"\xd1\x83",
     ],
-    ids=["empty arrays", "empty maps", "nothings", "small arrays"],
+    ids=["empty arrays", "empty maps", "nothings", "small arrays", "chains", "chains that are searched", "letters"],
 )
 def test_decoding_takes_a_bounded_multiple_of_memory(bomb: bytes) -> None:
     tracemalloc.start()

@@ -132,6 +132,7 @@ def check_bounds(node: Node) -> None:
     assert wanted <= open_views, told
     assert asked <= 4 * open_views + 64, told
     assert seen <= SEEN_MAX, told
+    assert len(node.journal) <= 12 * core.view + 50, f"{len(node.journal)} records in {core.view} views"
     assert votes <= count, told
 
 
