@@ -21,7 +21,7 @@ from tests.simulation.chaos import Chaos
 from tests.simulation.disk import Disk
 from tests.simulation.judge import Judge, Violation
 from tests.simulation.keys import Signer
-from tests.simulation.liars import Mouth, filter_of
+from tests.simulation.liars import Mouth, filter_of, twin_filters
 from tests.simulation.loop import Loop, Runaway
 from tests.simulation.members import Members, Rows, as_members, node_key
 from tests.simulation.money import Clients, Money, genesis_rows, make_genesis
@@ -206,6 +206,8 @@ class Cluster:
             case "twins":
                 twins = [self._make_validator(index, f"n{index}{twin}", honest=False) for twin in ("a", "b")]
                 twins[1].jump_ms = TWINS_APART_MS + min(self.plan.skew_ms, TWINS_APART_MS)
+                for twin, outgoing in zip(twins, twin_filters(self.loop.random(f"filter {index}")), strict=True):
+                    twin.outgoing = outgoing
                 return twins
             case _ if family in PUPPETS or family in SOURCES:
                 puppet = self._make_validator(index, kind=(PUPPETS | SOURCES)[family], honest=False)

@@ -5,6 +5,7 @@ run together weigh no more than the committee tolerates.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -79,6 +80,18 @@ def filter_of(family: str, random: Random, size: int, timing: Timing) -> Callabl
         "slow-leader": slow_leader,
     }
     return chosen.get(family, lambda _, __: (0,))
+
+
+def twin_filters(random: Random) -> list[Callable[[int, Message], Iterable[int]]]:
+    """Return for each of two twins to whom its messages get: that splits the honest between the two, for a while."""
+    heard: dict[int, int] = {}
+
+    def split(twin: int, receiver: int, _: Message) -> Iterable[int]:
+        if receiver not in heard or random.random() < 0.02:
+            heard[receiver] = random.choice((0, 0, 1, 1, 2))
+        return (0,) if heard[receiver] in (twin, 2) else ()
+
+    return [partial(split, twin) for twin in (0, 1)]
 
 
 class Mouth:
