@@ -113,6 +113,36 @@ def test_a_committee_changes_until_nobody_of_the_first_is_in_it(monkeypatch: pyt
     assert not first & last
 
 
+def test_who_lost_its_guard_votes_again_in_a_later_epoch_and_not_before() -> None:
+    plan = replace(
+        draw(1_003),
+        weights=(1,) * 7,
+        liars=(),
+        wiped=((1, True), (2, False)),
+        jumping=(),
+        epoch_heights=4,
+        heights=40,
+        observers=0,
+        appoint_ms=0,
+        storm_ms=10_000,
+        weather=CLEAR,
+        breaks=Breaks(0, 0, 0, 0, 1_000, full_ms=4_000),
+    )
+    keys.use(real=False)
+    try:
+        cluster = Cluster(plan, trace=False)
+        cluster.run()
+    finally:
+        keys.use(real=True)
+    for one in cluster.validators:
+        assert one.disk.guard is not None
+        epochs = {epoch for _, epoch, _, _ in one.disk.signed}
+        assert min(epochs) >= one.disk.guard.watermark[0]
+        assert max(epochs) >= cluster.judge.final_height // 4 - 1
+    assert cluster.validators[1].disk.guard is not None
+    assert cluster.validators[1].disk.guard.watermark[0] > 0
+
+
 def test_clients_send_what_must_be_refused() -> None:
     genesis = make_genesis(EPOCH_MS, ())
     ledger = Ledger(genesis_rows(genesis), genesis)

@@ -381,6 +381,8 @@ class Cluster:
 
     def _make_room(self, victim: Validator) -> None:
         victim.disk.files.full = False
+        if self._stormy:
+            victim.ensure_up()
 
     def _jump_clock(self) -> None:
         jumping = [one for one in self.validators if one.index in self.plan.jumping]

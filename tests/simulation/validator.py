@@ -266,8 +266,8 @@ class Validator:
             self._inbox.append(Link(node, up))
             self._work()
 
-    def crash(self, why: str, power: bool = True) -> None:
-        """End now: the power fails, or only the process is killed."""
+    def crash(self, why: str, power: bool = True, restart: bool = True) -> None:
+        """End now: the power fails, or only the process ends. ``restart`` says that nobody has to come and help."""
         if not self.up:
             return
         self._loop.record(b"crash %d" % self.index)
@@ -281,12 +281,12 @@ class Validator:
         else:
             self.disk.end_process()
         again_ms = self.restart_after()
-        if again_ms is not None:
+        if restart and again_ms is not None:
             self._loop.after(again_ms, self.ensure_up)
 
     def wipe(self, epoch: int | None) -> None:
         """Lose all data, and with ``epoch`` the guard too: it may vote again from that epoch on. R43."""
-        self.crash("wiped", power=False)
+        self.crash("wiped", power=False, restart=False)
         self._wiped = True
         self._highest = 0
         self.disk.wipe(self._signer.public, self._settings.genesis_hash, epoch)
@@ -347,7 +347,7 @@ class Validator:
         except PowerLost:
             self.crash("trap: file")
         except StorageFailed as failed:
-            self.crash(str(failed), power=False)
+            self.crash(str(failed), power=False, restart=False)
 
     def _work_off(self) -> None:
         while self.up and not self._syncing and self._loop.now_ms >= self._asleep_until_ms:
