@@ -5,10 +5,28 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from consensus.committee import Committee, Validator
+from consensus.crypto import SecretKey
+from consensus.evidence import make_evidence
+from consensus.messages import (
+    Certificate,
+    Hash,
+    Header,
+    Kind,
+    Vote,
+    encode_certificate,
+    encode_header,
+    header_hash,
+    payload_hash,
+    vote_statement,
+)
+from node.cli.evidence import EvidenceFile
 from node.evidence import encode_proof, evidence_id
-from node.ledger.genesis import format_genesis
+from node.ledger.genesis import Genesis, format_genesis
+from node.rpc.validator_types import CommitteeChange, CommitteeMember
 from tests.cli_lab import Som, som_lab
 from tests.solo_chain import key, solo_genesis
 
@@ -102,3 +120,48 @@ def test_a_file_is_never_overwritten(som: Som, evidence_file: Path) -> None:
 def test_an_unknown_id_and_a_wrong_one_are_refused(som: Som) -> None:
     assert som.run("evidence", "show", "00" * 32).exit_code == 1
     assert som.run("evidence", "show", "XY").exit_code == 2
+
+
+LENGTH = 10
+
+
+def two_votes(genesis: Genesis, epoch: int, signer: SecretKey) -> bytes:
+    """Return the evidence that the only member of a committee voted twice."""
+    votes = []
+    for fill in (b"1", b"2"):
+        statement = vote_statement(genesis.hash, Kind.NOTARIZE, epoch, 7, fill * 32)
+        votes.append(Vote(Kind.NOTARIZE, epoch, 7, Hash(fill * 32), 0, signer.sign(statement)))
+    return encode_proof(make_evidence(*votes))
+
+
+def change(genesis: Genesis, before: SecretKey, after: SecretKey) -> CommitteeChange:
+    """Return what shows that one lone validator followed another in epoch 1."""
+    old, new = (Committee(epoch, [Validator(key.public, 1)]) for epoch, key in ((0, before), (1, after)))
+    zero, payload = Hash(bytes(32)), payload_hash(b"")
+    hashes = (Hash(old.hash), Hash(new.hash))
+    header = Header(Hash(genesis.hash), 0, LENGTH, LENGTH, LENGTH - 1, zero, 0, 1, *hashes, 0, zero, payload)
+    name = header_hash(header)
+    signature = before.sign(vote_statement(genesis.hash, Kind.FINALIZE, 0, LENGTH, name))
+    certificate = Certificate(Kind.FINALIZE, 0, LENGTH, name, ((0, signature),))
+    return CommitteeChange(
+        epoch=1,
+        validators=(CommitteeMember(consensus_key=after.public.hex(), weight=1),),
+        header=encode_header(header).hex(),
+        certificate=encode_certificate(certificate).hex(),
+    )
+
+
+def test_a_file_carries_the_proof_of_later_committees(som: Som, tmp_path: Path) -> None:
+    """R45, R51: evidence of epoch 1, whose one validator the genesis does not know."""
+    genesis = replace(solo_genesis(), epoch_length=LENGTH)
+    genesis_file = tmp_path / "short.json"
+    genesis_file.write_text(format_genesis(genesis))
+    proof = two_votes(genesis, 1, key("newcomer"))
+    good = change(genesis, key("consensus"), key("newcomer"))
+    forged = change(genesis, key("newcomer"), key("newcomer"))
+    for changes, code in (((good,), 0), ((), 1), ((forged,), 1), ((good, good), 1)):
+        path = tmp_path / "file.json"
+        path.write_bytes(msgspec.json.encode(EvidenceFile(genesis.hash.hex(), proof.hex(), changes)))
+        told = som.run("evidence", "verify", str(path), "--genesis", str(genesis_file), "--json")
+        assert told.exit_code == code, told.output
+        assert code or json.loads(told.stdout)["consensus_key"] == key("newcomer").public.hex()
