@@ -238,11 +238,14 @@ class Mesh:
         return [_status(slot, now) for slot in self._slots.values()]
 
     def penalize(self, peer: PeerId, points: int, reason: str) -> None:
-        """Add to the score of ``peer``; at MISBEHAVED_POINTS it is disconnected, and comes back on the narrow lane."""
+        """Add to the score of ``peer``; at MISBEHAVED_POINTS it is disconnected, and comes back on the narrow lane.
+
+        What is still read of what it sent before that counts no more: a burst is one misbehaviour.
+        """
         slot = self._slots.get(peer)
-        if slot is None:
-            return
         now = asyncio.get_running_loop().time()
+        if slot is None or now < slot.blocked_until:
+            return
         score = slot.score.add(points, now)
         slot.last_error = reason
         if score >= MISBEHAVED_POINTS:
