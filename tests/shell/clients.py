@@ -182,7 +182,7 @@ class Clients:
     # --- what they are told ---
 
     async def _submit(self, door: Door, raws: Sequence[bytes]) -> None:
-        if not door.life.is_open:
+        if not door.life.lives_on():
             return
         self.submitted += len(raws)
         self.busy += 1
@@ -194,7 +194,7 @@ class Clients:
                 return
             await asyncio.wait((handler,), timeout=ANSWER_SECONDS)
             if not handler.done():
-                if door.life.alive and door.honest:
+                if door.life.lives_on() and door.honest:
                     self._fail(Violation("answers", f"{door.life.name} does not answer a submission"))
                 return
             if handler.cancelled() or not door.honest:
@@ -216,7 +216,7 @@ class Clients:
             await self._wait(door, promise)
 
     async def _wait(self, door: Door, promise: Promise) -> None:
-        if not door.life.is_open:
+        if not door.life.lives_on():
             return
         waiting = self._loop.create_task(
             door.node.outcomes.outcome(promise.id, WAIT_SECONDS), context=door.life.context.copy()
@@ -232,7 +232,7 @@ class Clients:
             promise.expired = True
 
     def _hear_final(self, door: Door, promise: Promise) -> None:
-        if not door.life.alive:
+        if not door.life.lives_on():
             return
         stored = door.node.store.transaction(promise.id)
         if stored is None:

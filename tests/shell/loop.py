@@ -48,6 +48,10 @@ class Life:
         """Nothing of it runs any more: as when a process is killed, no code of it sees that."""
         self.alive = self.is_open = False
 
+    def lives_on(self) -> bool:
+        """Return whether it has neither died nor been asked to stop."""
+        return self.is_open
+
     def unfinished(self) -> list[asyncio.Task[Any]]:
         return [task for task in self.tasks if not task.done()]
 

@@ -289,7 +289,7 @@ class Story:
         lowest = min((one for one in nodes if one is not None), key=lambda one: one.store.tip.height)
         highest = max((one for one in nodes if one is not None), key=lambda one: one.store.tip.height)
         chain = read_chain(highest.store, self._genesis)
-        chain.check_promises(list(self.clients.promises.values()), lambda life: life.alive)
+        chain.check_promises(list(self.clients.promises.values()), Life.lives_on)
         for one in nodes:
             assert one is not None
             for number, balance in chain.balances.items():

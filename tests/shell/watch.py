@@ -285,11 +285,18 @@ class _Deeds:
         verified = node.dissemination._verified
 
         async def tapped_batch(batch: Batch) -> bool:
-            self._once(self._verified, batch.digest, "a batch")
-            return await verified(batch)
+            held = await verified(batch)
+            # What is wrong is checked whenever a liar serves it, and costs the liar its link; and what a known liar
+            # wrote is let go of, and checked again if a block names it.
+            if held and self._index_of(batch.author) in self._watch.honest:
+                self._once(self._verified, batch.digest, "a batch")
+            return held
 
         node.checks.valid = tapped  # type: ignore[method-assign]
         node.dissemination._verified = tapped_batch  # type: ignore[method-assign]
+
+    def _index_of(self, key: bytes) -> int:
+        return next(index for index, row in enumerate(self._rows) if row.consensus_key == key)
 
     def _once(self, seen: set[bytes], name: bytes, what: str) -> None:
         if name in seen:
@@ -308,7 +315,7 @@ class _Deeds:
             self._watch.ask(self._watch.judge.evidence, self._index, effect.first, effect.second)
 
     def _on_charge(self, charge: Charge) -> None:
-        accused = next(index for index, row in enumerate(self._rows) if row.consensus_key == charge.validator)
+        accused = self._index_of(charge.validator)
         if accused in self._watch.honest:
             self._watch.violated("evidence", f"n{self._index} believes that n{accused} lied: {charge}")
 
