@@ -130,9 +130,9 @@ class EvidencePool:
             else:
                 self._note(Piece(name, charge))
 
-    def accused(self, kind: Kind, epoch: int) -> list[PublicKey]:
-        """Return who is accused of this in an epoch."""
-        return [charge.validator for charge in self._by_charge if (charge.kind, charge.epoch) == (kind, epoch)]
+    def accused(self, kind: Kind, since: int) -> list[PublicKey]:
+        """Return who is accused of this in the epoch ``since`` or a later one."""
+        return [charge.validator for charge in self._by_charge if charge.kind is kind and charge.epoch >= since]
 
     def counts(self) -> Counter[Kind]:
         """Return how many pieces of each kind are held, none of which is told by 0."""

@@ -334,7 +334,7 @@ class Node:
     def _on_epoch(self, members: Members) -> None:
         """A new committee: who waits here for what nobody will take from us any more is told to ask elsewhere."""
         self.outcomes.ended(self.dissemination.begin_epoch(members), Outcome.PENDING)
-        for author in self.evidence.accused(EvidenceKind.INVALID_BATCH, members.epoch):
+        for author in self.evidence.accused(EvidenceKind.INVALID_BATCH, self._lies_count_since()):
             self.dissemination.ignore(author)
         self._let_link()
 
@@ -343,8 +343,13 @@ class Node:
         return None if members is None else members.committee
 
     def _on_charge(self, charge: Charge) -> None:
-        if charge.kind is EvidenceKind.INVALID_BATCH and charge.epoch == self.driver.members.epoch:
+        if charge.kind is EvidenceKind.INVALID_BATCH and charge.epoch >= self._lies_count_since():
             self.dissemination.ignore(charge.validator)
+
+    def _lies_count_since(self) -> int:
+        """Return the epoch of the oldest batch that this epoch could have named: older lies are over. R59"""
+        begin = self.driver.members.epoch * self.epochs.length
+        return self.epochs.after_height(max(0, begin - BATCH_LIFE_HEIGHTS))
 
     def _let_link(self) -> None:
         """Let those link who may now, and nobody else."""

@@ -469,6 +469,20 @@ async def test_what_an_older_version_stored_is_passed_over(tmp_path: Path) -> No
     made.close(me)
 
 
+async def test_who_lied_since_an_epoch_is_remembered_by_kind(tmp_path: Path) -> None:
+    """R59"""
+    made = Ring(tmp_path, 1)
+    pool = made.open(made.peers[0])
+    pool.take_batch(bad_batch(base_height=EPOCH_LENGTH), 1)
+    pool.take_batch(bad_batch(author=2), 1)
+    pool.take(twice(signer=3, epoch=1))
+    second = committee().validators[2].public_key
+    assert set(pool.accused(Offence.INVALID_BATCH, 0)) == {LIARS_KEY, second}
+    assert pool.accused(Offence.INVALID_BATCH, 1) == [LIARS_KEY]
+    assert pool.accused(Offence.INVALID_BATCH, 2) == []
+    made.close(made.peers[0])
+
+
 async def test_what_proves_nothing_is_not_kept(tmp_path: Path) -> None:
     """R58: the pool believes not even its own node."""
     async with ring(tmp_path, 2) as made:
