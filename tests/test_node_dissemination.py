@@ -433,6 +433,19 @@ async def test_a_batch_that_is_fetched_while_it_arrives_is_verified_once() -> No
     assert room.kept == [batch]
 
 
+async def test_a_batch_that_comes_again_when_its_block_is_executed_is_not_verified_again() -> None:
+    room = Room()
+    batch = batch_of(1, pay(), base_height=100)
+    room.part.on_message(PEERS[1], encode_batch_message(batch))  # it waits while a fetch of the same is quicker
+    room.pool.finalized([batch.digest], 101)
+    room.pool.forget([batch.digest])
+    async with at_work(room):
+        await passes()
+        assert await room.part.fetched(batch), "who gave it is not to blame"
+    assert room.checks.checked == 0
+    assert room.kept == []
+
+
 async def test_a_batch_that_is_sent_again_is_acknowledged_again(room: Room) -> None:
     batch = room.arrive(1)
     await eventually(room.acknowledged)

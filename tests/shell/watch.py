@@ -69,6 +69,7 @@ class Watch:
         self._fail = fail
         self._sent: dict[bytes, None] = {}
         self._indices: dict[PeerId, int] = {}
+        self._papers: dict[int, _Papers] = {}
 
     def know(self, peers: Sequence[PeerId]) -> None:
         """Learn the validators' node keys, by index."""
@@ -77,11 +78,12 @@ class Watch:
     def opened(self, index: int, opened: Opened) -> None:
         """A validator's files are open. Liars may write and sign what they like."""
         if index in self.honest:
-            _Papers(self, index, opened)
+            self._papers[index] = _Papers(self, index, opened)
 
     def node(self, index: int, life: Life, node: Node) -> None:
         """A validator is about to run."""
         if index in self.honest:
+            self._papers[index].node = node
             _Deeds(self, index, life, node)
 
     def sent(self, index: int, channel: int, payload: bytes) -> None:
@@ -161,6 +163,7 @@ class _Papers:
     def __init__(self, watch: Watch, index: int, opened: Opened) -> None:
         self._watch = watch
         self._index = index
+        self.node: Node
         self._store = opened.store
         self._durable: set[Fact] = set()
         self._batches: set[bytes] = set()
@@ -198,8 +201,11 @@ class _Papers:
         self._pending = []
 
     def _on_rotate(self, records: Sequence[Record]) -> None:
+        before, core = self._durable, self.node.driver.core
         self._durable, self._batches = set(), set()
         self._note(records)
+        judge = self._watch.judge
+        self._watch.ask(judge.rotated, self._index, before, self._durable, core.epoch, core.finalized_view)
 
     def _note(self, records: Sequence[Record]) -> None:
         for kind, payload in records:
