@@ -205,11 +205,12 @@ def test_a_later_operation_that_fails_undoes_the_earlier_ones() -> None:
     world = funded()
     before = {key: row for key, row in world.reader.rows.items() if key[:1] == b"a"}
     (key,) = keys_of(ALICE)
+    opening = OpenAccount(BANK, account_number(101, 9), 11, 1, 0, ((bytes(key.public), 1),), 1, b"c" * 32)
     operations: list[Operation] = [
         paying(10),
         SetKeys(ALICE, ((bytes(key.public), 5),), 5),
-        OpenAccount(BANK, account_number(101, 9), 11, 1, 0, ((bytes(key.public), 1),), 1, b"c" * 32),
-        Pay(SOM, BANK, ((account_number(101, 9), 5, b"r"),), once=True),
+        opening,
+        Pay(SOM, BANK, ((opening.number, 5, b"r"),), once=True),
         paying(10**9),
     ]
     transaction = world.transaction(operations, (ALICE, BANK))
@@ -220,6 +221,9 @@ def test_a_later_operation_that_fails_undoes_the_earlier_ones() -> None:
     assert world.entries == entries
     assert [key[:1] for key in executed.changes if key[:1] not in (b"w", b"I", b"M")] == []
     assert world.run(Pay(SOM, BANK, ((ALICE, 5, b"r"),), once=True)).applied
+    assert world.ledger.account(opening.number) is None
+    assert world.run(Pay(SOM, BANK, ((opening.number, 5, b"s"),))).code == Code.NO_ACCOUNT
+    assert world.run(opening).applied
 
 
 def operation_of(draw: tuple[int, int, int, int]) -> Operation:
