@@ -3,6 +3,7 @@
 Whole nodes in one process; the orders are the ledger's own, signed by the central bank (docs/protocol.md, section 15).
 """
 
+import asyncio
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -13,6 +14,7 @@ from node.home import read_config
 from node.ledger.param import Listed
 from node.links import FAREWELL_HEIGHTS
 from node.rpc.errors import NOT_A_VALIDATOR
+from node.rpc.ports import Outcome
 from tests.committee_lab import Committees, committees, keys_of, listed
 
 FOUNDERS = ("nbkr", "bank-1", "bank-2", "bank-3")
@@ -52,12 +54,20 @@ async def test_a_validator_joins_and_then_another_leaves(tmp_path: Path) -> None
 
         change.through.remove("bank-3")
         waiting = lab.nodes["bank-3"]
+        waiting.mempool.has_ready = lambda: False  # type: ignore[method-assign]  # what comes now goes into no batch
+        late = lab.pension()
+        await lab.accept("bank-3", late)
+        told = asyncio.create_task(lab.outcome("bank-3", late))
         await change.order(*rows("nbkr", "bank-1", "bank-2", "bank-4"))
         await change.next_epoch()
         assert change.voters() == {"nbkr", "bank-1", "bank-2", "bank-4"}
         await lab.until(lambda: not votes(change, "bank-3"))
         (refused,) = await lab.submit("bank-3", lab.pension())
         assert refused.code == NOT_A_VALIDATOR.code
+        assert await told is Outcome.PENDING, "not settled here, and not expired"
+        assert not waiting.service.pending(late.id)
+        await lab.accept("nbkr", late)
+        await lab.until(lambda: lab.nodes["nbkr"].store.transaction(late.id), "the same bytes, through another")
         removed = waiting.mesh.identity.peer
         others = [lab.nodes[name] for name in change.through]
         await lab.until(lambda: all(removed not in node.mesh.connected() for node in others), "links are closed")

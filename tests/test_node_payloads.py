@@ -3,13 +3,13 @@
 X1 to X9 are the rules of execution, the others those of batches, as docs/protocol.md states them.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from consensus.encoding import encode
-from consensus.messages import Block, Hash
+from consensus.messages import NO_HASH, Block, Hash
 from node.batches import (
     BATCH_LIFE_HEIGHTS,
     BATCH_TRANSACTIONS_MAX,
@@ -222,6 +222,27 @@ def test_a_block_names_the_committee_that_follows_where_an_epoch_ends() -> None:
     content = desk.payloads.content(desk.tip, (), NOW_MS)
     assert content is not None
     assert content.next_validators_hash == boundary
+
+
+def test_the_next_committee_is_judged_at_the_height_that_the_block_itself_names_as_executed() -> None:
+    """R51"""
+    desk = Desk()
+    known = {3: Hash(b"3" * 32), 4: Hash(b"4" * 32), 5: None}
+    desk.payloads = replace(
+        desk.payloads, next_validators_hash=lambda height, executed: known[executed] if height == 6 else NO_HASH
+    )
+    desk.final_tip(5, executed=3)
+    for executed, verdicts in ((3, ("V", "I")), (4, ("I", "V")), (5, ("U", "U"))):
+        for named, verdict in zip((known[3], known[4]), verdicts, strict=True):
+            fields = {"next_validators_hash": named, "executed_height": executed, "state_root": root_of(executed)}
+            assert desk.verdict(desk.proposal(**fields)).name[0] == verdict  # type: ignore[arg-type]
+
+
+def test_no_last_block_is_built_while_its_committee_is_not_known() -> None:
+    """R51"""
+    desk = Desk()
+    desk.payloads = replace(desk.payloads, next_validators_hash=lambda height, executed: None)
+    assert desk.payloads.content(desk.final_tip(5), (), NOW_MS) is None
 
 
 # --- batches ---
