@@ -29,6 +29,7 @@ from tests.simulation.application import REFS_MAX, encode_payload, payload_refs
 from tests.simulation.fetching import BLOCK
 from tests.simulation.liars import Mouth
 
+VIEWS_AHEAD: Final = 3  # of the last certificate that it knows: how far it believes others
 PARENT_VIEWS: Final = 12  # how far below its view a block's parent may be taken from
 
 
@@ -103,8 +104,9 @@ class Chaos:
             self._view = 0
             for forgotten in (self._votes, self._certificates, self._done, self._led, self._ahead):
                 forgotten.clear()
-        if epoch == self._epoch:
-            self._view = max(self._view, view)
+        if epoch == self._epoch:  # a flooder speaks of views that nobody will ever see
+            certified = max((certified for _, certified in self._certificates), default=0)
+            self._view = max(self._view, min(view, certified + VIEWS_AHEAD))
 
     def _see_vote(self, vote: Vote) -> None:
         if vote.epoch != self._epoch:
