@@ -30,7 +30,12 @@ from tests.consensus_lab import FINALIZE, GENESIS, NOTARIZE, NULLIFY, Cluster, G
 from tests.hostile import campaign
 from tests.hostile.liar import Liar
 
-QUICK_SEEDS: Final = (0, 1, 2, 5)  # of 4, 7 and 31 validators, one with a short epoch; `make fuzz` has more
+QUICK_SEEDS: Final = (
+    1,
+    2,
+    6,
+    13,
+)  # of 4, 31 and 7 validators, two with short epochs, one of silent liars; `make fuzz` has more
 LIES: Final = 250
 MEMORY_FACTOR: Final = 16  # of a message's bytes: what decoding may cost
 MEMORY_BYTES: Final = 64 * 1024  # and what any message may: the interpreter's own, answers to a request
@@ -46,8 +51,8 @@ def test_a_network_with_liars_goes_on(seed: int) -> None:
 def test_a_window_without_end_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """R49: the runs above see a core that keeps votes and proposals of any view."""
     monkeypatch.setattr(rounds, "VIEW_WINDOW", 2**50)
-    with pytest.raises(AssertionError, match="rounds="):
-        campaign.run(0)
+    with pytest.raises(AssertionError, match="something is kept of view"):
+        campaign.run(1)
 
 
 def talk(world: World) -> list[Message]:

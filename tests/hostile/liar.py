@@ -30,7 +30,8 @@ from consensus.messages import (
 from tests.consensus_lab import GENESIS
 from tests.hostile.values import EDGES, Value, opened, spoiled, twist
 
-REMEMBERED: Final = 400  # messages, blocks and certificates each
+REMEMBERED: Final = 200  # messages, blocks and certificates each, the last ones
+VIEWS_REMEMBERED: Final = 6  # of votes
 
 
 class World(Protocol):
@@ -57,7 +58,7 @@ class World(Protocol):
 
 
 class Liar:
-    """Makes messages under its own key. All that it learns is in ``seen``, ``blocks`` and ``certificates``."""
+    """Makes messages under its own key, of what it hears and of what it makes up."""
 
     def __init__(self, world: World, index: int, random: Random, genesis_hash: Hash = GENESIS) -> None:
         self.world = world
@@ -67,22 +68,35 @@ class Liar:
         self.seen: list[Message] = []
         self.blocks: list[Block] = [world.root]
         self.certificates: list[Certificate] = []
+        self._votes: dict[tuple[Kind, int, int, Hash], dict[int, Signature]] = {}
         self.view = 1  # about where the others are
 
     def hear(self, message: Message) -> None:
         """Learn from a message of anybody."""
         match message:
             case Vote():
-                self.view = max(self.view, message.view)
+                self._learn_vote(message)
             case Certificate():
                 self._learn_certificate(message)
             case Proposal():
-                self.view = max(self.view, message.vote.view)
+                self._learn_vote(message.vote)
                 if message.block is not None:
                     self.blocks = [*self.blocks, message.block][-REMEMBERED:]
                 for certificate in message.justification:
                     self._learn_certificate(certificate)
         self.seen = [*self.seen, message][-REMEMBERED:]
+
+    def _learn_vote(self, vote: Vote) -> None:
+        """Add up votes; with its own a liar has each certificate before anybody else."""
+        self.view = max(self.view, vote.view)
+        statement = (vote.kind, vote.epoch, vote.view, vote.hash)
+        if statement not in self._votes:
+            self._votes = {key: each for key, each in self._votes.items() if key[2] > self.view - VIEWS_REMEMBERED}
+        signatures = self._votes.setdefault(statement, {})
+        signatures[vote.signer] = vote.signature
+        signatures[self.index] = self._signed(replace(vote, signer=self.index)).signature
+        if self.world.committee.weight(signatures) >= self.world.committee.quorum or len(signatures) == 3:
+            self._learn_certificate(Certificate(*statement, tuple(sorted(signatures.items()))))
 
     def _learn_certificate(self, certificate: Certificate) -> None:
         self.certificates = [*self.certificates, certificate][-REMEMBERED:]
@@ -90,13 +104,17 @@ class Liar:
     def lie(self) -> bytes:
         """Return the next message."""
         random = self.random
-        match random.randrange(8):
+        match random.randrange(9):
             case 0 | 1:
                 data = encode_message(self.vote())
-            case 2 | 3:
+            case 2:
                 data = encode_message(self.proposal())
+            case 3:
+                data = encode_message(self.plausible_proposal())
             case 4 if self.certificates:
                 data = self._twisted(self.certificate())
+            case 8 if self.certificates:
+                data = encode_message(random.choice((self.certificates[-1], self.certificate())))
             case 5:
                 data = encode_message(self._hint())
             case _ if self.seen:
@@ -135,6 +153,28 @@ class Liar:
             random.choice([None, *(each for each in self.certificates[-9:] if each.kind is Kind.FINALIZE)]),
         )
 
+    def plausible_proposal(self) -> Proposal:
+        """Return one that may well stand in the next view that this validator leads, but for what its content says.
+
+        Its parent is the highest block with a certificate here, and all that is known of later views comes with it.
+        """
+        certified = {each.hash: each for each in self.certificates if each.kind is not Kind.NULLIFY}
+        parent = max(
+            (b for b in self.blocks if b.hash in certified), key=lambda b: b.header.view, default=self.blocks[0]
+        )
+        parent_view = parent.header.view if parent.header.epoch == self.world.epoch else 0
+        view = max(self.view, parent_view + 1)
+        view += (self.index - self.world.committee.leader(view)) % len(self.world.committee)
+        block = self.world.block(view, parent, parent_view, self.random.choice((b"", b"x", b"y")))
+        changes: dict[str, int] = self.random.choice(
+            ({}, {"timestamp_ms": 2**63 - 1}, {"timestamp_ms": block.header.timestamp_ms + 1}, {"executed_height": 2})
+        )
+        block = make_block(replace(block.header, **changes), block.payload)  # type: ignore[arg-type]
+        proof = {(each.kind, each.view): each for each in self.certificates if parent_view <= each.view < view}
+        justification = [each for key, each in sorted(proof.items(), reverse=True) if key[0] is not Kind.FINALIZE][:10]
+        vote = Vote(Kind.NOTARIZE, self.world.epoch, view, block.hash, self.index, Signature(b""))
+        return Proposal(parent_view, self._signed(vote), block, tuple(justification), None)
+
     def _block(self, view: int, parent_view: int, parent: Block) -> Block:
         payload = self.random.choice((b"", b"x", self.random.randbytes(64 * 1024)))
         good = self.world.block(view, parent, parent_view, payload)
@@ -151,7 +191,7 @@ class Liar:
     def certificate(self) -> Certificate:
         """Return a certificate whose parts are true and which may say what nobody signed."""
         random = self.random
-        one, other = random.choice(self.certificates), random.choice(self.certificates)
+        one, other = random.choice(self.certificates[-4:]), random.choice(self.certificates)
         own = self._signed(Vote(one.kind, one.epoch, one.view, one.hash, self.index, Signature(b"")))
         signatures = dict(one.signatures)
         match random.randrange(6):
