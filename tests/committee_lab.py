@@ -39,6 +39,7 @@ class Committees:
         self.lab = lab
         self.paid: list[Transaction] = []
         self.through = list(lab.names)  # nodes that take payments, in turn
+        self.paying: asyncio.Task[None]
         self.calm = asyncio.Lock()  # held while a payment is under way
 
     # --- homes ---
@@ -123,7 +124,9 @@ class Committees:
     async def payments(self, number: int) -> None:
         """Wait for so many more payments."""
         paid = len(self.paid) + number
-        await self.lab.until(lambda: len(self.paid) > paid, f"{number} payments")
+        await self.lab.until(lambda: len(self.paid) > paid or self.paying.done(), f"{number} payments")
+        if self.paying.done():
+            self.paying.result()
 
 
 @asynccontextmanager
@@ -135,7 +138,7 @@ async def committees(directory: Path, validators: int = 4, epoch_length: int = 1
         await lab.linked()
         await lab.fund()
         change = Committees(lab)
-        paying = asyncio.create_task(change.pay())
+        paying = change.paying = asyncio.create_task(change.pay())
         try:
             yield change
         finally:
