@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,6 +19,7 @@ from node.node import Node
 from node.outcomes import Outcomes
 from node.rpc.ports import Outcome
 from node.storage.errors import InUse
+from node.storage.guard import Guard
 from node.storage.journal import Journal
 from node.storage.store import Store
 from tests.shell.disk import MemoryDisk
@@ -104,6 +106,18 @@ def test_a_check_that_lets_wrong_signatures_in_is_seen(monkeypatch: pytest.Monke
 def test_a_vote_that_leaves_before_its_record_is_on_disk_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Driver, "_sync_journal", lambda self: None)
     assert _seen() == "durable"
+
+
+def test_a_guard_that_is_not_synced_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    sync = MemoryDisk.sync
+
+    def forgetful(self: MemoryDisk, descriptor: int) -> None:
+        if sys._getframe(1).f_code is not Guard._append.__code__:
+            sync(self, descriptor)
+
+    monkeypatch.setattr(MemoryDisk, "sync", forgetful)
+    blackouts = Breaks(0, 700, 0, 0, 10, 1.0)
+    assert _seen(replace(CALM, breaks=blackouts, storm_seconds=5)) in ("recovery", "discipline", "well-behaved")
 
 
 def test_an_answer_before_the_block_is_stored_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ from node.ledger.account import SOM
 from node.ledger.execute import META_KEY, genesis_changes, read_meta
 from node.ledger.genesis import Genesis
 from node.node import Node
+from node.storage.errors import StorageError
 from tests.shell.clients import ACCOUNTS, Clients, Door, read_chain
 from tests.shell.host import Host
 from tests.shell.liars import Liar
@@ -476,6 +477,8 @@ class Story:
                 host.start()
             except Violation:
                 pass  # told already
+            except StorageError as error:
+                self.fail(Violation("recovery", f"n{host.index} does not start: {error!r}"))
 
     def _on_end(self, host: Host, error: BaseException | None) -> None:
         """A node has ended by itself: it may not."""

@@ -15,7 +15,15 @@ from consensus.messages import Block, Kind, Vote, decode_message
 from consensus.records import decode_record
 from devnet.generate import ISSUER
 from network.wire import PeerId
-from node.batches import AUTHOR_BATCHES_MAX, AUTHOR_BYTES_MAX, Batch, decode_batch, decode_payload
+from node.batches import (
+    AUTHOR_BATCHES_MAX,
+    AUTHOR_BYTES_MAX,
+    BLOCK_BATCHES_MAX,
+    BLOCK_BYTES_MAX,
+    Batch,
+    decode_batch,
+    decode_payload,
+)
 from node.checks import QUEUED_CHECKS_MAX, Lane
 from node.driver import BATCH_RECORD, CONSENSUS_RECORD
 from node.evidence import Charge
@@ -153,7 +161,9 @@ class Watch:
         for row in members.rows:
             waiting = [held for held in node.pool.held() if held.batch.author == row.consensus_key]
             here = [held for held in waiting if not node.pool.is_final(held.batch.digest)]
-            if len(here) > AUTHOR_BATCHES_MAX or sum(len(held.batch.encoded) for held in here) > AUTHOR_BYTES_MAX:
+            size = sum(len(held.batch.encoded) for held in here)
+            # What a proposal names is fetched whatever waits already.
+            if len(here) > AUTHOR_BATCHES_MAX + BLOCK_BATCHES_MAX or size > AUTHOR_BYTES_MAX + BLOCK_BYTES_MAX:
                 self.violated("bounded", f"n{index} holds {len(here)} batches of one author")
 
 
