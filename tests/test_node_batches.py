@@ -272,6 +272,21 @@ def test_who_acknowledges_inventions_pushes_out_nobody_elses_word() -> None:
     assert pool.has_work(1)
 
 
+@pytest.mark.parametrize(
+    ("inventions", "counts"), [(4 * AUTHOR_BATCHES_MAX - 1, True), (4 * AUTHOR_BATCHES_MAX, False)]
+)
+def test_the_word_of_one_validator_for_batches_to_come_is_bounded(inventions: int, counts: bool) -> None:
+    """Of four validators each may be far ahead with the batches of all; what it said first is let go of first."""
+    batch, transactions = bare(1)
+    pool = BatchPool(members(), PEERS[0])
+    for name in (batch.digest, *names(inventions)):
+        pool.acknowledge(name, PEERS[3])
+    pool.add(batch, transactions)
+    held = pool.get(batch.digest)
+    assert held is not None
+    assert held.holders == ({PEERS[0], PEERS[3]} if counts else {PEERS[0]})
+
+
 def weighing(*weights: int, epoch: int = 0, absent: Sequence[int] = ()) -> Members:
     """Return the committee of validators 0, 1 ... with these weights, of which some are absent; a fifth is made up."""
     rows = [*members().rows, Row("fifth", b"5" * 32, OBSERVER, 1)]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import plyvel
 import pytest
@@ -225,6 +226,32 @@ def test_the_name_of_a_new_log_is_durable_before_a_commit_returns(tmp_path: Path
     store = Store.open(tmp_path / "db", GENESIS, disk)
     store.commit(record(2))
     assert [op.what for op in disk.ops] == ["sync_directory"]
+    store.close()
+
+
+class _Watched:
+    """A LevelDB, and how it was written to."""
+
+    def __init__(self, db: Any) -> None:
+        self._db = db
+        self.writes: list[dict[str, bool]] = []
+
+    def write_batch(self, **how: bool) -> Any:
+        self.writes.append(how)
+        return self._db.write_batch(**how)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._db, name)
+
+
+def test_every_write_is_one_synced_transaction(tmp_path: Path) -> None:
+    """No test cuts the power under LevelDB: so its own promise is asked for, each time."""
+    grown(tmp_path / "db", 1)
+    store = Store.open(tmp_path / "db", GENESIS)
+    watched = store._db = _Watched(store._db)
+    store.commit(record(2))
+    store.put_evidence(b"key", b"proof")
+    assert watched.writes == [{"transaction": True, "sync": True}] * 2
     store.close()
 
 

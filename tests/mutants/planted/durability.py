@@ -158,6 +158,7 @@ OF_THE_GUARD: Final = (
         *("a guard of another key opens", "guard: one key", GUARD),
         *("if public != self.public:", "if False:"),
         IN_GUARD,
+        equivalent="the header's sum is keyed with the public key, so the guard is refused all the same, as damaged",
     ),
     one(
         *("a guard that failed to write signs on", "guard: a failed write is the last", GUARD),

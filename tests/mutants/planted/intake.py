@@ -178,7 +178,7 @@ OF_DISSEMINATION: Final = (
     ),
     one(
         *("who sends bad batches is heard on", "batches: blame the author", DISSEMINATION),
-        *("self._ignored.add(author)", "pass"),
+        *("self._ignored.add(batch.author)", "pass"),
         IN_DISSEMINATION,
     ),
     one(

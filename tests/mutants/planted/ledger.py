@@ -16,7 +16,7 @@ TRANSACTION: Final = "node/ledger/transaction.py"
 COMMITMENT: Final = "node/ledger/commitment.py"
 STEP: Final = "node/ledger/step.py"
 
-IN_PAY: Final = suite("ledger_pay", "ledger_invariants", "ledger_execute", "ledger_model", "ledger_genesis")
+IN_PAY: Final = suite("ledger_pay", "ledger_transaction", "ledger_invariants", "ledger_execute", "ledger_model")
 IN_ACCOUNTS: Final = suite("ledger_accounts", "ledger_transaction", "ledger_execute")
 IN_EXECUTE: Final = suite("ledger_execute", "ledger_pay")
 IN_INVARIANTS: Final = suite("ledger_invariants", "ledger_execute", "ledger_commitment", "ledger_pay")
