@@ -125,6 +125,7 @@ async def test_a_refusal_of_the_guard_keeps_the_validator_mute_but_alive(tmp_pat
         four.spread(issue(1_000))
         await four.height(before + 4)
         assert "sign" not in mute.notes
+        assert four.blamed == [], "nothing unsigned is sent in its place"
         assert mute.driver.counters.refused_signatures > 0
         mute.guard.refusing = False
         await four.until(lambda: "sign" in mute.notes)
