@@ -80,6 +80,7 @@ def make_batch(author: int, sequence: int, transactions: tuple[bytes, ...]) -> B
     return Batch(digest(b"som-simulated-batch-1", encoded), transactions, encoded)
 
 
+@lru_cache(maxsize=4096)  # pure, and everybody reads the same ones
 def decode_batch(data: bytes) -> Batch:
     """Return the batch that ``data`` encodes. Raises DecodeError."""
     author, sequence, transactions = as_tuple(decode(data), 3)

@@ -17,6 +17,7 @@ MOVABLE: Final = ("silent", "mute-leader", "withhold-votes", "withhold-blocks", 
 LARGE: Final = (21, 31)
 LARGE_SHARE: Final = 0.01  # of all seeds: each costs as much as a hundred others
 HEIGHTS_OF_LARGE: Final = 4
+LARGE_VIEWS: Final = 4  # the length of their storms
 REAL_SIGNATURES_EVERY: Final = 20  # one seed in so many pays for Ed25519
 HEIGHTS: Final = 30  # final ones in a storm
 HEIGHTS_OF_CHANGE: Final = 70  # newcomers prove that they are ready every 16 heights
@@ -93,7 +94,7 @@ def draw(seed: int) -> Plan:
         sync_ms=random.choice((0, 0, 2, 20)),
         execute_ms=random.choice((0, 0, 3, 60)),
         skew_ms=random.choice((0, 100, 400, 3000)),
-        rotate_bytes=random.choice((500, 4_000, 30_000, 200_000)),
+        rotate_bytes=random.choice((2_000, 4_000, 30_000, 200_000)),
         weather=draw_weather(random, timeouts),
         breaks=_draw_breaks(random, timing.view_ms),
         storm_ms=random.choice((10, 25, 60)) * timing.view_ms,
@@ -102,10 +103,22 @@ def draw(seed: int) -> Plan:
     )
     made = replace(made, jumping=_draw_part(random, weights, ()), wiped=_draw_wiped(random, made))
     if len(weights) >= min(LARGE):
-        return replace(made, heights=HEIGHTS_OF_LARGE, storm_ms=min(made.storm_ms, 10 * timing.view_ms), observers=0)
+        return _with_many(made)
     if made.seats_equal and len(weights) in (4, 5, 7) and random.random() < CHANGING:
         return _with_changes(random, made)
     return made
+
+
+def _with_many(made: Plan) -> Plan:
+    """Return the plan of a large committee: a short storm, and few breaks at a time, for all talk to all."""
+    return replace(
+        made,
+        heights=HEIGHTS_OF_LARGE,
+        storm_ms=LARGE_VIEWS * made.timing.view_ms,
+        observers=0,
+        weather=replace(made.weather, loss=min(made.weather.loss, 0.02), partition_ms=0, calm_ms=20, calm_low_ms=1),
+        breaks=replace(made.breaks, blackout_ms=0, flap_ms=0),
+    )
 
 
 def _with_changes(random: Random, made: Plan) -> Plan:
