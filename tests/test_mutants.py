@@ -9,7 +9,7 @@ import pytest
 from tests.mutants.__main__ import hunt_apart
 from tests.mutants.hunt import Kill
 from tests.mutants.mutant import ROOT, Edit, Mutant, Suite, mutated, plant
-from tests.mutants.page import Outcome
+from tests.mutants.page import Outcome, named_on_page
 from tests.mutants.planted import MUTANTS, SOUND
 
 QUICKLY_KILLED = (
@@ -88,3 +88,7 @@ def test_a_survivor_needs_an_argument_and_a_dead_one_has_none(
 ) -> None:
     mutant = Mutant("x", "R1", (), (), equivalent)
     assert Outcome(mutant, kill, trouble).as_claimed is as_claimed
+
+
+def test_the_page_tells_of_every_mutant_and_of_no_other() -> None:
+    assert sorted(named_on_page()) == sorted(mutant.name for mutant in MUTANTS)

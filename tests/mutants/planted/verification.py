@@ -175,7 +175,7 @@ CERTIFICATES: Final = (
     one(
         *("a proposal may carry another block than its vote names", "R13", VERIFY),
         *('self._require(proposal.block.hash == vote.hash, "proposal of another block")', "pass"),
-        *(STORMS, CHECKS),
+        CHECKS,
     ),
     one(
         *("a proposal may rest on a view above its own", "R13", VERIFY),
