@@ -71,7 +71,7 @@ class Journal:
 
     @classmethod
     def create(cls, directory: Path, disk: Disk = DISK) -> None:
-        """Make an empty journal; for `som init`, and for a validator that lost its own and stays mute for the epoch."""
+        """Make an empty journal; for `som init`, and for a validator that lost its own and is held by its guard alone."""
         directory = Path(directory)
         disk.make_directory(directory)
         if _segments(disk, directory):
