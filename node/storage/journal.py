@@ -71,7 +71,7 @@ class Journal:
 
     @classmethod
     def create(cls, directory: Path, disk: Disk = DISK) -> None:
-        """Make an empty journal; for `som init`, and for a validator that lost its own and is held by its guard alone."""
+        """Make an empty journal: for `som init`, and for who lost its own and is held by its guard alone."""
         directory = Path(directory)
         disk.make_directory(directory)
         if _segments(disk, directory):
