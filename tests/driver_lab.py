@@ -36,7 +36,7 @@ from tests.node_parts import PEERS, genesis, key_at
 QUICK: Final = Timing(
     leader_ms=400, view_ms=900, retry_ms=150, share_ms=30, skip_ms=1_500, idle_ms=250, view_ms_max=2_000
 )
-PATIENCE_SECONDS: Final = 40.0
+PATIENCE_SECONDS: Final = 90.0
 
 
 class NotedJournal(Journal):

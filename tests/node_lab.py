@@ -35,7 +35,7 @@ from node.ledger.transaction import Transaction, make_transaction
 from node.node import Node
 from node.rpc.ports import Outcome, Submitted
 
-PATIENCE_SECONDS: Final = 60.0  # a test fails after so long; none waits for it
+PATIENCE_SECONDS: Final = 90.0  # a test fails after so long; none waits for it
 LIFETIME_MS: Final = 5 * 60_000
 QUICK: Final = Timing(
     leader_ms=500, view_ms=1_200, retry_ms=250, share_ms=50, skip_ms=2_500, idle_ms=400, view_ms_max=4_000

@@ -39,7 +39,7 @@ from node.storage.store import Store
 from node.sync import RequestFailed
 
 START_MS: Final = 1_800_000_000_000
-PATIENCE_SECONDS: Final = 20.0
+PATIENCE_SECONDS: Final = 90.0
 EPOCH_LENGTH: Final = 8
 
 _salts = count(1)

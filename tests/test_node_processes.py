@@ -31,7 +31,7 @@ from tests.node_parts import START_MS
 pytestmark = pytest.mark.processes
 
 ROOT = Path(__file__).parents[1]
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 90.0
 QUIET_WORDS = ("signature_refused", "Traceback", "equivocation", "diverged", "Damaged", "GuardError")
 
 
