@@ -22,11 +22,11 @@ from node.storage.errors import InUse
 from node.storage.guard import Guard
 from node.storage.journal import Journal
 from node.storage.store import Store
-from tests.shell.disk import MemoryDisk
 from tests.shell.liars import LIES
 from tests.shell.loop import LIFE, Life, Runaway, Stalled, VirtualLoop
 from tests.shell.plan import Breaks, Plan, draw
 from tests.shell.story import Failure, run, run_plan
+from tests.simulation.files import MemoryDisk
 from tests.simulation.network import Weather
 
 ROOT = Path(__file__).parent.parent
@@ -292,7 +292,7 @@ def test_who_waits_for_nothing_and_who_never_ends_is_told() -> None:
 def test_a_journal_in_memory_keeps_what_was_synced_through_any_loss_of_power(tmp_path: Path) -> None:
     for seed in range(40):
         random = Random(seed)
-        disk = MemoryDisk(lambda: None)
+        disk = MemoryDisk()
         Journal.create(tmp_path, disk)
         synced: list[bytes] = []
         for life in range(4):
@@ -306,15 +306,15 @@ def test_a_journal_in_memory_keeps_what_was_synced_through_any_loss_of_power(tmp
                 if random.random() < 0.5:
                     journal.sync()
                     synced = list(known)
-            disk.power_ends(random)
+            disk.lose_power(random)
 
 
 def test_a_file_is_locked_for_one_process_at_a_time(tmp_path: Path) -> None:
-    disk = MemoryDisk(lambda: None)
+    disk = MemoryDisk()
     disk.lock(tmp_path / "lock")
     with pytest.raises(InUse):
         disk.lock(tmp_path / "lock")
-    disk.process_ends()
+    disk.end_process()
     disk.lock(tmp_path / "lock")
 
 

@@ -23,10 +23,10 @@ from node.node import Node, World
 from node.rpc.server import RpcServer
 from node.storage.guard import Guard
 from node.storage.journal import Journal
-from tests.shell.disk import MemoryDisk
 from tests.shell.loop import Killed, Life, VirtualLoop
 from tests.shell.sockets import FIRST_PORT, Network, ShellMesh
 from tests.shell.watch import Watch
+from tests.simulation.files import MemoryDisk
 
 STOP_SECONDS: Final = 30.0  # a node that is asked to end has ended by then
 THREAD_TURNS: Final = 1_000  # of 10 ms, until its blocking calls are over
@@ -85,7 +85,7 @@ class Host:
         self._disk_ms = disk_ms
         self._now_ms = now_ms
         self._random: Random = loop.random(f"host {index}")
-        self._disk = MemoryDisk(self._on_operation)
+        self._disk = MemoryDisk(before=self._on_operation)
         self._resources = ExitStack()
         self._run: asyncio.Task[None] | None = None
         self._power_lost = False
@@ -230,9 +230,9 @@ class Host:
     def _end_files(self, power_lost: bool) -> None:
         self._resources.close()
         if power_lost:
-            self._disk.power_ends(self._random)
+            self._disk.lose_power(self._random)
         else:
-            self._disk.process_ends()
+            self._disk.end_process()
 
     def _on_run_over(self, life: Life, run: "asyncio.Task[None]") -> None:
         if self.life is life and not run.cancelled():

@@ -22,12 +22,15 @@ class PowerLost(Exception):
 
 
 class MemoryDisk(Disk):
-    """Files by path. ``on_synced`` hears the path of each file that is durable now."""
+    """Files by path. ``on_synced`` hears the path of each file that is durable now, ``before`` of what changes one."""
 
-    def __init__(self, on_synced: Callable[[Path], None]) -> None:
+    def __init__(
+        self, on_synced: Callable[[Path], None] = lambda path: None, before: Callable[[], None] = lambda: None
+    ) -> None:
         self.full = False  # no room for another byte
         self.power_for: int | None = None  # operations until the power fails
         self._on_synced = on_synced
+        self._before = before
         self._state = State()
         self._live: dict[Path, int] = {}  # names as the process sees them
         self._open: dict[int, int] = {}  # descriptor -> file
@@ -38,7 +41,7 @@ class MemoryDisk(Disk):
 
     def lose_power(self, random: Random) -> None:
         """The process is gone, and with it what no sync made durable, or a part of that."""
-        left = self._state.drawn(random, lambda name: not name.startswith(f"{KEYS}/"))
+        left = self._state.drawn(random, lambda name: KEYS.name not in Path(name).parts)
         self._begin_from(left)
 
     def end_process(self) -> None:
@@ -66,6 +69,7 @@ class MemoryDisk(Disk):
         self._state.do(Op("sync_directory"))
 
     def _do(self, op: Op) -> None:
+        self._before()
         if self.power_for is not None:
             self.power_for -= 1
             if self.power_for <= 0:
