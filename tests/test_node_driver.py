@@ -430,6 +430,20 @@ async def test_a_journal_full_of_batches_that_wait_is_not_rewritten_at_every_tur
     seat.close()
 
 
+async def test_batches_that_wait_outlive_a_turn_of_the_journal_and_a_crash(tmp_path: Path) -> None:
+    seat = Cluster(tmp_path).seats[0]
+    seat.open()
+    waiting = [batch_of(1, pay()) for _ in range(3)]
+    for batch in waiting:
+        seat.hold(batch, ())
+    seat.driver._sync_journal()
+    seat.journal.rotate(seat.driver._needed_records())
+    seat.close()
+    seat.open()
+    assert all(batch.digest in seat.pool for batch in waiting)
+    seat.close()
+
+
 async def test_what_is_final_and_not_stored_outlives_a_turn_of_the_journal_and_a_crash(tmp_path: Path) -> None:
     """Execution stands still over the end of an epoch; then the journal turns, and the power fails everywhere.
 
