@@ -81,7 +81,7 @@ simulate-shell: $(STAMP) ## Whole nodes on virtual time, with clients: SEEDS=200
 fuzz: $(STAMP) ## Validators that lie under good keys, with new seeds for MINUTES=10; ARGS="--seed 17" tells one
 	$(BIN)/python -m tests.hostile --minutes $(MINUTES) $(ARGS)
 
-mutants: $(STAMP) ## Plant faults and see who notices; writes docs/mutants.md; ARGS='--only "no back-off"' plants one (25 minutes)
+mutants: $(STAMP) ## Plant faults and see who notices; writes docs/mutants.md; ARGS='--only "no back-off"' plants one (half an hour)
 	nice $(BIN)/python -m tests.mutants --jobs $(JOBS) $(ARGS)
 
 mutation-sample: $(MUTMUT) ## Random mutants of consensus and ledger: SAMPLE=400 SEED=1; writes docs/mutants.md (20 minutes)
