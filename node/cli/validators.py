@@ -1,7 +1,8 @@
 """validator: who validates, who will, and how that changes.
 
 One rule: a change is a transaction of the central bank that names all validators. These commands read the list as it
-is, change one row and sign it, so two changes at once do not undo each other unseen: the second reads the first.
+is, change one row and sign it. Make one change after the other: two that are under way at once both begin from the same
+list, and the later one undoes the earlier.
 """
 
 import asyncio
