@@ -25,7 +25,8 @@ from node.storage.store import Store
 from tests.shell.liars import LIES
 from tests.shell.loop import LIFE, Life, Runaway, Stalled, VirtualLoop
 from tests.shell.plan import Breaks, Plan, draw
-from tests.shell.story import Failure, run, run_plan
+from tests.shell.story import run, run_plan
+from tests.simulation.campaign import Failure
 from tests.simulation.files import MemoryDisk
 from tests.simulation.network import Weather
 

@@ -15,7 +15,8 @@ from node.ledger.param import Listed
 from node.ledger.transaction import decode_transaction
 from node.ledger.validators import Roster
 from tests.simulation import keys
-from tests.simulation.cluster import Cluster, Failure, run
+from tests.simulation.campaign import Failure
+from tests.simulation.cluster import Cluster, run
 from tests.simulation.files import MemoryDisk
 from tests.simulation.liars import FAMILIES
 from tests.simulation.money import Clients, genesis_rows, make_genesis

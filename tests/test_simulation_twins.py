@@ -6,7 +6,7 @@ import pytest
 
 from consensus.messages import Kind, Vote
 from tests.simulation import keys, twins
-from tests.simulation.cluster import Failure
+from tests.simulation.campaign import Failure
 from tests.simulation.judge import Judge
 from tests.simulation.twins import (
     FIRST,

@@ -44,7 +44,8 @@ def _try(killer: Killer, seeds: int | None) -> Kill | None:
 
 
 def _storm(seeds: int) -> Kill | None:
-    from tests.simulation.cluster import Failure, run
+    from tests.simulation.campaign import Failure
+    from tests.simulation.cluster import run
 
     for seed in range(seeds):
         try:

@@ -3,11 +3,10 @@
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from tests.shell.plan import draw
-from tests.shell.story import Failure, Result, run
+from tests.shell.story import Result, run
+from tests.simulation.campaign import Failure, outcomes
 
 
 def main(arguments: list[str]) -> int:
@@ -43,7 +42,7 @@ def _run_many(seeds: range, jobs: int, keep_going: bool) -> int:
     started = time.monotonic()
     results: list[Result] = []
     failures: list[Failure] = []
-    for outcome in _outcomes(seeds, jobs):
+    for outcome in outcomes(run, seeds, jobs):
         if isinstance(outcome, Result):
             results.append(outcome)
             continue
@@ -59,26 +58,6 @@ def _run_many(seeds: range, jobs: int, keep_going: bool) -> int:
     if failures:
         print("failed: " + ", ".join(f"{failure.seed} {failure.invariant}" for failure in failures))
     return 1 if failures else 0
-
-
-def _outcomes(seeds: Iterable[int], jobs: int) -> Iterator[Result | Failure]:
-    if jobs == 1:
-        yield from map(_attempt, seeds)
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        futures = [pool.submit(_attempt, seed) for seed in seeds]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _attempt(seed: int) -> Result | Failure:
-    try:
-        return run(seed)
-    except Failure as failure:
-        return failure
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from tests.shell.loop import LIFE, Life, Runaway, Stalled, VirtualLoop
 from tests.shell.plan import Plan, draw
 from tests.shell.sockets import Network
 from tests.shell.watch import Watch, payload_refs
+from tests.simulation.campaign import Failure
 from tests.simulation.judge import Judge, Violation
 
 START_MS: Final = 1_800_000_000_000
@@ -44,6 +45,7 @@ BURIAL_TURNS: Final = 1_000_000
 CALM_HEIGHTS: Final = 4  # to be final after the storm, so that the chain really moves
 LOAD_SECONDS: Final = 4.0  # of clients in calm
 QUIET_SECONDS: Final = 8.0  # in which no honest leader is given up, when nobody lies
+AGAIN: Final = "tests.shell"  # the module that shows a failing seed again
 LINK_SECONDS: Final = 30.0  # until dead links are noticed (15 s), and new ones made (backoff 5 s)
 BLOCKED_SECONDS: Final = 60.0
 SLACK: Final = 3  # the bounds are for perfect timers; ours wait for queues and disks
@@ -65,27 +67,6 @@ class Result:
     digest: str
 
 
-class Failure(Exception):
-    """A run broke an invariant."""
-
-    def __init__(self, seed: int, at_ms: int, invariant: str, detail: str) -> None:
-        super().__init__(
-            f"seed {seed}: {detail} (at {at_ms} ms)\n  see it again: python -m tests.shell --seed {seed} --trace"
-        )
-        self.seed = seed
-        self.at_ms = at_ms
-        self.invariant = invariant
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _failure_again, (self.args[0], self.seed, self.at_ms, self.invariant)
-
-
-def _failure_again(text: str, seed: int, at_ms: int, invariant: str) -> Failure:
-    failure = Failure(seed, at_ms, invariant, "")
-    failure.args = (text,)
-    return failure
-
-
 def run(seed: int, trace: bool = False) -> Result:
     """Run one seed. Raises Failure."""
     return run_plan(draw(seed), trace)
@@ -100,9 +81,9 @@ def run_plan(plan: Plan, trace: bool = False) -> Result:
         try:
             return loop.run_until_complete(story.tell())
         except Violation as violation:
-            raise Failure(plan.seed, int(loop.now() * 1e3), violation.invariant, str(violation)) from violation
+            raise Failure(plan.seed, int(loop.now() * 1e3), violation.invariant, str(violation), AGAIN) from violation
         except (Runaway, Stalled) as stuck:
-            raise Failure(plan.seed, int(loop.now() * 1e3), "bounded", f"bounded: {stuck}") from stuck
+            raise Failure(plan.seed, int(loop.now() * 1e3), "bounded", f"bounded: {stuck}", AGAIN) from stuck
         finally:
             loop.more_turns(BURIAL_TURNS)
             loop.run_until_complete(story.bury())

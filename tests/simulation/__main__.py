@@ -7,12 +7,11 @@ python -m tests.simulation --seed 7 --trace
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Final
 
 from tests.simulation import twins
-from tests.simulation.cluster import Failure, Result, run
+from tests.simulation.campaign import Failure, outcomes
+from tests.simulation.cluster import Result, run
 from tests.simulation.plan import draw
 
 SHOWN_EVERY: Final = 100  # seeds
@@ -60,7 +59,7 @@ def _run_many(seeds: range, jobs: int, keep_going: bool, hashes: bool) -> int:
     started = time.monotonic()
     results: list[Result] = []
     failures: list[Failure] = []
-    for outcome in _outcomes(seeds, jobs):
+    for outcome in outcomes(run, seeds, jobs):
         if isinstance(outcome, Result):
             results.append(outcome)
             if hashes:
@@ -81,26 +80,6 @@ def _run_many(seeds: range, jobs: int, keep_going: bool, hashes: bool) -> int:
     if failures:
         print("failed: " + ", ".join(f"{failure.seed} {failure.invariant}" for failure in failures))
     return 1 if failures else 0
-
-
-def _outcomes(seeds: Iterable[int], jobs: int) -> Iterator[Result | Failure]:
-    if jobs == 1:
-        yield from map(_attempt, seeds)
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        futures = [pool.submit(_attempt, seed) for seed in seeds]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _attempt(seed: int) -> Result | Failure:
-    try:
-        return run(seed)
-    except Failure as failure:
-        return failure
 
 
 if __name__ == "__main__":

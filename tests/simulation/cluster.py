@@ -17,6 +17,7 @@ from node.ledger.genesis import Validator as Row
 from node.ledger.state import ACCOUNTS_IN_MEMORY
 from tests.simulation import keys
 from tests.simulation.application import encode_payload
+from tests.simulation.campaign import Failure
 from tests.simulation.chaos import Chaos
 from tests.simulation.disk import Disk
 from tests.simulation.judge import Judge, Violation
@@ -52,27 +53,6 @@ class Result:
     virtual_ms: int
     digest: str
     committees: int = 1  # different ones that began an epoch
-
-
-class Failure(Exception):
-    """A run broke an invariant."""
-
-    def __init__(self, seed: int, at_ms: int, invariant: str, detail: str) -> None:
-        super().__init__(
-            f"seed {seed}: {detail} (at {at_ms} ms)\n  see it again: python -m tests.simulation --seed {seed} --trace"
-        )
-        self.seed = seed
-        self.at_ms = at_ms
-        self.invariant = invariant
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _failure_again, (self.args[0], self.seed, self.at_ms, self.invariant)
-
-
-def _failure_again(text: str, seed: int, at_ms: int, invariant: str) -> Failure:
-    failure = Failure(seed, at_ms, invariant, "")
-    failure.args = (text,)
-    return failure
 
 
 def run(seed: int, trace: bool = False) -> Result:

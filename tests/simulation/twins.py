@@ -26,7 +26,8 @@ from consensus.committee import Validator as Member
 from consensus.messages import CertificateRequest, Message, Proposal, decode_message
 from consensus.timing import Timing
 from tests.simulation import keys
-from tests.simulation.cluster import Cluster, Failure, Result
+from tests.simulation.campaign import Failure
+from tests.simulation.cluster import Cluster, Result
 from tests.simulation.judge import Violation
 from tests.simulation.loop import Loop, Runaway
 from tests.simulation.network import Network, Weather
