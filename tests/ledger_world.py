@@ -23,7 +23,7 @@ from node.ledger.execute import Executed, Ledger, genesis_changes, with_meta
 from node.ledger.genesis import Genesis, GenesisAccount, NetworkKind, Validator
 from node.ledger.operations import Operation
 from node.ledger.param import Listed, ProveReady, SetParameter
-from node.ledger.parameters import DEFAULT, Parameters
+from node.ledger.parameters import DEFAULT, Attesters, Parameters
 from node.ledger.pay import Pay
 from node.ledger.receipt import Receipt
 from node.ledger.state import ACCOUNTS_IN_MEMORY, account_key
@@ -44,11 +44,17 @@ KGST_RESERVE: Final = account_number(1, 5)
 GOLD_ISSUER: Final = account_number(1, 6)
 HALTED_ISSUER: Final = account_number(1, 7)
 DEAD_ISSUER: Final = account_number(1, 8)
+REGISTRAR: Final = account_number(1, 11)
+AUDITOR: Final = account_number(1, 12)
+INSPECTOR: Final = account_number(1, 13)
+SPARE_ISSUER: Final = account_number(1, 14)  # of no asset
+SPARE_RESERVE: Final = account_number(1, 15)  # backs nothing
 BANK: Final = account_number(101, 0)
 OTHER_BANK: Final = account_number(102, 0)
 ALICE: Final = account_number(101, 1)
 BOB: Final = account_number(101, 2)
 SHOP: Final = account_number(101, 3)
+DEVICE: Final = account_number(101, 4)  # Alice's purse
 CAROL: Final = account_number(102, 1)
 NOBODY: Final = account_number(999, 999)
 
@@ -73,13 +79,26 @@ _NAMES: Final[Mapping[str, tuple[AccountNumber, Kind, int]]] = {
     "dead issuer": (DEAD_ISSUER, Kind.ISSUER, 0),
     "cents issuer": (CENTS_ISSUER, Kind.ISSUER, 0),
     "cents reserve": (CENTS_RESERVE, Kind.RESERVE, 0),
+    "registrar": (REGISTRAR, Kind.REGISTRAR, 0),
+    "auditor": (AUDITOR, Kind.AUDITOR, 0),
+    "inspector": (INSPECTOR, Kind.AUDITOR, 0),
+    "spare issuer": (SPARE_ISSUER, Kind.ISSUER, 0),
+    "spare reserve": (SPARE_RESERVE, Kind.RESERVE, 0),
     "bank": (BANK, Kind.BANK, 0),
     "other bank": (OTHER_BANK, Kind.BANK, 0),
     "alice": (ALICE, Kind.PERSON, 1),
     "bob": (BOB, Kind.PERSON, 1),
     "shop": (SHOP, Kind.MERCHANT, 2),
+    "device": (DEVICE, Kind.DEVICE, 1),
     "carol": (CAROL, Kind.PERSON, 1),
 }
+PARAMETERS: Final = DEFAULT._replace(
+    attesters=(
+        Attesters("crypto-reserve", (CENTRAL,)),
+        Attesters("delivered", (AUDITOR, INSPECTOR)),
+        Attesters("gold", (AUDITOR,)),
+    )
+)
 _BOARD: Final = (ISSUER, CENTRAL)  # these need two of three keys
 
 
@@ -121,7 +140,7 @@ def keys_at(index: int) -> Keys:
     return listed("", index).keys
 
 
-def make_genesis(parameters: Parameters = DEFAULT, tree_depth: int = 2, kind: NetworkKind = "devnet") -> Genesis:
+def make_genesis(parameters: Parameters = PARAMETERS, tree_depth: int = 2, kind: NetworkKind = "devnet") -> Genesis:
     accounts = tuple(
         GenesisAccount(name, number, profile_of(number, role, tier, _bank_of(number), 5411 if name == "shop" else 0))
         for name, (number, role, tier) in _NAMES.items()

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from consensus.encoding import DecodeError, as_bytes, as_int, as_str, as_tuple, decode, encode
 from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX, ASSET_MAX, KIND_MAX
+from node.ledger.errors import Code, Refused
 
 CODE_CHARS_MAX: Final = 12
 SCALE_MAX: Final = 12  # decimal places
@@ -43,6 +44,7 @@ class Attested(NamedTuple):
 
 Backing = OnLedger | Attested | None
 
+_SCHEMA_CHARS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _NONE, _ON_LEDGER, _ATTESTED = 0, 1, 2
 
 
@@ -76,7 +78,7 @@ def supply_backed(reserve: int, asset: Asset, reserve_asset: Asset) -> int:
 
 def encode_asset(asset: Asset) -> bytes:
     """Return the record: the fields in order, the backing as [0], [1, reserve, asset] or [2, schema, ratio, age]."""
-    return encode((*asset[:5], _backing_value(asset.backing), *asset[6:]))
+    return encode((*asset[:5], backing_value(asset.backing), *asset[6:]))
 
 
 def decode_asset(record: bytes) -> Asset:
@@ -88,14 +90,31 @@ def decode_asset(record: bytes) -> Asset:
         as_int(fields[2], 1, ACCOUNT_MAX),
         as_int(fields[3], 1, max(AssetStatus)),
         as_int(fields[4], 1, AMOUNT_MAX),
-        _as_backing(fields[5]),
+        as_backing(fields[5]),
         as_int(fields[6], 0, KINDS_MASK_MAX),
         as_int(fields[7], 0, KINDS_MASK_MAX),
         as_bytes(fields[8], most=BASIS_BYTES_MAX),
     )
 
 
-def _backing_value(backing: Backing) -> tuple[object, ...]:
+def as_schema(value: object) -> str:
+    """Return the name of a kind of attestation: 1 to 32 of a-z, 0-9 and the hyphen. Raises DecodeError."""
+    schema = as_str(value, SCHEMA_CHARS_MAX)
+    if not schema or not set(schema) <= _SCHEMA_CHARS:
+        raise DecodeError("expected a schema's name")
+    return schema
+
+
+def as_basis(value: object) -> bytes:
+    """Return the hash of a legal basis, which an act must have. Raises Refused(BASIS), DecodeError."""
+    basis = as_bytes(value, most=BASIS_BYTES_MAX)
+    if not basis:
+        raise Refused(Code.BASIS)
+    return as_bytes(basis, BASIS_BYTES_MAX)
+
+
+def backing_value(backing: Backing) -> tuple[object, ...]:
+    """Return [0] none, [1, reserve, asset] or [2, schema, ratio, age]."""
     match backing:
         case None:
             return (_NONE,)
@@ -105,7 +124,8 @@ def _backing_value(backing: Backing) -> tuple[object, ...]:
             return (_ATTESTED, *backing)
 
 
-def _as_backing(value: object) -> Backing:
+def as_backing(value: object) -> Backing:
+    """Return the backing of ``backing_value``. Raises DecodeError."""
     fields = as_tuple(value, most=4)
     match fields:
         case (0,) if type(fields[0]) is int:
@@ -113,6 +133,6 @@ def _as_backing(value: object) -> Backing:
         case (1, reserve, asset) if type(fields[0]) is int:
             return OnLedger(as_int(reserve, 1, ACCOUNT_MAX), as_int(asset, 1, ASSET_MAX))
         case (2, schema, ratio_bp, max_age_ms):
-            return Attested(as_str(schema, SCHEMA_CHARS_MAX), as_int(ratio_bp, 1, RATIO_MAX), as_int(max_age_ms, 1))
+            return Attested(as_schema(schema), as_int(ratio_bp, 1, RATIO_MAX), as_int(max_age_ms, 1))
         case _:
             raise DecodeError("no such backing")

@@ -42,6 +42,7 @@ class Code(IntEnum):
     NOT_EMPTY = 210
     SAME_ACCOUNT = 211
     FIELD = 212
+    NO_RECOVERY = 213
     # 3xx: money
     AMOUNT = 301
     INSUFFICIENT = 302
@@ -60,6 +61,8 @@ class Code(IntEnum):
     UNBACKED = 408
     RESERVE_FLOOR = 409
     ISSUER_TAKEN = 410
+    ASSET_EXISTS = 411
+    RESERVE_TAKEN = 412
     # 5xx: holds
     NO_HOLD = 501
     OPEN_HOLD = 502
@@ -84,6 +87,7 @@ class Code(IntEnum):
     NOT_AWAITED = 609
     CHECKPOINT = 610
     NOT_READY = 611
+    ORDER_EXISTS = 613
 
 
 class Refused(Exception):
@@ -216,6 +220,11 @@ TEXTS: Final[dict[Code, Texts]] = {
         "Төлөөчү менен алуучу бир эсеп", "Плательщик и получатель — один счёт", "Payer and payee are the same account"
     ),
     Code.FIELD: Texts("Талаанын мааниси туура эмес", "Недопустимое значение поля", "A field's value is not allowed"),
+    Code.NO_RECOVERY: Texts(
+        "Эсепти калыбына келтирүү башталган эмес",
+        "Восстановление счёта не начато",
+        "No recovery of the account is open",
+    ),
     Code.AMOUNT: Texts("Сумма туура эмес", "Недопустимая сумма", "The amount is not allowed"),
     Code.INSUFFICIENT: Texts("Каражат жетишсиз", "Недостаточно средств", "There is not enough money"),
     Code.LIMIT_TX: Texts(
@@ -263,6 +272,16 @@ TEXTS: Final[dict[Code, Texts]] = {
         "Эмитенттин эсеби башка активге бекитилген",
         "Счёт эмитента уже закреплён за активом",
         "The issuer account already has an asset",
+    ),
+    Code.ASSET_EXISTS: Texts(
+        "Мындай номердеги же коддогу актив бар",
+        "Актив с таким номером или кодом уже есть",
+        "An asset with this number or code exists",
+    ),
+    Code.RESERVE_TAKEN: Texts(
+        "Резерв эсеби башка активди камсыздайт",
+        "Счёт резерва уже обеспечивает другой актив",
+        "The reserve account already backs another asset",
     ),
     Code.NO_HOLD: Texts("Мындай кармалган сумма жок", "Такой блокировки суммы нет", "There is no such hold"),
     Code.OPEN_HOLD: Texts(
@@ -331,5 +350,8 @@ TEXTS: Final[dict[Code, Texts]] = {
         "Валидатордун даярдыгы далилденген жок",
         "Готовность валидатора не доказана",
         "The validator's readiness is not proven",
+    ),
+    Code.ORDER_EXISTS: Texts(
+        "Мындай номердеги чечим бар", "Постановление с таким номером уже есть", "An order with this number exists"
     ),
 }

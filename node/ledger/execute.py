@@ -176,15 +176,15 @@ class Ledger:
 
     def asset(self, number: int) -> Asset | None:
         """Return the asset."""
-        return self._state.assets.get(number)
+        return self._state.finished_assets.get(number)
 
     def assets(self) -> dict[int, Asset]:
         """Return all assets by id, ascending."""
-        return dict(sorted(self._state.assets.items()))
+        return dict(sorted(self._state.finished_assets.items()))
 
     def supply(self, asset: int) -> int:
         """Return what is in circulation, in minor units; 0 for an unknown asset."""
-        record = self._state.assets.get(asset)
+        record = self._state.finished_assets.get(asset)
         issuer = None if record is None else self.account(record.issuer)
         return 0 if issuer is None else -issuer.balance(asset)
 
@@ -193,7 +193,7 @@ class Ledger:
         if key[:1] == b"a" and len(key) == 9:
             account = self.account(int.from_bytes(key[1:], "big"))
             return None if account is None else encode_account(account)
-        return self._reader.get(key)
+        return self._state.records.before(key)
 
     def prove(self, key: bytes) -> Proof:
         """Return the proof that ``key`` has its value, or none, under ``state_tree_root``."""
@@ -246,7 +246,8 @@ class Ledger:
             tree[account_key(account.number)] = encode_account(account)
             if done % SLICE == 0:
                 yield
-        tree |= self._state.changed_parameters()
+        for key, row in self._state.changed_rows().items():
+            (tree if TREE_LOW <= key < TREE_HIGH else side)[key] = row
         self._checkpoints.finish(block.height, tree)
         yield from self._seen.finishing(block.timestamp_ms, tree, side)
         yield from self._once.finishing(block.timestamp_ms, tree, side)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NoReturn, TypeVar
 
 from consensus.crypto import PUBLIC_KEY_BYTES
-from consensus.encoding import digest, encode
+from consensus.encoding import DecodeError, digest, encode
 from node.ledger.account import (
     AMOUNT_MAX,
     ASSET_MAX,
@@ -35,19 +35,24 @@ from node.ledger.assets import (
     CODE_CHARS_MAX,
     RATIO_MAX,
     SCALE_MAX,
-    SCHEMA_CHARS_MAX,
     Asset,
     AssetStatus,
     Attested,
     Backing,
     OnLedger,
+    as_schema,
     encode_asset,
 )
 from node.ledger.parameters import (
+    ATTESTERS_MAX,
     DAY_OFFSET_MAX_MS,
+    HOLD_MAX_MS,
     MINUTE_MS,
+    RECOVERY_DELAY_MAX_MS,
+    SCHEMAS_MAX,
     TIERS_MAX,
     WINDOW_MAX_MS,
+    Attesters,
     Opener,
     Parameters,
     Tier,
@@ -213,6 +218,12 @@ class _Node:
         except ValueError as error:
             self.fail(str(error))
 
+    def schema(self) -> str:
+        try:
+            return as_schema(self.value)
+        except DecodeError as error:
+            self.fail(str(error))
+
     def choice(self, choices: Mapping[str, Row]) -> Row:
         if type(self.value) is not str or self.value not in choices:
             self.fail(f"expected one of {', '.join(choices)}")
@@ -254,16 +265,20 @@ def _read_validator(node: _Node) -> Validator:
 
 
 def _read_parameters(node: _Node) -> Parameters:
-    person, institution, offset, tiers, openers = node.fields(*Parameters._fields)
+    person, institution, offset, tiers, openers, attesters, delay, hold_max = node.fields(*Parameters._fields)
     parameters = Parameters(
         person.integer(MINUTE_MS, WINDOW_MAX_MS),
         institution.integer(MINUTE_MS, WINDOW_MAX_MS),
         offset.integer(-DAY_OFFSET_MAX_MS, DAY_OFFSET_MAX_MS),
         tuple(sorted(tiers.rows(_read_tier, TIERS_MAX))),
         tuple(sorted(openers.rows(_read_opener, len(Kind)))),
+        tuple(sorted(attesters.rows(_read_attesters, SCHEMAS_MAX))),
+        delay.integer(MINUTE_MS, RECOVERY_DELAY_MAX_MS),
+        hold_max.integer(MINUTE_MS, HOLD_MAX_MS),
     )
     _require_unique(tiers, [row.number for row in parameters.tiers])
     _require_unique(openers, [row.kind for row in parameters.openers])
+    _require_unique(attesters, [row.schema for row in parameters.attesters])
     return parameters
 
 
@@ -275,6 +290,13 @@ def _read_tier(node: _Node) -> Tier:
 def _read_opener(node: _Node) -> Opener:
     kind, kinds = node.fields("kind", "kinds")
     return Opener(int(kind.choice(_KINDS)), _read_kinds(kinds))
+
+
+def _read_attesters(node: _Node) -> Attesters:
+    schema, accounts = node.fields("schema", "accounts")
+    numbers = tuple(sorted(accounts.rows(_Node.account, ATTESTERS_MAX)))
+    _require_unique(accounts, list(numbers))
+    return Attesters(schema.schema(), numbers)
 
 
 def _read_kinds(node: _Node) -> int:
@@ -308,7 +330,7 @@ def _read_backing(node: _Node) -> Backing:
         reserve, asset = node.fields("reserve", "asset")
         return OnLedger(reserve.account(), asset.integer(1, ASSET_MAX))
     schema, ratio_bp, max_age_ms = node.fields("schema", "ratio_bp", "max_age_ms")
-    return Attested(schema.string(SCHEMA_CHARS_MAX), ratio_bp.integer(1, RATIO_MAX), max_age_ms.integer(1, TIME_MAX_MS))
+    return Attested(schema.schema(), ratio_bp.integer(1, RATIO_MAX), max_age_ms.integer(1, TIME_MAX_MS))
 
 
 def _read_account(node: _Node) -> GenesisAccount:
@@ -336,7 +358,7 @@ def _read_key(node: _Node) -> Key:
     return key.hex(PUBLIC_KEY_BYTES), weight.integer(1, WEIGHT_MAX)
 
 
-def _require_unique(node: _Node, values: list[int]) -> None:
+def _require_unique(node: _Node, values: list[int] | list[str]) -> None:
     if len(set(values)) != len(values):
         node.fail("a row stands twice")
 
@@ -356,6 +378,9 @@ def _check_rows(genesis: Genesis) -> None:
     _unique("assets", [asset.backing.reserve for _, asset in genesis.assets if isinstance(asset.backing, OnLedger)])
     for row in genesis.accounts:
         _check_account(row, kinds, genesis.parameters)
+    for attesters in genesis.parameters.attesters:
+        if not set(attesters.accounts) <= set(kinds):
+            raise GenesisError(f"parameters.attesters[schema={attesters.schema}].accounts: no such account")
     for number, asset in genesis.assets:
         _check_asset(number, asset, kinds, genesis)
 
@@ -372,6 +397,8 @@ def _check_asset(number: int, asset: Asset, kinds: Mapping[int, int], genesis: G
     path = f"assets[id={number}]"
     if kinds.get(asset.issuer) != Kind.ISSUER:
         raise GenesisError(f"{path}.issuer: expected an account of kind issuer")
+    if isinstance(asset.backing, Attested) and genesis.parameters.attesters_of(asset.backing.schema) is None:
+        raise GenesisError(f"{path}.backing.schema: nobody attests it")
     if isinstance(asset.backing, OnLedger):
         if kinds.get(asset.backing.reserve) != Kind.RESERVE:
             raise GenesisError(f"{path}.backing.reserve: expected an account of kind reserve")
@@ -438,6 +465,12 @@ def _json_parameters(parameters: Parameters) -> dict[str, object]:
         "openers": [
             {"kind": Kind(row.kind).name.lower(), "kinds": _json_kinds(row.kinds)} for row in parameters.openers
         ],
+        "attesters": [
+            {"schema": row.schema, "accounts": [format_account(number) for number in row.accounts]}
+            for row in parameters.attesters
+        ],
+        "recovery_delay_ms": parameters.recovery_delay_ms,
+        "hold_max_ms": parameters.hold_max_ms,
     }
 
 

@@ -13,7 +13,7 @@ from node.ledger.account import ACCOUNT_MAX, Account, Kind
 from node.ledger.checkpoints import Checkpoints
 from node.ledger.errors import Code, Refused
 from node.ledger.genesis import VALIDATORS_MAX, Genesis
-from node.ledger.parameters import READERS, Opener, Parameters, Tier
+from node.ledger.parameters import READERS, Parameters, Table
 from node.ledger.state import ROSTER
 from node.ledger.step import Step
 from node.ledger.validators import (
@@ -52,7 +52,7 @@ class Listed(NamedTuple):
         return Keys(self.consensus_key, self.node_key)
 
 
-Value = int | tuple[Tier, ...] | tuple[Opener, ...] | tuple[Listed, ...]
+Value = int | Table | tuple[Listed, ...]
 
 
 class SetParameter(NamedTuple):

@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from consensus.encoding import DecodeError, as_int, as_tuple, decode, encode
-from node.ledger.account import AMOUNT_MAX, KIND_MAX, LIMITED_KINDS, TIER_MAX, Kind, kinds_mask
-from node.ledger.assets import KINDS_MASK_MAX
+from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX, KIND_MAX, TIER_MAX, Kind, kinds_mask
+from node.ledger.assets import KINDS_MASK_MAX, as_schema
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
@@ -17,6 +17,10 @@ DAY_MS: Final = 24 * HOUR_MS
 WINDOW_MAX_MS: Final = 7 * DAY_MS  # bounds `seen`
 DAY_OFFSET_MAX_MS: Final = 14 * HOUR_MS  # UTC+14 is the easternmost time zone
 TIERS_MAX: Final = 32
+RECOVERY_DELAY_MAX_MS: Final = 30 * DAY_MS
+HOLD_MAX_MS: Final = 10 * 366 * DAY_MS
+SCHEMAS_MAX: Final = 32
+ATTESTERS_MAX: Final = 64  # accounts of one schema: ten universities, some inspectors
 
 
 class Tier(NamedTuple):
@@ -35,6 +39,13 @@ class Opener(NamedTuple):
     kinds: int
 
 
+class Attesters(NamedTuple):
+    """The ``accounts``, ascending, whose word counts under ``schema``."""
+
+    schema: str
+    accounts: tuple[int, ...]
+
+
 class Parameters(NamedTuple):
     """All parameters. Tables ascend by their first column."""
 
@@ -43,10 +54,16 @@ class Parameters(NamedTuple):
     day_offset_ms: int
     tiers: tuple[Tier, ...]
     openers: tuple[Opener, ...]
+    attesters: tuple[Attesters, ...]
+    recovery_delay_ms: int  # between a bank's word that a key is lost and its new keys
+    hold_max_ms: int  # how far ahead the end of a hold may lie
 
     def window_ms(self, kind: int) -> int:
-        """Return how far ahead a transaction of this kind of account may expire; its `once` refs live as long."""
-        return self.window_person_ms if LIMITED_KINDS >> kind & 1 else self.window_institution_ms
+        """Return how far ahead a transaction of this kind of account may expire; its `once` refs live as long.
+
+        A device has as long as an institution: what it signs offline is settled when its payee is online again.
+        """
+        return self.window_person_ms if _SOON >> kind & 1 else self.window_institution_ms
 
     def day(self, time_ms: int) -> int:
         """Return the calendar day of a block time."""
@@ -63,8 +80,16 @@ class Parameters(NamedTuple):
         """Return whether an account of kind ``opener`` may open one of ``kind``."""
         return any(row.kind == opener and row.kinds >> kind & 1 for row in self.openers)
 
+    def attesters_of(self, schema: str) -> tuple[int, ...] | None:
+        """Return the accounts whose word counts, or None for an unknown schema."""
+        for row in self.attesters:
+            if row.schema == schema:
+                return row.accounts
+        return None
+
 
 _ALL_KINDS: Final = kinds_mask(Kind)
+_SOON: Final = kinds_mask((Kind.MERCHANT, Kind.PERSON))
 _WALLETS: Final = kinds_mask((Kind.MERCHANT, Kind.PERSON, Kind.DEVICE))
 
 # Our own first figures for the pilot, not the law's.
@@ -78,6 +103,9 @@ DEFAULT: Final = Parameters(
         Tier(3, 100_000_000, 300_000_000, 1_000_000_000),
     ),
     openers=(Opener(Kind.CENTRAL_BANK, _ALL_KINDS), Opener(Kind.BANK, _WALLETS)),
+    attesters=(),  # a genesis names them
+    recovery_delay_ms=DAY_MS,
+    hold_max_ms=366 * DAY_MS,
 )
 
 
@@ -126,16 +154,39 @@ def _as_openers(value: object) -> tuple[Opener, ...]:
     return tuple(rows)
 
 
-def _require_ascending(numbers: list[int]) -> None:
-    if any(high <= low for low, high in pairwise(numbers)):
+def _as_attesters(value: object) -> tuple[Attesters, ...]:
+    rows: list[Attesters] = []
+    for row in as_tuple(value, most=SCHEMAS_MAX):
+        schema, accounts = as_tuple(row, 2)
+        numbers = [as_int(number, 1, ACCOUNT_MAX) for number in as_tuple(accounts, most=ATTESTERS_MAX)]
+        _require_ascending(numbers)
+        rows.append(Attesters(as_schema(schema), tuple(numbers)))
+    _require_ascending([row.schema for row in rows])
+    return tuple(rows)
+
+
+def _as_recovery_delay(value: object) -> int:
+    return as_int(value, MINUTE_MS, RECOVERY_DELAY_MAX_MS)
+
+
+def _as_hold_max(value: object) -> int:
+    return as_int(value, MINUTE_MS, HOLD_MAX_MS)
+
+
+def _require_ascending(numbers: list[int] | list[str]) -> None:
+    if any(high <= low for low, high in pairwise(numbers)):  # type: ignore[operator]
         raise DecodeError("rows do not ascend")
 
 
 # How the value of each is read; raises DecodeError.
-READERS: Final[Mapping[str, Callable[[object], int | tuple[Tier, ...] | tuple[Opener, ...]]]] = {
+Table = tuple[Tier, ...] | tuple[Opener, ...] | tuple[Attesters, ...]
+READERS: Final[Mapping[str, Callable[[object], int | Table]]] = {
     "window_person_ms": _as_window,
     "window_institution_ms": _as_window,
     "day_offset_ms": _as_day_offset,
     "tiers": _as_tiers,
     "openers": _as_openers,
+    "attesters": _as_attesters,
+    "recovery_delay_ms": _as_recovery_delay,
+    "hold_max_ms": _as_hold_max,
 }

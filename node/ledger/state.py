@@ -3,24 +3,29 @@
 One rule: nothing is written to an account before `edit`. What `edit` saved lets a failed transaction be undone
 exactly, lets readers see the last finished block while another one is open, and gives the invariants their "before".
 
-State keys. Lower case: in the state tree. Upper case: beside it.
+State keys. Lower case: in the state tree. Upper case: beside it, indexes of what the tree has among them.
     a account u64          the account's record          w minute u64   ids seen: count, chain       (recent.py)
     s asset u16            the asset's record            o minute u64   once refs: count, chain      (recent.py)
     p name                 a parameter; the roster       I R Q          their rows                   (recent.py)
     c height u64           a root (checkpoints.py)       M              what the ledger restarts from (execute.py)
+    h hold                 a hold (holds.py)             E P B Y        holds by end, payer, settler, payee (holds.py)
+    k asset u16, n u32     a change of status (asset.py) e t F          attestations (attestations.py)
+    r authority, number    an order (orders.py)          G              orders by target (orders.py)
+    y account u64          a recovery (recovery.py)
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Final
 
 from consensus.encoding import encode
 from node.ledger.account import ACCOUNT_MAX, CLOSED, Account, Holding, Profile, decode_account
-from node.ledger.assets import Asset, OnLedger, decode_asset
+from node.ledger.assets import Asset, OnLedger, decode_asset, encode_asset
 from node.ledger.errors import Code, Refused
 from node.ledger.parameters import Parameters, decode_parameters
-from node.ledger.recent import Reader
-from node.ledger.validators import decode_roster, encode_roster
+from node.ledger.recent import Changes, Reader
+from node.ledger.records import Records
+from node.ledger.validators import Roster, decode_roster, encode_roster
 
 ACCOUNT_PREFIX: Final = b"a"
 ASSET_PREFIX: Final = b"s"
@@ -55,8 +60,9 @@ def parameter_key(name: str) -> bytes:
 class State:
     """Accounts by number, with undo per transaction. The reader shows the last stored block at every ``begin``.
 
-    ``parameters`` and ``finished_roster`` are those of the last finished block, ``next_parameters`` and ``roster`` what
-    the open block makes of them: immutable values, so that undo is to put the old ones back.
+    ``parameters``, ``finished_roster`` and ``finished_assets`` are those of the last finished block,
+    ``next_parameters``, ``roster`` and ``assets`` what the open block makes of them: values that are replaced and never
+    changed, so that undo is to put the old ones back.
     """
 
     def __init__(self, reader: Reader, accounts_in_memory: int = ACCOUNTS_IN_MEMORY) -> None:
@@ -69,19 +75,20 @@ class State:
         self._loaded: list[int] = []  # since the transaction began
         self._mark = 0
         self.entries: list[EntryRow] = []
-        self.assets: dict[int, Asset] = {
+        self.records = Records(reader)
+        self.assets: Mapping[int, Asset] = {
             int.from_bytes(key[1:], "big"): decode_asset(row) for key, row in _scan(reader, ASSET_PREFIX)
         }
-        records = {key[1:].decode(): row for key, row in _scan(reader, PARAMETER_PREFIX)}
-        self.finished_roster = self.roster = decode_roster(records.pop(ROSTER, b""))
-        self.parameters = self.next_parameters = decode_parameters(records)
-        self._drafts = (self.next_parameters, self.roster)  # when the transaction began
-        # reserve account -> the asset that it backs
-        self.backed_by: dict[int, int] = {
-            asset.backing.reserve: number
-            for number, asset in self.assets.items()
-            if isinstance(asset.backing, OnLedger)
-        }
+        self.finished_assets: Mapping[int, Asset] = self.assets
+        self.backed_by = _backed_by(self.assets)  # reserve account -> the asset that it backs
+        rows = {key[1:].decode(): row for key, row in _scan(reader, PARAMETER_PREFIX)}
+        self.finished_roster = self.roster = decode_roster(rows.pop(ROSTER, b""))
+        self.parameters = self.next_parameters = decode_parameters(rows)
+        self._drafts: tuple[Parameters, Roster, Mapping[int, Asset]] = (
+            self.parameters,
+            self.roster,
+            self.assets,
+        )  # when the transaction began
 
     # --- reading ---
 
@@ -148,6 +155,11 @@ class State:
         self._before.setdefault(account.number, None)
         self._accounts[account.number] = account
 
+    def set_asset(self, number: int, asset: Asset) -> None:
+        """Add an asset, or replace its record."""
+        self.assets = {**self.assets, number: asset}
+        self.backed_by = _backed_by(self.assets)
+
     # --- transactions and blocks ---
 
     def begin_block(self) -> None:
@@ -156,13 +168,15 @@ class State:
             keep = self._bound - self._bound // EVICT_SHARE
             for number in list(islice(self._accounts, len(self._accounts) - keep)):
                 del self._accounts[number]
+        self.records.begin_block()
 
     def begin_transaction(self) -> None:
         """Start a transaction."""
         self._saved = {}
         self._loaded = []
         self._mark = len(self.entries)
-        self._drafts = (self.next_parameters, self.roster)
+        self._drafts = (self.next_parameters, self.roster, self.assets)
+        self.records.begin_transaction()
 
     def undo(self) -> None:
         """Put everything back as it was when the transaction began."""
@@ -185,7 +199,10 @@ class State:
                 del self._before[number]
         self._saved = {}
         del self.entries[self._mark :]
-        self.next_parameters, self.roster = self._drafts
+        self.next_parameters, self.roster, assets = self._drafts
+        if assets is not self.assets:
+            self.assets, self.backed_by = assets, _backed_by(assets)
+        self.records.undo()
 
     def forget_loaded(self) -> None:
         """After ``undo``: let go of the accounts that this transaction brought into memory."""
@@ -197,24 +214,32 @@ class State:
         """Return (before, after) of each account that the block touched, in the order of the first touch."""
         return [(saved, self._accounts[number]) for number, saved in self._before.items()]
 
-    def changed_parameters(self) -> dict[bytes, bytes | None]:
-        """Return the rows of the parameters and the roster that the block changed."""
+    def changed_rows(self) -> Changes:
+        """Return the rows other than accounts that the block changed, in the tree and beside it."""
         names = Parameters._fields
-        rows: dict[bytes, bytes | None] = {
+        rows: Changes = {
             parameter_key(name): encode(after)
             for name, before, after in zip(names, self.parameters, self.next_parameters, strict=True)
             if before != after
         }
         if self.roster != self.finished_roster:
             rows[parameter_key(ROSTER)] = encode_roster(self.roster)
-        return rows
+        if self.assets is not self.finished_assets:
+            rows |= {
+                asset_key(number): encode_asset(asset)
+                for number, asset in self.assets.items()
+                if self.finished_assets.get(number) != asset
+            }
+        return rows | self.records.changes()
 
     def close_block(self) -> None:
         """From here on readers see the block as finished. What it changed stays in memory until the next begins."""
         self._before = {}
         self.entries = []
+        self.records.close_block()
         self.parameters = self.next_parameters
         self.finished_roster = self.roster
+        self.finished_assets = self.assets
 
     def _load(self, number: int) -> Account | None:
         account = self._read(number)
@@ -228,6 +253,10 @@ class State:
             return None
         record = self._reader.get(account_key(number))
         return None if record is None else decode_account(number, record)
+
+
+def _backed_by(assets: Mapping[int, Asset]) -> dict[int, int]:
+    return {asset.backing.reserve: number for number, asset in assets.items() if isinstance(asset.backing, OnLedger)}
 
 
 def _scan(reader: Reader, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -12,18 +12,11 @@ from typing import Final, NamedTuple
 from consensus.crypto import PUBLIC_KEY_BYTES
 from consensus.encoding import DecodeError, as_bytes, as_int, as_str, as_tuple, decode, digest, encode
 from node.ledger.genesis import NAME_CHARS_MAX, VALIDATOR_WEIGHT_MAX, VALIDATORS_MAX, Genesis, Validator
+from node.ledger.readable import as_readable
 
 ADDRESS_CHARS_MAX: Final = 255
 PORT_MAX: Final = 65_535
 READY_TAG: Final = b"som-ready-1"
-
-# Not for names: controls, odd spaces, surrogates, what is invisible or turns the direction of a line. A list of ours,
-# because what Python calls printable changes with its version, and all nodes must decide alike.
-_UNSEEN: Final = (
-    (0x00, 0x1F), (0x7F, 0xA0), (0xAD, 0xAD), (0x61C, 0x61C), (0x1680, 0x1680), (0x180E, 0x180E), (0x2000, 0x200F),
-    (0x2028, 0x202F), (0x205F, 0x206F), (0x3000, 0x3000), (0xD800, 0xF8FF), (0xFEFF, 0xFEFF), (0xFFF0, 0xFFFB),
-    (0xFFFE, 0xFFFF), (0xE0000, 0xE00FF), (0xE01F0, 0x10FFFF),
-)  # fmt: skip
 
 
 class Keys(NamedTuple):
@@ -113,10 +106,7 @@ def safe_committee(weights: Sequence[int], allow_dominant: bool) -> bool:
 
 def as_name(value: object) -> str:
     """Return a validator's name: 1 to 64 characters that can be seen."""
-    name = as_str(value, NAME_CHARS_MAX)
-    if not name or any(low <= ord(char) <= high for char in name for low, high in _UNSEEN):
-        raise DecodeError("expected a name that can be read")
-    return name
+    return as_readable(value, NAME_CHARS_MAX)
 
 
 def as_weight(value: object) -> int:

@@ -1,0 +1,164 @@
+"""Holds: money that waits in its payer's balance until somebody settles, voids or releases it.
+
+One rule: the open holds of an account and asset add up to what its record calls `held`. Rows and their indexes are
+written here alone; who may open and settle a hold is the business of hold.py, settle.py and order.py.
+"""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from consensus.encoding import as_bool, as_bytes, as_int, as_str, as_tuple, decode, digest, encode
+from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX, ASSET_MAX, CATEGORY_MAX
+from node.ledger.records import Records, after
+from node.ledger.state import State
+
+HOLD: Final = b"h"  # id -> the hold                                                    in the tree
+BY_END: Final = b"E"  # until_ms, id                                                    beside it
+BY_PAYER: Final = b"P"  # payer, asset, newest block first, greatest id first
+BY_SETTLER: Final = b"B"  # by, id
+BY_PAYEE: Final = b"Y"  # to, id
+
+ROW_ID_BYTES: Final = 16
+HASH_BYTES: Final = 32
+CATEGORIES_MAX: Final = 16
+REF_BYTES_MAX: Final = 35
+SCHEMA_CHARS_MAX: Final = 32
+SUBJECT_CHARS_MAX: Final = 64
+NUMBER_BYTES_MAX: Final = 35  # of an order
+
+_ROW_TAG: Final = b"som-row-1"
+_U64_MAX: Final = 2**64 - 1
+_ID_MAX: Final = 2**128 - 1
+
+
+class Condition(NamedTuple):
+    """What must be so before a hold is settled; empty fields ask for nothing."""
+
+    hash: bytes  # SHA-256 of a secret
+    categories: tuple[int, ...]  # of the merchants that may be paid, ascending
+    not_before_ms: int
+    schema: str  # with ``subject``: an attestation that must be valid
+    subject: str
+    revocable: bool  # the payer may void it before its end
+
+
+class Hold(NamedTuple):
+    """``left`` minor units of ``payer``'s balance. ``by`` and ``to`` may be 0; ``order``: of an arrest, its number."""
+
+    asset: int
+    payer: int
+    by: int
+    to: int
+    left: int
+    ref: bytes
+    until_ms: int  # 0 = no end
+    height: int  # of the block that made it
+    condition: Condition | None
+    order: str = ""
+
+
+def row_id(transaction_id: bytes, op: int, leg: int) -> bytes:
+    """Return the 16 bytes that name what a transaction's operation (and leg) made."""
+    return digest(_ROW_TAG, transaction_id, op.to_bytes(2, "big"), leg.to_bytes(4, "big"))[:ROW_ID_BYTES]
+
+
+def find_hold(records: Records, hold_id: bytes) -> Hold | None:
+    """Return the open hold of that id."""
+    row = records.get(HOLD + hold_id)
+    return None if row is None else decode_hold(row)
+
+
+def open_hold(state: State, hold_id: bytes, hold: Hold) -> None:
+    """Add a hold, and to what its payer holds."""
+    put = state.records.put
+    put(HOLD + hold_id, encode_hold(hold))
+    for key in _index_keys(hold_id, hold):
+        put(key, b"")
+    _add_held(state, hold, hold.left)
+
+
+def reduce_hold(state: State, hold_id: bytes, hold: Hold, amount: int) -> None:
+    """Take ``amount`` out of the hold and out of what its payer holds; an empty one disappears. No balance changes."""
+    assert 0 < amount <= hold.left
+    put = state.records.put
+    if amount < hold.left:
+        put(HOLD + hold_id, encode_hold(hold._replace(left=hold.left - amount)))
+    else:
+        put(HOLD + hold_id, None)
+        for key in _index_keys(hold_id, hold):
+            put(key, None)
+    _add_held(state, hold, -amount)
+
+
+def holds_of_payer(records: Records, payer: int, asset: int) -> Iterator[tuple[bytes, Hold]]:
+    """Yield (id, hold), the newest block first, then the greatest id. Collect before writing."""
+    prefix = BY_PAYER + payer.to_bytes(8, "big") + asset.to_bytes(2, "big")
+    for key, _ in records.scan(prefix, after(prefix)):
+        hold_id = (_ID_MAX - int.from_bytes(key[-ROW_ID_BYTES:], "big")).to_bytes(ROW_ID_BYTES, "big")
+        hold = find_hold(records, hold_id)
+        assert hold is not None, "an index names a hold that is not there"
+        yield hold_id, hold
+
+
+def named_by_a_hold(records: Records, account: int) -> bool:
+    """Return whether the account is `by` or `to` of an open hold."""
+    for table in (BY_SETTLER, BY_PAYEE):
+        prefix = table + account.to_bytes(8, "big")
+        if next(records.scan(prefix, after(prefix)), None) is not None:
+            return True
+    return False
+
+
+def _index_keys(hold_id: bytes, hold: Hold) -> list[bytes]:
+    height = (_U64_MAX - hold.height).to_bytes(8, "big")
+    descending = (_ID_MAX - int.from_bytes(hold_id, "big")).to_bytes(ROW_ID_BYTES, "big")
+    keys = [BY_PAYER + hold.payer.to_bytes(8, "big") + hold.asset.to_bytes(2, "big") + height + descending]
+    if hold.until_ms:
+        keys.append(BY_END + hold.until_ms.to_bytes(8, "big") + hold_id)
+    if hold.by:
+        keys.append(BY_SETTLER + hold.by.to_bytes(8, "big") + hold_id)
+    if hold.to:
+        keys.append(BY_PAYEE + hold.to.to_bytes(8, "big") + hold_id)
+    return keys
+
+
+def _add_held(state: State, hold: Hold, amount: int) -> None:
+    payer = state.require_account(hold.payer)
+    state.edit(payer)
+    balance, held = payer.holding(hold.asset)
+    payer.set_holding(hold.asset, balance, held + amount)
+
+
+def encode_hold(hold: Hold) -> bytes:
+    """Return the row: the fields in order."""
+    return encode(hold)
+
+
+def decode_hold(row: bytes) -> Hold:
+    """Return the hold of a row that may come from a stranger. Raises DecodeError."""
+    asset, payer, by, to, left, ref, until_ms, height, condition, order = as_tuple(decode(row), 10)
+    return Hold(
+        as_int(asset, 1, ASSET_MAX),
+        as_int(payer, 1, ACCOUNT_MAX),
+        as_int(by, 0, ACCOUNT_MAX),
+        as_int(to, 0, ACCOUNT_MAX),
+        as_int(left, 1, AMOUNT_MAX),
+        as_bytes(ref, most=REF_BYTES_MAX),
+        as_int(until_ms),
+        as_int(height),
+        None if condition is None else as_condition(condition),
+        as_str(order, NUMBER_BYTES_MAX),
+    )
+
+
+def as_condition(value: object) -> Condition:
+    """Return the shape of a condition. Raises DecodeError."""
+    hash_, categories, not_before_ms, schema, subject, revocable = as_tuple(value, 6)
+    return Condition(
+        as_bytes(hash_, most=HASH_BYTES),
+        tuple(as_int(each, 1, CATEGORY_MAX) for each in as_tuple(categories, most=CATEGORIES_MAX)),
+        as_int(not_before_ms),
+        as_str(schema, SCHEMA_CHARS_MAX),
+        as_str(subject, SUBJECT_CHARS_MAX),
+        as_bool(revocable),
+    )
