@@ -13,7 +13,8 @@ from node.ledger.errors import Code, Refused
 CODE_CHARS_MAX: Final = 12
 SCALE_MAX: Final = 12  # decimal places
 SCHEMA_CHARS_MAX: Final = 32
-RATIO_MAX: Final = 100_000  # basis points: ten times the supply
+RATIO_UNIT: Final = 10_000  # basis points of one
+RATIO_MAX: Final = 10 * RATIO_UNIT  # ten times the supply
 BASIS_BYTES_MAX: Final = 32
 KINDS_MASK_MAX: Final = (1 << (KIND_MAX + 1)) - 2
 
@@ -44,6 +45,7 @@ class Attested(NamedTuple):
 
 Backing = OnLedger | Attested | None
 
+_CODE_CHARS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 _SCHEMA_CHARS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _NONE, _ON_LEDGER, _ATTESTED = 0, 1, 2
 
@@ -85,16 +87,32 @@ def decode_asset(record: bytes) -> Asset:
     """Return the asset of a record. Raises DecodeError."""
     fields = as_tuple(decode(record), 9)
     return Asset(
-        as_str(fields[0], CODE_CHARS_MAX),
+        as_code(fields[0]),
         as_int(fields[1], 0, SCALE_MAX),
         as_int(fields[2], 1, ACCOUNT_MAX),
         as_int(fields[3], 1, max(AssetStatus)),
         as_int(fields[4], 1, AMOUNT_MAX),
         as_backing(fields[5]),
-        as_int(fields[6], 0, KINDS_MASK_MAX),
-        as_int(fields[7], 0, KINDS_MASK_MAX),
+        as_kinds(fields[6]),
+        as_kinds(fields[7]),
         as_bytes(fields[8], most=BASIS_BYTES_MAX),
     )
+
+
+def as_code(value: object) -> str:
+    """Return the code of an asset: 1 to 12 of A-Z and 0-9. Raises DecodeError."""
+    code = as_str(value, CODE_CHARS_MAX)
+    if not code or not set(code) <= _CODE_CHARS:
+        raise DecodeError("expected an asset's code")
+    return code
+
+
+def as_kinds(value: object) -> int:
+    """Return a set of account kinds, in which no bit has another meaning. Raises DecodeError."""
+    kinds = as_int(value, 0, KINDS_MASK_MAX)
+    if kinds & 1:
+        raise DecodeError("no kind of account is 0")
+    return kinds
 
 
 def as_schema(value: object) -> str:

@@ -32,7 +32,6 @@ from node.ledger.account import (
 )
 from node.ledger.assets import (
     BASIS_BYTES_MAX,
-    CODE_CHARS_MAX,
     RATIO_MAX,
     SCALE_MAX,
     Asset,
@@ -40,6 +39,7 @@ from node.ledger.assets import (
     Attested,
     Backing,
     OnLedger,
+    as_code,
     as_schema,
     encode_asset,
 )
@@ -219,8 +219,14 @@ class _Node:
             self.fail(str(error))
 
     def schema(self) -> str:
+        return self._as(as_schema)
+
+    def code(self) -> str:
+        return self._as(as_code)
+
+    def _as(self, read: Callable[[object], Row]) -> Row:
         try:
-            return as_schema(self.value)
+            return read(self.value)
         except DecodeError as error:
             self.fail(str(error))
 
@@ -308,7 +314,7 @@ def _read_asset(node: _Node) -> tuple[int, Asset]:
         "id", *Asset._fields
     )
     asset = Asset(
-        code.string(CODE_CHARS_MAX),
+        code.code(),
         scale.integer(0, SCALE_MAX),
         issuer.account(),
         int(status.choice(_STATUSES)),

@@ -24,6 +24,28 @@ from node.ledger.account_ops import (
     apply_set,
     decode_account_operation,
 )
+from node.ledger.asset import (
+    ASSET,
+    REGISTER,
+    STATUS,
+    AssetOperation,
+    RegisterAsset,
+    SetAssetStatus,
+    apply_register,
+    apply_status,
+    decode_asset_operation,
+)
+from node.ledger.attest import (
+    ATTEST,
+    REVOKE,
+    SAY,
+    Attest,
+    AttestOperation,
+    RevokeAttestation,
+    apply_attest,
+    apply_revoke_attestation,
+    decode_attest,
+)
 from node.ledger.errors import Code, Refused
 from node.ledger.param import (
     PARAM,
@@ -39,11 +61,13 @@ from node.ledger.param import SET as SET_PARAMETER
 from node.ledger.pay import PAY, Pay, apply_pay, decode_pay
 from node.ledger.step import Step
 
-Operation = Pay | AccountOperation | ParamOperation
+Operation = Pay | AccountOperation | AssetOperation | AttestOperation | ParamOperation
 
 DECODE: Final[Mapping[int, Callable[[tuple[object, ...]], Operation]]] = {
     PAY: decode_pay,
     ACCOUNT: decode_account_operation,
+    ASSET: decode_asset_operation,
+    ATTEST: decode_attest,
     PARAM: decode_param,
 }
 
@@ -54,6 +78,10 @@ PREFIX: Final[Mapping[type[Operation], tuple[int, ...]]] = {
     SetAccount: (ACCOUNT, SET),
     SetKeys: (ACCOUNT, KEYS),
     CloseAccount: (ACCOUNT, CLOSE),
+    RegisterAsset: (ASSET, REGISTER),
+    SetAssetStatus: (ASSET, STATUS),
+    Attest: (ATTEST, SAY),
+    RevokeAttestation: (ATTEST, REVOKE),
     SetParameter: (PARAM, SET_PARAMETER),
     ProveReady: (PARAM, READY),
 }
@@ -64,6 +92,10 @@ APPLY: Final[Mapping[type[Operation], Callable[[Step, Any], None]]] = {
     SetAccount: apply_set,
     SetKeys: apply_keys,
     CloseAccount: apply_close,
+    RegisterAsset: apply_register,
+    SetAssetStatus: apply_status,
+    Attest: apply_attest,
+    RevokeAttestation: apply_revoke_attestation,
     SetParameter: apply_set_parameter,
     ProveReady: apply_prove_ready,
 }
@@ -81,7 +113,8 @@ def decode_operation(value: tuple[object, ...]) -> Operation:
 
 def operation_value(operation: Operation) -> tuple[object, ...]:
     """Return [number, fields ...] for encoding."""
-    return (*PREFIX[type(operation)], *operation)
+    fields = operation.fields if type(operation) is RegisterAsset else operation
+    return (*PREFIX[type(operation)], *fields)
 
 
 def apply_operation(step: Step, operation: Operation) -> None:

@@ -8,6 +8,9 @@ from typing import Final
 
 from consensus.encoding import DecodeError, as_str
 
+SUBJECT_CHARS_MAX: Final = 64
+SUBJECT_BYTES_MAX: Final = 128  # in UTF-8: it stands in keys of the state tree, whose length is a u8
+
 # Controls, odd spaces, surrogates, what is invisible or turns the direction of a line.
 _UNSEEN: Final = (
     (0x00, 0x1F), (0x7F, 0xA0), (0xAD, 0xAD), (0x61C, 0x61C), (0x1680, 0x1680), (0x180E, 0x180E), (0x2000, 0x200F),
@@ -22,3 +25,11 @@ def as_readable(value: object, most: int) -> str:
     if not text or any(low <= ord(char) <= high for char in text for low, high in _UNSEEN):
         raise DecodeError("expected text that can be read")
     return text
+
+
+def as_subject(value: object) -> str:
+    """Return what an attestation is about, or names: a text of both bounds. Raises DecodeError."""
+    subject = as_readable(value, SUBJECT_CHARS_MAX)
+    if len(subject.encode()) > SUBJECT_BYTES_MAX:
+        raise DecodeError(f"expected {SUBJECT_BYTES_MAX} bytes of UTF-8 at the most")
+    return subject
