@@ -10,7 +10,9 @@ from typing import Final
 
 from consensus.encoding import as_bytes, as_int, as_tuple, decode, encode
 from node.ledger.account import CLOSED, Account, encode_account
+from node.ledger.asset import RegisterAsset, SetAssetStatus, require_registrar
 from node.ledger.assets import Asset, encode_asset
+from node.ledger.attest import Attest, require_attester
 from node.ledger.checkpoints import Checkpoints
 from node.ledger.commitment import (
     EMPTY,
@@ -298,6 +300,10 @@ class Ledger:
                         self._require_plausible(operation)
                     case SetParameter():
                         require_central_bank(_found(self._state.peek, operation.by))
+                    case RegisterAsset() | SetAssetStatus():
+                        require_registrar(_found(self._state.peek, operation.by), operation.asset)
+                    case Attest():
+                        require_attester(self._state.parameters, operation.schema, operation.by)
                     case ProveReady() if index == 0:  # a later one may rest on those before it
                         ready_roster(self._state.roster, operation, self._checkpoints, self._genesis)
             except Refused as refused:
