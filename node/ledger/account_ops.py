@@ -1,4 +1,4 @@
-"""The operation `account`: open, set, keys, close. (recover, recovered, cancel and move are acts of the same number.)
+"""The operation `account`: open, set, keys, close; recovery.py has its other acts.
 
 One rule: the bank decides what an account is, its owner alone decides who signs.
 """
@@ -11,29 +11,29 @@ from node.ledger.account import (
     CATEGORY_MAX,
     CLOSED,
     COMMITMENT_BYTES,
-    IN_BLOCKED,
-    KEYS_MAX,
     KIND_MAX,
     LIMITED_KINDS,
-    OUT_BLOCKED,
     RECOVERING,
     TIER_MAX,
-    WEIGHT_MAX,
     Account,
     Key,
     Kind,
     Profile,
-    as_keys,
     is_account_number,
-    keys_allowed,
+    kinds_mask,
     participant_of,
 )
 from node.ledger.errors import Code, Refused
+from node.ledger.holds import named_by_a_hold
+from node.ledger.orders import BLOCKED, standing
+from node.ledger.recovery import RecoveryOperation, as_signers, decode_recovery_operation
 from node.ledger.state import State
 from node.ledger.step import Step
 
 ACCOUNT: Final = 4  # operation number
 OPEN, SET, KEYS, CLOSE = 1, 2, 3, 8  # acts
+
+_STAYS: Final = kinds_mask((Kind.CENTRAL_BANK, Kind.ENFORCER))  # kinds that are never closed
 
 
 class OpenAccount(NamedTuple):
@@ -90,7 +90,7 @@ class CloseAccount(NamedTuple):
         return (self.by,)
 
 
-AccountOperation = OpenAccount | SetAccount | SetKeys | CloseAccount
+AccountOperation = OpenAccount | SetAccount | SetKeys | RecoveryOperation | CloseAccount
 
 
 def decode_account_operation(fields: tuple[object, ...]) -> AccountOperation:
@@ -104,6 +104,8 @@ def decode_account_operation(fields: tuple[object, ...]) -> AccountOperation:
             return _decode_set(as_tuple(fields, 6))
         case 3:
             return _decode_keys(as_tuple(fields, 4))
+        case 4 | 5 | 6 | 7:
+            return decode_recovery_operation(fields)
         case 8:
             _, by, number = as_tuple(fields, 3)
             return CloseAccount(_as_number(by), _as_number(number))
@@ -113,20 +115,17 @@ def decode_account_operation(fields: tuple[object, ...]) -> AccountOperation:
 
 def _decode_open(fields: tuple[object, ...]) -> OpenAccount:
     _, by, number, kind, tier, category, keys, threshold, commitment = fields
-    operation = OpenAccount(
+    if not is_account_number(_as_number(number)):
+        raise Refused(Code.FIELD)
+    return OpenAccount(
         _as_number(by),
         _as_number(number),
         as_int(kind, 1, KIND_MAX),
         as_int(tier, 0, TIER_MAX),
         as_int(category, 0, CATEGORY_MAX),
-        as_keys(keys),
-        _as_threshold(threshold),
+        *as_signers(keys, threshold),
         as_bytes(commitment, COMMITMENT_BYTES),
     )
-    if not is_account_number(operation.number):
-        raise Refused(Code.FIELD)
-    _require_keys(operation.keys, operation.threshold)
-    return operation
 
 
 def _decode_set(fields: tuple[object, ...]) -> SetAccount:
@@ -142,22 +141,11 @@ def _decode_set(fields: tuple[object, ...]) -> SetAccount:
 
 def _decode_keys(fields: tuple[object, ...]) -> SetKeys:
     _, number, keys, threshold = fields
-    operation = SetKeys(_as_number(number), as_keys(keys), _as_threshold(threshold))
-    _require_keys(operation.keys, operation.threshold)
-    return operation
-
-
-def _require_keys(keys: tuple[Key, ...], threshold: int) -> None:
-    if not keys_allowed(keys, threshold):
-        raise Refused(Code.KEYS)
+    return SetKeys(_as_number(number), *as_signers(keys, threshold))
 
 
 def _as_number(value: object) -> int:
     return as_int(value, 0, ACCOUNT_MAX)
-
-
-def _as_threshold(value: object) -> int:
-    return as_int(value, 0, KEYS_MAX * WEIGHT_MAX)
 
 
 # --- applying ---
@@ -191,7 +179,7 @@ def apply_set(step: Step, operation: SetAccount) -> None:
     """Set tier, category and commitment."""
     state = step.state
     by = state.require_active(operation.by)
-    account = _require_open(state, operation.number)
+    account = state.require_open(operation.number)
     if operation.by != account.profile.bank and by.kind != Kind.CENTRAL_BANK:
         raise Refused(Code.ROLE)
     _require_fields(state, account.kind, operation.tier, operation.category)
@@ -203,7 +191,7 @@ def apply_set(step: Step, operation: SetAccount) -> None:
 
 def apply_keys(step: Step, operation: SetKeys) -> None:
     """Replace the keys; a running recovery must be cancelled first."""
-    account = _require_open(step.state, operation.number)
+    account = step.state.require_open(operation.number)
     if account.flags & RECOVERING:
         raise Refused(Code.RECOVERING)
     step.state.edit(account)
@@ -211,27 +199,22 @@ def apply_keys(step: Step, operation: SetKeys) -> None:
 
 
 def apply_close(step: Step, operation: CloseAccount) -> None:
-    """Close an empty account for which nobody has a claim."""
+    """Close an empty account for which nobody has a claim. An enforcer stays: only it can lift its orders."""
     state = step.state
     state.require_active(operation.by)
-    account = _require_open(state, operation.number)
-    if operation.by not in (account.number, account.profile.bank) or account.kind == Kind.CENTRAL_BANK:
+    account = state.require_open(operation.number)
+    if operation.by not in (account.number, account.profile.bank) or _STAYS >> account.profile.kind & 1:
         raise Refused(Code.ROLE)
-    if account.flags & (OUT_BLOCKED | IN_BLOCKED):
+    if account.flags & BLOCKED or next(standing(state.records, account.number), None) is not None:
         raise Refused(Code.UNDER_ORDER)
     if account.flags & RECOVERING:
         raise Refused(Code.RECOVERING)
     if account.holdings or _is_named_by_an_asset(state, account.number):
         raise Refused(Code.NOT_EMPTY)
+    if named_by_a_hold(state.records, account.number):
+        raise Refused(Code.OPEN_HOLD)
     state.edit(account)
     account.profile = account.profile._replace(flags=account.flags | CLOSED)
-
-
-def _require_open(state: State, number: int) -> Account:
-    account = state.require_account(number)
-    if account.flags & CLOSED:
-        raise Refused(Code.NO_ACCOUNT)
-    return account
 
 
 def _require_fields(state: State, kind: int, tier: int, category: int) -> None:

@@ -26,6 +26,7 @@ from node.ledger.errors import Code, InvariantViolation, Refused
 from node.ledger.genesis import Genesis
 from node.ledger.invariants import audit, checking_block
 from node.ledger.operations import apply_operation
+from node.ledger.order import Arrest, Freeze, Release, Seize, Unfreeze, require_enforcer
 from node.ledger.param import ProveReady, SetParameter, ready_roster, require_central_bank
 from node.ledger.parameters import Parameters, encode_parameters
 from node.ledger.pay import Pay
@@ -304,6 +305,8 @@ class Ledger:
                         require_registrar(_found(self._state.peek, operation.by), operation.asset)
                     case Attest():
                         require_attester(self._state.parameters, operation.schema, operation.by)
+                    case Freeze() | Unfreeze() | Arrest() | Release() | Seize():
+                        require_enforcer(_found(self._state.peek, operation.by))
                     case ProveReady() if index == 0:  # a later one may rest on those before it
                         ready_roster(self._state.roster, operation, self._checkpoints, self._genesis)
             except Refused as refused:

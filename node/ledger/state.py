@@ -111,6 +111,13 @@ class State:
             raise Refused(Code.ROLE)
         return account
 
+    def require_open(self, number: int) -> Account:
+        """Return the account that is acted on. A closed one is gone: Refused(NO_ACCOUNT)."""
+        account = self.require_account(number)
+        if account.flags & CLOSED:
+            raise Refused(Code.NO_ACCOUNT)
+        return account
+
     def peek(self, number: int) -> Account | None:
         """Return the account for reading, without taking up memory if it was not there."""
         account = self._accounts.get(number)

@@ -4,7 +4,7 @@ One rule: operations reach the state and the block's time through this alone.
 """
 
 from consensus.encoding import encode
-from node.ledger.account import Account
+from node.ledger.account import CLOSED, Account, Kind
 from node.ledger.checkpoints import Checkpoints
 from node.ledger.genesis import Genesis
 from node.ledger.receipt import Skipped
@@ -45,6 +45,11 @@ class Step:
         self.spent: dict[int, int] = {}  # som that limited accounts paid in this transaction
         self.skipped: list[Skipped] = []
         self.original: bytes | None = None  # the first duplicate ref's transaction
+
+    def central_bank_signed(self) -> bool:
+        """Return whether an account of kind central bank, not closed, is among those that signed."""
+        signers = (self.state.require_account(number) for number in self.accounts)
+        return any(each.profile.kind == Kind.CENTRAL_BANK and not each.flags & CLOSED for each in signers)
 
     def book(
         self,
