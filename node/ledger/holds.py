@@ -5,10 +5,13 @@ written here alone; who may open and settle a hold is the business of hold.py, s
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final, NamedTuple
 
-from consensus.encoding import as_bool, as_bytes, as_int, as_str, as_tuple, decode, digest, encode
+from consensus.encoding import DecodeError, as_bool, as_bytes, as_int, as_str, as_tuple, decode, digest, encode
 from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX, ASSET_MAX, CATEGORY_MAX
+from node.ledger.assets import as_schema
+from node.ledger.readable import as_subject
 from node.ledger.records import Records, after
 from node.ledger.state import State
 
@@ -22,8 +25,6 @@ ROW_ID_BYTES: Final = 16
 HASH_BYTES: Final = 32
 CATEGORIES_MAX: Final = 16
 REF_BYTES_MAX: Final = 35
-SCHEMA_CHARS_MAX: Final = 32
-SUBJECT_CHARS_MAX: Final = 64
 NUMBER_BYTES_MAX: Final = 35  # of an order
 
 _ROW_TAG: Final = b"som-row-1"
@@ -155,10 +156,17 @@ def as_condition(value: object) -> Condition:
     """Return the shape of a condition. Raises DecodeError."""
     hash_, categories, not_before_ms, schema, subject, revocable = as_tuple(value, 6)
     return Condition(
-        as_bytes(hash_, most=HASH_BYTES),
-        tuple(as_int(each, 1, CATEGORY_MAX) for each in as_tuple(categories, most=CATEGORIES_MAX)),
+        as_bytes(hash_, HASH_BYTES if hash_ else 0),
+        _as_categories(categories),
         as_int(not_before_ms),
-        as_str(schema, SCHEMA_CHARS_MAX),
-        as_str(subject, SUBJECT_CHARS_MAX),
+        as_schema(schema) if schema else as_str(schema, 0),
+        as_subject(subject) if subject else as_str(subject, 0),
         as_bool(revocable),
     )
+
+
+def _as_categories(value: object) -> tuple[int, ...]:
+    categories = tuple(as_int(each, 1, CATEGORY_MAX) for each in as_tuple(value, most=CATEGORIES_MAX))
+    if any(high <= low for low, high in pairwise(categories)):
+        raise DecodeError("categories do not ascend")
+    return categories

@@ -93,7 +93,9 @@ from node.ledger.recovery import (
 from node.ledger.settle import SETTLE, SettleHold, apply_settle_hold, decode_settle_hold
 from node.ledger.step import Step
 
-Operation = Pay | MakeHold | SettleHold | AccountOperation | AssetOperation | AttestOperation | OrderOperation | ParamOperation
+Operation = (
+    Pay | MakeHold | SettleHold | AccountOperation | AssetOperation | AttestOperation | OrderOperation | ParamOperation
+)
 
 DECODE: Final[Mapping[int, Callable[[tuple[object, ...]], Operation]]] = {
     PAY: decode_pay,
@@ -157,6 +159,8 @@ APPLY: Final[Mapping[type[Operation], Callable[[Step, Any], None]]] = {
     ProveReady: apply_prove_ready,
 }
 
+_WITH_LEGS: Final = (Pay, MakeHold)
+
 
 def decode_operation(value: tuple[object, ...]) -> Operation:
     """Return the operation of [number, fields ...]. Raises Refused or DecodeError."""
@@ -181,4 +185,4 @@ def apply_operation(step: Step, operation: Operation) -> None:
 
 def legs_of(operation: Operation) -> int:
     """Return how many legs count against the bound of a transaction."""
-    return len(operation.legs) if isinstance(operation, Pay | MakeHold) else 1
+    return len(operation.legs) if isinstance(operation, _WITH_LEGS) else 1

@@ -6,22 +6,22 @@ One rule: all checks of a leg come before its first write, so a skipped leg leav
 from typing import Final, NamedTuple
 
 from consensus.encoding import as_bool, as_int, as_tuple
-from node.ledger.account import (
-    ACCOUNT_MAX,
-    AMOUNT_MAX,
-    ASSET_MAX,
-    CLOSED,
-    IN_BLOCKED,
-    OUT_BLOCKED,
-    RECOVERING,
-    SOM,
-    Account,
-)
-from node.ledger.assets import Asset, AssetStatus, Attested, OnLedger, reserve_needed, supply_backed
+from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX, ASSET_MAX, SOM, Account
+from node.ledger.assets import Asset
 from node.ledger.errors import Code, Refused
 from node.ledger.receipt import Skipped
-from node.ledger.state import State
 from node.ledger.step import Step
+from node.ledger.transfer import (
+    APPLIED,
+    CANNOT_RECEIVE,
+    STATUS_REFUSALS,
+    balance_max,
+    count_out,
+    issue_caps,
+    payer_caps,
+    redeem_refusal,
+    require_can_pay,
+)
 
 PAY: Final = 1  # operation number
 
@@ -56,17 +56,16 @@ class Pay(NamedTuple):
 def decode_pay(fields: tuple[object, ...]) -> Pay:
     """Return the operation. Raises Refused (AMOUNT, LEGS, FIELD with the leg) or DecodeError."""
     asset, payer, legs, partial, once = as_tuple(fields, 5)
-    shape: tuple[tuple[int, int, bytes], ...] = as_tuple(legs)  # type: ignore[assignment]  # _check_legs checks them
+    shape: tuple[tuple[int, int, bytes], ...] = as_tuple(legs)  # type: ignore[assignment]  # require_legs checks them
     pay = Pay(as_int(asset, 0, ASSET_MAX), as_int(payer, 0, ACCOUNT_MAX), shape, as_bool(partial), as_bool(once))
-    _check_legs(pay)
+    require_legs(shape, ascending=len(shape) > UNSORTED_LEGS_MAX, with_refs=pay.once)
     return pay
 
 
-def _check_legs(pay: Pay) -> None:
-    legs = pay.legs
+def require_legs(legs: tuple[tuple[int, int, bytes], ...], ascending: bool = False, with_refs: bool = False) -> None:
+    """Raise Refused with the leg unless these are legs, of a pay or of a hold."""
     if not 1 <= len(legs) <= LEGS_MAX:
         raise Refused(Code.LEGS)
-    ascending = len(legs) > UNSORTED_LEGS_MAX
     before = -1
     for index, leg in enumerate(legs):
         to, amount, ref = as_tuple(leg, 3)
@@ -78,18 +77,12 @@ def _check_legs(pay: Pay) -> None:
             raise Refused(Code.AMOUNT, leg=index)
         if ascending and to <= before:
             raise Refused(Code.LEGS, leg=index)
-        if pay.once and not ref:
+        if with_refs and not ref:
             raise Refused(Code.FIELD, leg=index)
         before = to
 
 
 # --- applying ---
-
-_CANNOT_PAY: Final = OUT_BLOCKED | CLOSED
-_CANNOT_RECEIVE: Final = IN_BLOCKED | CLOSED
-_APPLIED: Final = Code.APPLIED
-
-Cap = tuple[int, Code]  # what this pay may move in all, and why not more
 
 
 class _Run:
@@ -102,18 +95,11 @@ class _Run:
         self.asset = asset
         self.payer = payer
         self.minting = payer.number == asset.issuer
-        self.status_refusal = _STATUS_REFUSALS[asset.status]
-        self.redeem_refusal = _APPLIED if asset.redeem_from >> payer.profile.kind & 1 else Code.REDEEM_PAYER
-        self.caps = _caps(step, pay.asset, asset, payer)
+        self.status_refusal = STATUS_REFUSALS[asset.status]
+        self.redeem_refusal = redeem_refusal(asset, payer)
+        self.caps = issue_caps(step, pay.asset, asset) if self.minting else payer_caps(step, pay.asset, payer)
         self.headroom = min(self.caps)[0]
         self.total = 0  # moved so far
-
-
-_STATUS_REFUSALS: Final = {
-    int(AssetStatus.REGISTERED): _APPLIED,
-    int(AssetStatus.SUSPENDED): Code.ASSET_SUSPENDED,
-    int(AssetStatus.REVOKED): Code.ASSET_REVOKED,
-}
 
 
 def apply_pay(step: Step, pay: Pay) -> None:
@@ -122,7 +108,7 @@ def apply_pay(step: Step, pay: Pay) -> None:
     if asset is None:
         raise Refused(Code.NO_ASSET)
     payer = step.state.require_account(pay.payer)
-    _require_can_pay(payer)
+    require_can_pay(payer)
     run = _Run(step, pay, asset, payer)
     step.state.edit(payer)
     skipped = _apply_legs(step, run)
@@ -131,14 +117,6 @@ def apply_pay(step: Step, pay: Pay) -> None:
             raise Refused(Code.ALL_LEGS_FAILED, original=step.original, skipped=tuple(skipped))
         step.skipped += skipped
     _debit(step, run)
-
-
-def _require_can_pay(payer: Account) -> None:
-    flags = payer.profile.flags
-    if flags & _CANNOT_PAY:
-        raise Refused(Code.PAYER_BLOCKED)
-    if flags & RECOVERING:
-        raise Refused(Code.RECOVERING)
 
 
 def _apply_legs(step: Step, run: _Run) -> list[Skipped]:
@@ -172,7 +150,7 @@ def _refusal(step: Step, run: _Run, payee: Account | None, amount: int, ref: byt
         return Code.NO_ACCOUNT
     if payee is run.payer:
         return Code.SAME_ACCOUNT
-    if payee.profile.flags & _CANNOT_RECEIVE:
+    if payee.profile.flags & CANNOT_RECEIVE:
         return Code.PAYEE_BLOCKED
     if payee.number == run.asset.issuer:
         if run.redeem_refusal:
@@ -187,14 +165,9 @@ def _refusal(step: Step, run: _Run, payee: Account | None, amount: int, ref: byt
     total = run.total + amount
     if total > run.headroom:
         return next(code for cap, code in run.caps if total > cap)
-    if run.pay.asset == SOM and payee.limited and payee.balance(SOM) + amount > _balance_max(step.state, payee):
+    if run.pay.asset == SOM and payee.limited and payee.balance(SOM) + amount > balance_max(step.state, payee):
         return Code.LIMIT_BALANCE
-    return _APPLIED
-
-
-def _balance_max(state: State, payee: Account) -> int:
-    tier = state.parameters.tier(payee.profile.tier)
-    return 0 if tier is None else tier.balance_max
+    return APPLIED
 
 
 def _debit(step: Step, run: _Run) -> None:
@@ -207,59 +180,4 @@ def _debit(step: Step, run: _Run) -> None:
         step.book(payer, 0, pay.asset, to, -run.total, balance, ref)
     else:
         step.book(payer, None, pay.asset, None, -run.total, balance, None)
-    if pay.asset == SOM and payer.limited:
-        payer.out_today = run.total + (payer.out_today if payer.day == step.day else 0)
-        payer.day = step.day
-        step.spent[payer.number] = step.spent.get(payer.number, 0) + run.total
-
-
-# --- caps: what one pay may move in all ---
-
-
-def _caps(step: Step, number: int, asset: Asset, payer: Account) -> list[Cap]:
-    """Return the caps in the order in which they are named when several are broken."""
-    if payer.number == asset.issuer:
-        return _issue_caps(step.state, number, asset)
-    balance, held = payer.holding(number)
-    caps: list[Cap] = [(balance - held, Code.INSUFFICIENT)]
-    backed = step.state.backed_by.get(payer.number)
-    if backed is not None:
-        caps.append((balance - _floor(step.state, backed, number), Code.RESERVE_FLOOR))
-    if number == SOM and payer.limited:
-        caps += _tier_caps(step, payer)
-    return caps
-
-
-def _tier_caps(step: Step, payer: Account) -> list[Cap]:
-    tier = step.state.parameters.tier(payer.profile.tier)
-    if tier is None:
-        return [(0, Code.LIMIT_TX)]
-    out_today = payer.out_today if payer.day == step.day else 0
-    return [
-        (tier.out_per_transaction - step.spent.get(payer.number, 0), Code.LIMIT_TX),
-        (tier.out_per_day - out_today, Code.LIMIT_DAY),
-    ]
-
-
-def _issue_caps(state: State, number: int, asset: Asset) -> list[Cap]:
-    supply = state.supply(number)
-    caps: list[Cap] = [(asset.max_supply - supply, Code.MAX_SUPPLY)]
-    match asset.backing:
-        case None:
-            pass
-        case OnLedger(reserve, reserve_asset):
-            account = state.account(reserve)
-            balance = 0 if account is None else account.balance(reserve_asset)
-            caps.append((supply_backed(balance, asset, state.assets[reserve_asset]) - supply, Code.UNBACKED))
-        case Attested():
-            caps.append((0, Code.NO_ATTESTATION))  # no attestation can be on the ledger without the operation `attest`
-    return caps
-
-
-def _floor(state: State, backed: int, reserve_asset: int) -> int:
-    """Return what a reserve account must keep of an asset."""
-    asset = state.assets[backed]
-    assert isinstance(asset.backing, OnLedger)
-    if asset.backing.asset != reserve_asset:
-        return 0
-    return reserve_needed(state.supply(backed), asset, state.assets[reserve_asset])
+    count_out(step, pay.asset, payer, run.total)
