@@ -104,7 +104,9 @@ def decode_asset_operation(fields: tuple[object, ...]) -> AssetOperation:
 
 def _decode_register(fields: tuple[object, ...]) -> RegisterAsset:
     _, by, asset, code, scale, issuer, max_supply, backing, mint_to, redeem_from, basis = fields
-    operation = RegisterAsset(
+    if type(max_supply) is int and not 1 <= max_supply <= AMOUNT_MAX:
+        raise Refused(Code.AMOUNT)
+    return RegisterAsset(
         _as_number(by),
         as_int(asset, 1, ASSET_MAX),
         as_code(code),
@@ -116,9 +118,6 @@ def _decode_register(fields: tuple[object, ...]) -> RegisterAsset:
         as_kinds(redeem_from),
         as_basis(basis),
     )
-    if not 1 <= operation.max_supply <= AMOUNT_MAX:
-        raise Refused(Code.AMOUNT)
-    return operation
 
 
 def _as_number(value: object) -> int:
