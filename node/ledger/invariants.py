@@ -6,18 +6,23 @@ One rule: a violation raises and the node stops. Nothing is ever repaired here.
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from node.ledger.account import Account, decode_account
+from node.ledger.account import RECOVERING, Account, decode_account
 from node.ledger.assets import Attested, OnLedger, reserve_needed
 from node.ledger.errors import InvariantViolation
 from node.ledger.genesis import Genesis
+from node.ledger.orders import BLOCKED, audit_orders, standing_flags
 from node.ledger.parameters import encode_parameters
 from node.ledger.recent import Reader
+from node.ledger.recovery import find_recovering, find_recovery
 from node.ledger.state import ACCOUNT_PREFIX, PARAMETER_PREFIX, ROSTER, Saved, State, parameter_key
 from node.ledger.validators import Roster, all_keys, encode_roster, keys_distinct, roster_allowed
 
 SLICE: Final = 64  # accounts between two yields, about 0.1 ms
-_LENGTH: Final = 4  # places in Saved
+_PROFILE: Final = 1  # places in Saved
+_LENGTH: Final = 4
 _HOLDINGS: Final = 6
+_FREEZES: Final = "an account's flags are not those of its freezes"
+_RECOVERY: Final = "an account is recovering without an open recovery, or the other way round"
 
 
 def checking_block(genesis: Genesis, state: State, touched: Sequence[tuple[Saved | None, Account]]) -> Iterator[None]:
@@ -33,6 +38,8 @@ def checking_block(genesis: Genesis, state: State, touched: Sequence[tuple[Saved
             held_deltas[asset] = held_deltas.get(asset, 0) + held
         entries += after.length
         if before is not None:
+            if before[_PROFILE] is not after.profile:  # payments leave it alone
+                _require_flags(state, after)
             for asset, balance, held in before[_HOLDINGS]:
                 deltas[asset] = deltas.get(asset, 0) - balance
                 held_deltas[asset] = held_deltas.get(asset, 0) - held
@@ -56,8 +63,12 @@ def audit(genesis: Genesis, reader: Reader, state: State) -> dict[int, int]:
     totals = dict.fromkeys(sorted(state.assets), 0)
     supplies = dict.fromkeys(sorted(state.assets), 0)
     issuers = {asset.issuer: number for number, asset in state.assets.items()}
+    blocked, recovering = audit_orders(reader), set(find_recovering(reader))
     for account in _all_accounts(reader):
         _require_sound(account, issuers)
+        _require(account.flags & BLOCKED == blocked.pop(account.number, 0), _FREEZES)  # 8
+        _require(bool(account.flags & RECOVERING) == (account.number in recovering), _RECOVERY)  # 8
+        recovering.discard(account.number)
         for asset, balance, held in account.holdings:
             _require(asset in totals, "an account holds an asset that does not exist")
             _require(held == 0, "held money without a hold")  # 3
@@ -65,6 +76,7 @@ def audit(genesis: Genesis, reader: Reader, state: State) -> dict[int, int]:
         issued = issuers.get(account.number)
         if issued is not None:
             supplies[issued] = -account.balance(issued)
+    _require(not blocked and not recovering, "an order or a recovery is of no account")  # 8
     _require(all(total == 0 for total in totals.values()), "the balances of an asset do not sum to 0")  # 1
     _require_public(reader, state)
     _require_roster(genesis, state.finished_roster)
@@ -86,6 +98,12 @@ def _require_sound(account: Account, issuers: dict[int, int]) -> None:
             _require(balance <= 0 and held == 0, "an issuer's balance is above 0 or holds")  # 2
         else:
             _require(0 <= held <= balance, "a balance is below what it holds, or below 0")  # 2
+
+
+def _require_flags(state: State, account: Account) -> None:
+    _require(account.flags & BLOCKED == standing_flags(state.records, account.number), _FREEZES)  # 8
+    recovery = find_recovery(state.records, account.number)
+    _require(bool(account.flags & RECOVERING) == (recovery is not None and recovery.open), _RECOVERY)  # 8
 
 
 def _require_supply(state: State, number: int, before: Saved | None, after: Account) -> None:

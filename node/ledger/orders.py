@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from consensus.encoding import as_bool, as_bytes, as_int, as_tuple, decode, encode
-from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX, ASSET_MAX, IN_BLOCKED, OUT_BLOCKED, Account
+from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX, ASSET_MAX, IN_BLOCKED, OUT_BLOCKED
 from node.ledger.assets import BASIS_BYTES_MAX
 from node.ledger.errors import InvariantViolation
 from node.ledger.holds import HOLD, ROW_ID_BYTES, decode_hold
@@ -127,12 +127,6 @@ def decode_order(row: bytes) -> Order:
 
 
 # --- invariants ---
-
-
-def require_flags(rows: Reader, account: Account) -> None:
-    """Raise InvariantViolation unless the account is blocked as its standing freezes say."""
-    if account.flags & BLOCKED != standing_flags(rows, account.number):
-        raise InvariantViolation("an account's flags are not those of its freezes")
 
 
 def audit_orders(rows: Reader) -> dict[int, int]:

@@ -20,7 +20,7 @@ from node.ledger.account import (
     as_keys,
     keys_allowed,
 )
-from node.ledger.errors import Code, InvariantViolation, Refused
+from node.ledger.errors import Code, Refused
 from node.ledger.orders import BLOCKED
 from node.ledger.parameters import DAY_MS
 from node.ledger.recent import Reader
@@ -41,6 +41,11 @@ class Recovery(NamedTuple):
     threshold: int
     ready_ms: int  # block time from which it can be finished
     cancelled_ms: int = 0
+
+    @property
+    def open(self) -> bool:
+        """Whether it waits to be finished or cancelled."""
+        return not self.cancelled_ms
 
 
 class RecoverAccount(NamedTuple):
@@ -131,7 +136,7 @@ def apply_recover(step: Step, operation: RecoverAccount) -> None:
     account = _require_keeper(state, operation.by, operation.number)
     last = find_recovery(state.records, account.number)
     if last is not None:
-        if not last.cancelled_ms:
+        if last.open:
             raise Refused(Code.PENDING)
         if step.time_ms < last.cancelled_ms + CANCELLED_MS and not step.central_bank_signed():
             raise Refused(Code.SECOND_APPROVAL)
@@ -190,7 +195,7 @@ def _require_keeper(state: State, by: int, number: int) -> Account:
 
 def _require_recovery(state: State, account: Account) -> Recovery:
     recovery = find_recovery(state.records, account.number)
-    if recovery is None or recovery.cancelled_ms:
+    if recovery is None or not recovery.open:
         raise Refused(Code.NO_RECOVERY)
     return recovery
 
@@ -209,18 +214,11 @@ def find_recovery(rows: Reader, number: int) -> Recovery | None:
     return None if row is None else decode_recovery(row)
 
 
-def recovering(rows: Reader) -> Iterator[int]:
+def find_recovering(rows: Reader) -> Iterator[int]:
     """Yield the accounts with an open recovery, ascending."""
     for key, row in rows.scan(RECOVERY, after(RECOVERY)):
-        if not decode_recovery(row).cancelled_ms:
+        if decode_recovery(row).open:
             yield int.from_bytes(key[1:], "big")
-
-
-def require_recovering(rows: Reader, account: Account) -> None:
-    """Raise InvariantViolation unless the account is flagged as its recovery is open."""
-    recovery = find_recovery(rows, account.number)
-    if bool(account.flags & RECOVERING) != (recovery is not None and not recovery.cancelled_ms):
-        raise InvariantViolation("an account is recovering without a recovery, or the other way round")
 
 
 def _write(state: State, account: Account, recovery: Recovery | None) -> None:
