@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from consensus.encoding import as_bytes, as_int, as_tuple, decode, encode
-from node.ledger.account import CLOSED, Account, encode_account
-from node.ledger.asset import RegisterAsset, SetAssetStatus, require_registrar
+from node.ledger.account import Account, encode_account
+from node.ledger.admission import require_plausible, require_role
 from node.ledger.assets import Asset, encode_asset
-from node.ledger.attest import Attest, require_attester
 from node.ledger.checkpoints import Checkpoints
 from node.ledger.commitment import (
     EMPTY,
@@ -24,12 +23,10 @@ from node.ledger.commitment import (
 )
 from node.ledger.errors import Code, InvariantViolation, Refused
 from node.ledger.genesis import Genesis
+from node.ledger.holds import EndedHolds
 from node.ledger.invariants import audit, checking_block
 from node.ledger.operations import apply_operation
-from node.ledger.order import Arrest, Freeze, Release, Seize, Unfreeze, require_enforcer
-from node.ledger.param import ProveReady, SetParameter, ready_roster, require_central_bank
 from node.ledger.parameters import Parameters, encode_parameters
-from node.ledger.pay import Pay
 from node.ledger.receipt import Receipt
 from node.ledger.recent import Changes, OnceRefs, Reader, SeenIds
 from node.ledger.state import (
@@ -49,7 +46,6 @@ from node.ledger.validators import Roster, encode_roster, roster_of
 
 META_KEY: Final = b"M"  # -> (genesis hash, height, time, root, root before, state tree root, outcomes root)
 SLICE: Final = 64  # accounts between two yields, about 0.1 ms
-ADMIT_LEGS_MAX: Final = 16  # payees that admission looks up; the rest is left to execution
 
 Find = Callable[[int], Account | None]
 
@@ -120,6 +116,7 @@ class Ledger:
         self._state = State(reader, accounts_in_memory)
         self._seen = SeenIds(reader)
         self._once = OnceRefs(reader)
+        self._ended = EndedHolds()
         self._checkpoints = Checkpoints(reader, self._meta.height, self._meta.root)
         self._tree = Tree(genesis.tree_depth, reader.scan(TREE_LOW, TREE_HIGH))
         if self._tree.root != self._meta.state_tree_root:
@@ -242,8 +239,9 @@ class Ledger:
         assert block is not None, "no block is open"
         assert not block.closing, "the block is being finished"
         block.closing = True
+        yield from self._ended.releasing(self._state, block.timestamp_ms)
         touched = self._state.touched()
-        yield from checking_block(self._genesis, self._state, touched)
+        yield from checking_block(self._genesis, self._state, touched, block.height, block.timestamp_ms)
         tree, side = block.changes, Changes()
         for done, (_, account) in enumerate(touched, 1):
             tree[account_key(account.number)] = encode_account(account)
@@ -296,19 +294,9 @@ class Ledger:
         self._require_envelope(transaction, now_ms, self._state.peek)
         for index, operation in enumerate(transaction.operations):
             try:
-                match operation:
-                    case Pay():
-                        self._require_plausible(operation)
-                    case SetParameter():
-                        require_central_bank(_found(self._state.peek, operation.by))
-                    case RegisterAsset() | SetAssetStatus():
-                        require_registrar(_found(self._state.peek, operation.by), operation.asset)
-                    case Attest():
-                        require_attester(self._state.parameters, operation.schema, operation.by)
-                    case Freeze() | Unfreeze() | Arrest() | Release() | Seize():
-                        require_enforcer(_found(self._state.peek, operation.by))
-                    case ProveReady() if index == 0:  # a later one may rest on those before it
-                        ready_roster(self._state.roster, operation, self._checkpoints, self._genesis)
+                require_role(self._state, operation)
+                if index == 0:
+                    require_plausible(self._state, self._checkpoints, self._genesis, operation, now_ms)
             except Refused as refused:
                 raise Refused(refused.code, index, refused.leg) from None
 
@@ -365,22 +353,6 @@ class Ledger:
                 raise Refused(Code.EXPIRY_TOO_FAR)
         if not _signed_enough(transaction, accounts):
             raise Refused(Code.NOT_SIGNED)
-
-    def _require_plausible(self, pay: Pay) -> None:
-        state = self._state
-        asset = state.assets.get(pay.asset)
-        if asset is None:
-            raise Refused(Code.NO_ASSET)
-        payer = _found(state.peek, pay.payer)
-        if payer.flags & CLOSED:
-            raise Refused(Code.PAYER_BLOCKED)
-        if pay.partial:
-            return
-        if payer.number != asset.issuer and sum([amount for _, amount, _ in pay.legs]) > payer.available(pay.asset):
-            raise Refused(Code.INSUFFICIENT)
-        for index, (to, _, _) in enumerate(pay.legs[:ADMIT_LEGS_MAX]):
-            if state.peek(to) is None:
-                raise Refused(Code.NO_ACCOUNT, leg=index)
 
 
 class _Block:

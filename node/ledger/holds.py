@@ -5,13 +5,15 @@ written here alone; who may open and settle a hold is the business of hold.py, s
 """
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final, NamedTuple
 
 from consensus.encoding import DecodeError, as_bool, as_bytes, as_int, as_str, as_tuple, decode, digest, encode
 from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX, ASSET_MAX, CATEGORY_MAX
 from node.ledger.assets import as_schema
+from node.ledger.errors import InvariantViolation
 from node.ledger.readable import as_subject
+from node.ledger.recent import Reader
 from node.ledger.records import Records, after
 from node.ledger.state import State
 
@@ -26,6 +28,8 @@ HASH_BYTES: Final = 32
 CATEGORIES_MAX: Final = 16
 REF_BYTES_MAX: Final = 35
 NUMBER_BYTES_MAX: Final = 35  # of an order
+ENDED_MAX: Final = 1_000  # holds that one block releases
+SLICE: Final = 20  # of them between two yields, about 0.5 ms
 
 _ROW_TAG: Final = b"som-row-1"
 _U64_MAX: Final = 2**64 - 1
@@ -108,6 +112,64 @@ def named_by_a_hold(records: Records, account: int) -> bool:
         if next(records.scan(prefix, after(prefix)), None) is not None:
             return True
     return False
+
+
+class EndedHolds:
+    """The sweep: gives back to payers what nobody settled in time."""
+
+    def __init__(self) -> None:
+        self._from = BY_END  # nothing is left below: a new hold ends after the time of its block
+
+    def releasing(self, state: State, time_ms: int) -> Iterator[None]:
+        """Release the holds that have ended, at most ENDED_MAX, the oldest end first, then by id, in slices."""
+        state.begin_transaction()
+        end = BY_END + (time_ms + 1).to_bytes(8, "big")
+        for _ in range(ENDED_MAX // SLICE):
+            keys = [key for key, _ in islice(state.records.scan(self._from, end), SLICE)]
+            for key in keys:
+                hold_id = key[-ROW_ID_BYTES:]
+                hold = find_hold(state.records, hold_id)
+                assert hold is not None, "an index names a hold that is not there"
+                reduce_hold(state, hold_id, hold, hold.left)
+            if len(keys) < SLICE:
+                self._from = end
+                return
+            self._from = keys[-1] + b"\0"
+            yield
+
+
+# --- invariants ---
+
+
+def held_changes(records: Records) -> Iterator[tuple[tuple[int, int], int]]:
+    """Yield ((payer, asset), by how much more is held) for each hold that the open block has written."""
+    for key, row in list(records.changes().items()):
+        if key[:1] == HOLD:
+            for each, sign in ((records.before(key), -1), (row, 1)):
+                if each is not None:
+                    hold = decode_hold(each)
+                    yield (hold.payer, hold.asset), sign * hold.left
+
+
+def audit_holds(rows: Reader) -> dict[tuple[int, int], int]:
+    """Check all holds against their indexes; return (payer, asset) -> what is held."""
+    held: dict[tuple[int, int], int] = {}
+    indexed = 0
+    for key, row in rows.scan(HOLD, after(HOLD)):
+        hold = decode_hold(row)
+        if not (hold.condition is None) == bool(hold.order) == (hold.until_ms == 0):
+            raise InvariantViolation("a hold is half an arrest")
+        held[hold.payer, hold.asset] = held.get((hold.payer, hold.asset), 0) + hold.left
+        keys = _index_keys(key[1:], hold)
+        if any(rows.get(each) != b"" for each in keys):
+            raise InvariantViolation("a hold is not in its indexes")
+        indexed += len(keys)
+    if indexed != sum(1 for table in (BY_END, BY_PAYER, BY_SETTLER, BY_PAYEE) for _ in rows.scan(table, after(table))):
+        raise InvariantViolation("an index names a hold that is not there")
+    return held
+
+
+# --- rows ---
 
 
 def _index_keys(hold_id: bytes, hold: Hold) -> list[bytes]:

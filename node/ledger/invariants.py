@@ -8,8 +8,10 @@ from typing import Final
 
 from node.ledger.account import RECOVERING, Account, decode_account
 from node.ledger.assets import Attested, OnLedger, reserve_needed
+from node.ledger.attestations import attested_supply_of_block
 from node.ledger.errors import InvariantViolation
 from node.ledger.genesis import Genesis
+from node.ledger.holds import audit_holds, held_changes
 from node.ledger.orders import BLOCKED, audit_orders, standing_flags
 from node.ledger.parameters import encode_parameters
 from node.ledger.recent import Reader
@@ -25,34 +27,42 @@ _FREEZES: Final = "an account's flags are not those of its freezes"
 _RECOVERY: Final = "an account is recovering without an open recovery, or the other way round"
 
 
-def checking_block(genesis: Genesis, state: State, touched: Sequence[tuple[Saved | None, Account]]) -> Iterator[None]:
+def checking_block(
+    genesis: Genesis, state: State, touched: Sequence[tuple[Saved | None, Account]], height: int, time_ms: int
+) -> Iterator[None]:
     """Check the invariants over all that the open block touched, in slices. Raises InvariantViolation."""
     deltas: dict[int, int] = {}
-    held_deltas: dict[int, int] = {}
+    promised: dict[tuple[int, int], int] = {}  # (account, asset) -> change of held
     issuers = {asset.issuer: number for number, asset in state.assets.items()}
     entries = 0
     for done, (before, after) in enumerate(touched, 1):
         _require_sound(after, issuers)
         for asset, balance, held in after.holdings:
             deltas[asset] = deltas.get(asset, 0) + balance
-            held_deltas[asset] = held_deltas.get(asset, 0) + held
+            if held:
+                promised[after.number, asset] = held
         entries += after.length
         if before is not None:
             if before[_PROFILE] is not after.profile:  # payments leave it alone
                 _require_flags(state, after)
             for asset, balance, held in before[_HOLDINGS]:
                 deltas[asset] = deltas.get(asset, 0) - balance
-                held_deltas[asset] = held_deltas.get(asset, 0) - held
+                if held:
+                    promised[after.number, asset] = promised.get((after.number, asset), 0) - held
             entries -= before[_LENGTH]
+        if done % SLICE == 0:
+            yield
+    for done, (promise, change) in enumerate(held_changes(state.records), 1):
+        promised[promise] = promised.get(promise, 0) - change
         if done % SLICE == 0:
             yield
     for before, after in touched:
         if after.number in issuers:
-            _require_supply(state, issuers[after.number], before, after)
+            _require_supply(state, issuers[after.number], before, after, height, time_ms)
         if after.number in state.backed_by:
             _require_reserve(state, state.backed_by[after.number])
     _require(all(delta == 0 for delta in deltas.values()), "the deltas of an asset do not sum to 0")  # 1
-    _require(all(delta == 0 for delta in held_deltas.values()), "held money changed without a hold")  # 3
+    _require(not any(promised.values()), "what an account holds changed otherwise than its holds")  # 3
     _require(entries == len(state.entries), "a statement's length does not match its entries")
     if state.roster != state.finished_roster:
         _require_roster(genesis, state.roster)
@@ -63,6 +73,7 @@ def audit(genesis: Genesis, reader: Reader, state: State) -> dict[int, int]:
     totals = dict.fromkeys(sorted(state.assets), 0)
     supplies = dict.fromkeys(sorted(state.assets), 0)
     issuers = {asset.issuer: number for number, asset in state.assets.items()}
+    promised = audit_holds(reader)
     blocked, recovering = audit_orders(reader), set(find_recovering(reader))
     for account in _all_accounts(reader):
         _require_sound(account, issuers)
@@ -71,12 +82,13 @@ def audit(genesis: Genesis, reader: Reader, state: State) -> dict[int, int]:
         recovering.discard(account.number)
         for asset, balance, held in account.holdings:
             _require(asset in totals, "an account holds an asset that does not exist")
-            _require(held == 0, "held money without a hold")  # 3
+            _require(held == promised.pop((account.number, asset), 0), "an account holds what no hold says")  # 3
             totals[asset] += balance
         issued = issuers.get(account.number)
         if issued is not None:
             supplies[issued] = -account.balance(issued)
     _require(not blocked and not recovering, "an order or a recovery is of no account")  # 8
+    _require(not promised, "a hold is of no account")  # 3
     _require(all(total == 0 for total in totals.values()), "the balances of an asset do not sum to 0")  # 1
     _require_public(reader, state)
     _require_roster(genesis, state.finished_roster)
@@ -106,14 +118,16 @@ def _require_flags(state: State, account: Account) -> None:
     _require(bool(account.flags & RECOVERING) == (recovery is not None and recovery.open), _RECOVERY)  # 8
 
 
-def _require_supply(state: State, number: int, before: Saved | None, after: Account) -> None:
+def _require_supply(state: State, number: int, before: Saved | None, after: Account, height: int, time_ms: int) -> None:
     asset = state.assets[number]
     supply = -after.balance(number)
     supply_before = 0 if before is None else -sum(held[1] for held in before[_HOLDINGS] if held[0] == number)
     if supply <= supply_before:
         return
     _require(supply <= asset.max_supply, "supply rose above its maximum")  # 4
-    _require(not isinstance(asset.backing, Attested), "supply rose without an attestation")  # 4
+    if isinstance(asset.backing, Attested):
+        backed = attested_supply_of_block(state.records, asset, height, time_ms)
+        _require(backed is not None and supply <= backed, "supply rose above what is attested")  # 4
     _require_reserve(state, number)
 
 
