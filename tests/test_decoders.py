@@ -29,7 +29,9 @@ from consensus.messages import (
 )
 from consensus.records import Intent, Record, Reproposal, decode_record, encode_record
 from node.ledger.account import Account, Profile, account_number, decode_account, encode_account
+from node.ledger.asset import StatusChange, decode_change, encode_change
 from node.ledger.assets import Asset, Attested, OnLedger, decode_asset, encode_asset
+from node.ledger.attestations import Attestation, decode_attestation, encode_attestation
 from node.ledger.commitment import (
     OutcomeProof,
     Proof,
@@ -39,7 +41,7 @@ from node.ledger.commitment import (
     encode_proof,
 )
 from node.ledger.errors import Code, Refused
-from node.ledger.parameters import DEFAULT, decode_parameters, encode_parameters
+from node.ledger.parameters import DEFAULT, Attesters, decode_parameters, encode_parameters
 from node.ledger.pay import Pay
 from node.ledger.receipt import Receipt, decode_receipt, encode_receipt
 from node.ledger.statement import Entry, decode_entry, encode_entry
@@ -74,6 +76,7 @@ def _parameter(name: str) -> Callable[[bytes], object]:
     return lambda record: decode_parameters({**records, name: record})
 
 
+PARAMETERS: Final = DEFAULT._replace(attesters=(Attesters("delivered", (ALICE,)), Attesters("gold", (ALICE, BOB))))
 BODY: Final = make_body(417, 1_000, 7, (ALICE,), (Pay(1, ALICE, ((BOB, 5, b"ref"), (ALICE, 6, b""))),))
 RECORDS: Final[tuple[Record, ...]] = (
     Intent(Kind.FINALIZE, 1, 2, HASH),
@@ -115,6 +118,13 @@ SHAPES: Final[dict[str, tuple[Callable[[bytes], object], bytes, Sequence[Place]]
     "outcome proof": (decode_outcome_proof, encode_outcome_proof(OutcomeProof(1, 2, (HASH,))), ((2,),)),
     "tiers": (_parameter("tiers"), encode_parameters(DEFAULT)["tiers"], ((),)),
     "openers": (_parameter("openers"), encode_parameters(DEFAULT)["openers"], ((),)),
+    "attesters": (_parameter("attesters"), encode(PARAMETERS.attesters), ((), (0, 1), (1, 1))),
+    "change of status": (decode_change, encode_change(StatusChange(2, ALICE, HASH, 3, 4, HASH)), ()),
+    "attestation": (
+        decode_attestation,
+        encode_attestation(Attestation("gold", "USDKG", 1, 2, 3, HASH, ALICE, 4, 5, HASH, 6, BOB)),
+        (),
+    ),
     "transaction": (_transaction, encode((BODY, ((0, b"k" * 32, SIGNATURE),))), ((1,),)),
     "body of a transaction": (_body, BODY, ((4,), (5,), (5, 0, 3))),
 }
@@ -163,6 +173,12 @@ BOUNDS: Final[tuple[tuple[str, Place, int], ...]] = (
     ("outcome proof", (1,), 2**32 - 1),
     ("tiers", (-1, 0), 255),
     ("openers", (-1, 0), 12),
+    ("attesters", (-1, 1, -1), 10**16 - 1),
+    ("change of status", (0,), 3),
+    ("change of status", (1,), 10**16 - 1),
+    ("attestation", (2,), 2**63 - 1),
+    ("attestation", (6,), 10**16 - 1),
+    ("attestation", (11,), 10**16 - 1),
     ("body of a transaction", (0,), 1),
     ("body of a transaction", (1,), 2**32 - 1),
     ("body of a transaction", (2,), 2**53 - 1),

@@ -14,12 +14,26 @@ from consensus.crypto import PublicKey
 from consensus.encoding import encode
 from node.ledger.account import CLOSED, Kind, account_number, kinds_mask
 from node.ledger.account_ops import OpenAccount
+from node.ledger.assets import SCHEMA_CHARS_MAX
 from node.ledger.checkpoints import CHECKPOINT, CHECKPOINT_HEIGHTS, CHECKPOINTS_MAX
 from node.ledger.commitment import verify_proof
 from node.ledger.errors import Code, Refused
 from node.ledger.operations import Operation, operation_value
 from node.ledger.param import Listed, ProveReady, SetParameter
-from node.ledger.parameters import DEFAULT, HOUR_MS, MINUTE_MS, TIERS_MAX, Opener, Parameters, Tier
+from node.ledger.parameters import (
+    ATTESTERS_MAX,
+    DEFAULT,
+    HOLD_MAX_MS,
+    HOUR_MS,
+    MINUTE_MS,
+    RECOVERY_DELAY_MAX_MS,
+    SCHEMAS_MAX,
+    TIERS_MAX,
+    Attesters,
+    Opener,
+    Parameters,
+    Tier,
+)
 from node.ledger.pay import Pay
 from node.ledger.state import parameter_key
 from node.ledger.transaction import decode_transaction
@@ -79,6 +93,9 @@ CHANGES: dict[str, object] = {
     "day_offset_ms": -3 * HOUR_MS,
     "tiers": (Tier(0, 0, 0, 0), *DEFAULT.tiers[:2], Tier(3, 1, 2, 3)),
     "openers": (*DEFAULT.openers[:1], Opener(Kind.BANK, 0)),
+    "attesters": (Attesters("certificate", (BANK, NOBODY)), Attesters("gold", ())),
+    "recovery_delay_ms": 48 * HOUR_MS,
+    "hold_max_ms": HOUR_MS,
 }
 
 
@@ -188,6 +205,22 @@ def refusal(*fields: object) -> Code:
     return refused.value.code
 
 
+def test_the_greatest_values_are_allowed() -> None:
+    accounts = tuple(range(1, ATTESTERS_MAX + 1))
+    world = World()
+    for key, value in (
+        ("attesters", tuple(Attesters(f"s{i:0{SCHEMA_CHARS_MAX - 1}}", accounts) for i in range(SCHEMAS_MAX))),
+        ("attesters", ()),
+        ("recovery_delay_ms", RECOVERY_DELAY_MAX_MS),
+        ("recovery_delay_ms", MINUTE_MS),
+        ("hold_max_ms", HOLD_MAX_MS),
+        ("hold_max_ms", MINUTE_MS),
+    ):
+        assert world.set(key, value).applied
+        assert getattr(world.ledger.parameters, key) == value
+        assert world.reopened().parameters == world.ledger.parameters
+
+
 ROW = ("n", 1, "", b"k" * 32, b"l" * 32)
 
 
@@ -218,6 +251,24 @@ ROW = ("n", 1, "", b"k" * 32, b"l" * 32)
         ((1, CENTRAL, "openers", ((0, 1),)), Code.FIELD),
         ((1, CENTRAL, "openers", ((4, 2**13),)), Code.FIELD),
         ((1, CENTRAL, "openers", ((4, 2), (4, 4))), Code.FIELD),
+        ((1, CENTRAL, "attesters", 5), Code.FIELD),
+        ((1, CENTRAL, "attesters", (("gold",),)), Code.FIELD),
+        ((1, CENTRAL, "attesters", (("", (BANK,)),)), Code.FIELD),
+        ((1, CENTRAL, "attesters", (("Gold", (BANK,)),)), Code.FIELD),
+        ((1, CENTRAL, "attesters", (("g" * (SCHEMA_CHARS_MAX + 1), (BANK,)),)), Code.FIELD),
+        ((1, CENTRAL, "attesters", (("gold", BANK),)), Code.FIELD),
+        ((1, CENTRAL, "attesters", (("gold", (0,)),)), Code.FIELD),
+        ((1, CENTRAL, "attesters", (("gold", (10**16,)),)), Code.FIELD),
+        ((1, CENTRAL, "attesters", (("gold", (BANK, BANK)),)), Code.FIELD),
+        ((1, CENTRAL, "attesters", (("gold", (ALICE, BANK)),)), Code.FIELD),
+        ((1, CENTRAL, "attesters", (("gold", ()), ("delivered", ()))), Code.FIELD),
+        ((1, CENTRAL, "attesters", (("gold", ()), ("gold", ()))), Code.FIELD),
+        ((1, CENTRAL, "attesters", (("gold", tuple(range(1, ATTESTERS_MAX + 2))),)), Code.FIELD),
+        ((1, CENTRAL, "attesters", tuple((f"s{i:03}", ()) for i in range(SCHEMAS_MAX + 1))), Code.FIELD),
+        ((1, CENTRAL, "recovery_delay_ms", MINUTE_MS - 1), Code.FIELD),
+        ((1, CENTRAL, "recovery_delay_ms", RECOVERY_DELAY_MAX_MS + 1), Code.FIELD),
+        ((1, CENTRAL, "hold_max_ms", MINUTE_MS - 1), Code.FIELD),
+        ((1, CENTRAL, "hold_max_ms", HOLD_MAX_MS + 1), Code.FIELD),
         ((1, CENTRAL, "validators", 5), Code.FIELD),
         ((1, CENTRAL, "validators", (ROW[:4],)), Code.FIELD),
         ((1, CENTRAL, "validators", ((*ROW, 0),)), Code.FIELD),
