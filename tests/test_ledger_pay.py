@@ -325,6 +325,16 @@ def test_a_file_sent_again_with_partial_and_once_pays_only_what_was_not_paid() -
     assert (receipt.code, receipt.original) == (Code.ALL_LEGS_FAILED, first.id)
 
 
+def test_the_original_is_of_a_leg_that_the_receipt_names() -> None:
+    world = funded()
+    assert world.pay(BANK, ALICE, 1, ref=b"a", once=True).applied
+    again = Pay(SOM, BANK, ((ALICE, 1, b"a"), (BOB, 1, b"b")), True, True)
+    receipt = world.run(again, Pay(SOM, BANK, ((BOB, 10**15, b""),)))
+    assert (receipt.code, receipt.op, receipt.skipped, receipt.original) == (Code.INSUFFICIENT, 1, (), None)
+    receipt = world.run(again, Pay(SOM, BANK, ((BOB, 10**15, b""),), partial=True))
+    assert (receipt.code, receipt.original) == (Code.ALL_LEGS_FAILED, None)
+
+
 @pytest.mark.parametrize(("payer", "window_ms"), [(ALICE, 10 * MINUTE_MS), (BANK, 72 * 60 * MINUTE_MS)])
 def test_a_ref_is_free_again_after_the_window_of_its_payer(payer: int, window_ms: int) -> None:
     world = funded()

@@ -88,7 +88,9 @@ def require_legs(legs: tuple[tuple[int, int, bytes], ...], ascending: bool = Fal
 class _Run:
     """One pay while it is applied: what holds for all legs, worked out once. A thousand legs: 5 us each."""
 
-    __slots__ = ("asset", "caps", "headroom", "minting", "pay", "payer", "redeem_refusal", "status_refusal", "total")
+    __slots__ = (
+        "asset", "caps", "headroom", "minting", "original", "pay", "payer", "redeem_refusal", "status_refusal", "total",
+    )  # fmt: skip
 
     def __init__(self, step: Step, pay: Pay, asset: Asset, payer: Account) -> None:
         self.pay = pay
@@ -100,6 +102,7 @@ class _Run:
         self.caps = issue_caps(step, pay.asset, asset) if self.minting else payer_caps(step, pay.asset, payer)
         self.headroom = min(self.caps)[0]
         self.total = 0  # moved so far
+        self.original: bytes | None = None  # the first duplicate ref's transaction
 
 
 def apply_pay(step: Step, pay: Pay) -> None:
@@ -114,8 +117,9 @@ def apply_pay(step: Step, pay: Pay) -> None:
     skipped = _apply_legs(step, run)
     if skipped:
         if len(skipped) == len(pay.legs):
-            raise Refused(Code.ALL_LEGS_FAILED, original=step.original, skipped=tuple(skipped))
+            raise Refused(Code.ALL_LEGS_FAILED, original=run.original, skipped=tuple(skipped))
         step.skipped += skipped
+        step.original = step.original or run.original
     _debit(step, run)
 
 
@@ -128,7 +132,7 @@ def _apply_legs(step: Step, run: _Run) -> list[Skipped]:
         code = _refusal(step, run, payee, amount, ref)
         if code:
             if not pay.partial:
-                raise Refused(code, leg=index, original=step.original)
+                raise Refused(code, leg=index, original=run.original)
             skipped.append((step.op, index, int(code)))
             continue
         assert payee is not None
@@ -160,7 +164,7 @@ def _refusal(step: Step, run: _Run, payee: Account | None, amount: int, ref: byt
     if run.minting and not run.asset.mint_to >> payee.profile.kind & 1:
         return Code.MINT_PAYEE
     if run.pay.once and (original := step.once.original(run.pay.payer, ref, step.time_ms)) is not None:
-        step.original = step.original or original
+        run.original = run.original or original
         return Code.DUPLICATE_REF
     total = run.total + amount
     if total > run.headroom:

@@ -44,7 +44,7 @@ class Step:
         self.op = 0  # index of the operation that is being applied
         self.spent: dict[int, int] = {}  # som that limited accounts paid in this transaction
         self.skipped: list[Skipped] = []
-        self.original: bytes | None = None  # the first duplicate ref's transaction
+        self.original: bytes | None = None  # the transaction of the first duplicate ref among the skipped legs
 
     def central_bank_signed(self) -> bool:
         """Return whether an account of kind central bank, not closed, is among those that signed."""
