@@ -116,7 +116,7 @@ class Ledger:
         self._state = State(reader, accounts_in_memory)
         self._seen = SeenIds(reader)
         self._once = OnceRefs(reader)
-        self._ended = EndedHolds()
+        self._ended = EndedHolds(reader)
         self._checkpoints = Checkpoints(reader, self._meta.height, self._meta.root)
         self._tree = Tree(genesis.tree_depth, reader.scan(TREE_LOW, TREE_HIGH))
         if self._tree.root != self._meta.state_tree_root:
@@ -247,8 +247,10 @@ class Ledger:
             tree[account_key(account.number)] = encode_account(account)
             if done % SLICE == 0:
                 yield
-        for key, row in self._state.changed_rows().items():
+        for done, (key, row) in enumerate(self._state.changed_rows().items(), 1):
             (tree if TREE_LOW <= key < TREE_HIGH else side)[key] = row
+            if done % SLICE == 0:
+                yield
         self._checkpoints.finish(block.height, tree)
         yield from self._seen.finishing(block.timestamp_ms, tree, side)
         yield from self._once.finishing(block.timestamp_ms, tree, side)

@@ -117,25 +117,31 @@ def named_by_a_hold(records: Records, account: int) -> bool:
 class EndedHolds:
     """The sweep: gives back to payers what nobody settled in time."""
 
-    def __init__(self) -> None:
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader  # of the block before: one that the open block makes does not end in it
         self._from = BY_END  # nothing is left below: a new hold ends after the time of its block
 
     def releasing(self, state: State, time_ms: int) -> Iterator[None]:
         """Release the holds that have ended, at most ENDED_MAX, the oldest end first, then by id, in slices."""
         state.begin_transaction()
         end = BY_END + (time_ms + 1).to_bytes(8, "big")
-        for _ in range(ENDED_MAX // SLICE):
-            keys = [key for key, _ in islice(state.records.scan(self._from, end), SLICE)]
-            for key in keys:
-                hold_id = key[-ROW_ID_BYTES:]
-                hold = find_hold(state.records, hold_id)
-                assert hold is not None, "an index names a hold that is not there"
-                reduce_hold(state, hold_id, hold, hold.left)
-            if len(keys) < SLICE:
+        room = ENDED_MAX
+        while room:
+            keys = [key for key, _ in islice(self._reader.scan(self._from, end), min(SLICE, room))]
+            if not keys:
                 self._from = end
                 return
+            for key in keys:
+                room -= self._release(state, key[-ROW_ID_BYTES:])
             self._from = keys[-1] + b"\0"
             yield
+
+    def _release(self, state: State, hold_id: bytes) -> bool:
+        hold = find_hold(state.records, hold_id)
+        if hold is None:  # voided, or seized, in this block
+            return False
+        reduce_hold(state, hold_id, hold, hold.left)
+        return True
 
 
 # --- invariants ---

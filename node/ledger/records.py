@@ -10,19 +10,22 @@ from typing import Final
 
 from node.ledger.recent import Changes, Reader
 
+FEW: Final = 64  # above it, a pass over all keys is cheaper than so many single moves
+
 _ABSENT: Final = object()
 
 
 class Records:
     """Rows over the stored state: those of the open block, those of the finished block that may not be stored yet."""
 
-    __slots__ = ("_finished", "_fresh", "_keys", "_log", "_reader")
+    __slots__ = ("_finished", "_fresh", "_keys", "_log", "_reader", "_recent")
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._finished: Changes = {}
         self._fresh: Changes = {}
         self._keys: list[bytes] = []  # of both, ascending
+        self._recent: list[bytes] = []  # keys that no scan has asked for yet, as they came
         self._log: list[tuple[bytes, object]] = []  # what the open transaction has overwritten in _fresh
 
     def get(self, key: bytes) -> bytes | None:
@@ -40,12 +43,13 @@ class Records:
     def put(self, key: bytes, row: bytes | None) -> None:
         """Write a row, or remove it where None."""
         if key not in self._fresh and key not in self._finished:
-            insort(self._keys, key)
+            self._recent.append(key)
         self._log.append((key, self._fresh.get(key, _ABSENT)))
         self._fresh[key] = row
 
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield rows with low <= key < high, ascending, as the open transaction sees them. Write nothing meanwhile."""
+        self._sort()
         keys = self._keys
         at, end = bisect_left(keys, low), bisect_left(keys, high)
         for key, row in self._reader.scan(low, high):
@@ -68,6 +72,7 @@ class Records:
         """Start a block: the reader now has all of the last one."""
         self._finished = {}
         self._keys = []
+        self._recent = []
 
     def begin_transaction(self) -> None:
         """Start a transaction."""
@@ -75,18 +80,43 @@ class Records:
 
     def undo(self) -> None:
         """Put everything back as it was when the transaction began."""
+        gone: list[bytes] = []
         for key, row in reversed(self._log):
             if row is _ABSENT:
                 del self._fresh[key]
                 if key not in self._finished:
-                    del self._keys[bisect_left(self._keys, key)]
+                    gone.append(key)
             else:
                 self._fresh[key] = row  # type: ignore[assignment]
         self._log = []
+        self._forget(gone)
 
     def close_block(self) -> None:
         """From here on readers see the block as finished."""
         self._finished, self._fresh = self._fresh, {}
+
+    def _sort(self) -> None:
+        """Put the recent keys in their places: one by one if they are few, else all at once."""
+        if len(self._recent) <= FEW:
+            for key in self._recent:
+                insort(self._keys, key)
+        else:
+            self._keys += self._recent
+            self._keys.sort()
+        self._recent = []
+
+    def _forget(self, gone: list[bytes]) -> None:
+        """Take out keys of the open transaction, the last first. Those since the last scan end the recent ones."""
+        gone.reverse()
+        while gone and self._recent and self._recent[-1] == gone[-1]:
+            self._recent.pop()
+            gone.pop()
+        if len(gone) <= FEW:
+            for key in gone:
+                del self._keys[bisect_left(self._keys, key)]
+        else:
+            removed = frozenset(gone)
+            self._keys = [key for key in self._keys if key not in removed]
 
     def _present(self, key: bytes) -> Iterator[tuple[bytes, bytes]]:
         row = self.get(key)
