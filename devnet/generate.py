@@ -18,16 +18,17 @@ from consensus.crypto import SecretKey
 from consensus.encoding import digest
 from node.config import Config, Disk, Listen, Peer, Rpc
 from node.home import create_home
-from node.ledger.account import SOM, Kind, Profile, account_number, format_account, kinds_mask
-from node.ledger.assets import Asset, AssetStatus
+from node.ledger.account import SOM, AssetId, Kind, Profile, account_number, format_account, kinds_mask
+from node.ledger.assets import RATIO_UNIT, Asset, AssetStatus, Attested, Backing, OnLedger
 from node.ledger.genesis import Genesis, GenesisAccount, Validator, format_genesis
-from node.ledger.parameters import DEFAULT
+from node.ledger.parameters import DAY_MS, DEFAULT, Attesters
 from node.storage.files import write_file
 
 NETWORK_NUMBER: Final = 417_001  # ISO 4217 numeric code of the som, and a number
 VALIDATORS: Final = ("nbkr", "bank-1", "bank-2", "bank-3")
 DISK: Final = Disk(refuse_percent=0, stop_percent=0, stop_bytes=256 * 2**20)  # a developer's disk may be rather full
 MAX_SUPPLY: Final = 1_000_000_000_000_00  # tyiyn
+GOLD_MAX_AGE_MS: Final = 92 * DAY_MS  # the gold is counted once a quarter
 EPOCH_LENGTH: Final = 128  # blocks: half a minute of a busy network, so that a change of validators can be watched
 TREE_DEPTH: Final = 4  # 65,536 buckets: good for a million accounts, and quick to make
 WALLETS_FROM: Final = 900_001  # serials of the demo people, out of the way of opened wallets
@@ -47,16 +48,20 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """A demo account: who it is for, and the keys that may act for it."""
+    """A demo account: who it is for, and the names of the keys that may act for it."""
 
     name: str
     number: int
     kind: Kind
-    bank: int
-    keys: tuple[SecretKey, ...]
-    threshold: int
+    bank: int = 0
+    signers: tuple[str, ...] = ()  # of its own name if there are none
+    threshold: int = 1
     category: int = 0
     tier: int = 0
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        return self.signers or (self.name,)
 
 
 def seed_of(name: str) -> bytes:
@@ -77,42 +82,87 @@ def bank_account(index: int) -> int:
 ISSUER: Final = account_number(1, 1)
 CENTRAL_BANK: Final = account_number(1, 2)
 TREASURY: Final = account_number(2, 1)
+REGISTRAR: Final = account_number(3, 1)
+ENFORCER: Final = account_number(4, 1)
+GOLD_AUDITOR: Final = account_number(5, 1)
+INSPECTOR: Final = account_number(5, 2)
+UNIVERSITY: Final = account_number(6, 1)
+DISTRIBUTOR: Final = account_number(7, 1)
+KGST_ISSUER: Final = account_number(8, 1)
+KGST_RESERVE: Final = account_number(8, 2)
+USDKG_ISSUER: Final = account_number(9, 1)
+
+KGST: Final = AssetId(2)
+USDKG: Final = AssetId(3)
+
+
+def _board(name: str) -> tuple[str, ...]:
+    return tuple(f"{name}-board-{number}" for number in (1, 2, 3))
 
 
 def demo_accounts() -> tuple[Demo, ...]:
     """Return the accounts of the devnet's genesis."""
-    board = tuple(key_of(f"nbkr-board-{number}") for number in (1, 2, 3))
     banks = [
-        Demo(f"bank-{index}", bank_account(index), Kind.BANK, 0, (key_of(f"bank-{index}-treasurer"),), 1)
+        Demo(f"bank-{index}", bank_account(index), Kind.BANK, signers=(f"bank-{index}-treasurer",))
         for index in (1, 2, 3)
     ]
-    people = [
-        _person("aida", 1, 1),
-        _person("bakyt", 2, 2),
-        _person("jyldyz", 3, 3),
-    ]
-    market = Demo(
-        "market", account_number(103, WALLETS_FROM + 9), Kind.MERCHANT, bank_account(3), (key_of("market"),), 1, 5411, 3
-    )
     return (
-        Demo("som-issuer", ISSUER, Kind.ISSUER, 0, board, 2),
-        Demo("nbkr", CENTRAL_BANK, Kind.CENTRAL_BANK, 0, board, 2),
-        Demo("treasury", TREASURY, Kind.TREASURY, 0, (key_of("treasury"),), 1),
+        Demo("som-issuer", ISSUER, Kind.ISSUER, 0, _board("nbkr"), 2),
+        Demo("nbkr", CENTRAL_BANK, Kind.CENTRAL_BANK, 0, _board("nbkr"), 2),
+        Demo("treasury", TREASURY, Kind.TREASURY),
+        Demo("registrar", REGISTRAR, Kind.REGISTRAR),
+        Demo("enforcer", ENFORCER, Kind.ENFORCER),
+        Demo("gold-auditor", GOLD_AUDITOR, Kind.AUDITOR),
+        Demo("inspector", INSPECTOR, Kind.AUDITOR),
+        Demo("university", UNIVERSITY, Kind.AUDITOR),
+        Demo("distributor", DISTRIBUTOR, Kind.DISTRIBUTOR),
+        Demo("kgst-issuer", KGST_ISSUER, Kind.ISSUER, 0, _board("kgst"), 2),
+        Demo("kgst-reserve", KGST_RESERVE, Kind.RESERVE, 0, _board("kgst"), 2),
+        Demo("usdkg-issuer", USDKG_ISSUER, Kind.ISSUER, 0, _board("usdkg"), 2),
         *banks,
-        *people,
-        market,
+        _customer("aida", 1, 1, tier=1),
+        _customer("bakyt", 2, 2, tier=2),
+        _customer("jyldyz", 3, 3, tier=3),
+        _customer("market", 3, 9, 3, Kind.MERCHANT, 5411),  # ISO 18245: grocery stores
+        _customer("pharmacy", 1, 10, 3, Kind.MERCHANT, 5912),  # drug stores
+        _customer("aida-device", 1, 11, 1, Kind.DEVICE),
     )
 
 
-def _person(name: str, bank: int, tier: int) -> Demo:
-    number = account_number(100 + bank, WALLETS_FROM + bank)
-    return Demo(name, number, Kind.PERSON, bank_account(bank), (key_of(name),), 1, 0, tier)
+def _customer(name: str, bank: int, serial: int, tier: int, kind: Kind = Kind.PERSON, category: int = 0) -> Demo:
+    number = account_number(100 + bank, WALLETS_FROM + serial)
+    return Demo(name, number, kind, bank_account(bank), category=category, tier=tier)
+
+
+def demo_assets() -> tuple[tuple[int, Asset], ...]:
+    """Return som, a stablecoin that som on the ledger backs one to one, and one that attested gold backs."""
+    institutions = (Kind.BANK, Kind.TREASURY)
+    holders = (*institutions, Kind.DISTRIBUTOR, Kind.MERCHANT, Kind.PERSON)
+    return (
+        (SOM, _asset("SOM", 2, ISSUER, None, institutions)),
+        (KGST, _asset("KGST", 2, KGST_ISSUER, OnLedger(KGST_RESERVE, SOM), holders)),
+        (USDKG, _asset("USDKG", 6, USDKG_ISSUER, Attested("gold", RATIO_UNIT, GOLD_MAX_AGE_MS), holders)),
+    )
+
+
+def _asset(code: str, scale: int, issuer: int, backing: Backing, holders: Sequence[Kind]) -> Asset:
+    kinds = kinds_mask(holders)
+    return Asset(code, scale, issuer, AssetStatus.REGISTERED, MAX_SUPPLY, backing, kinds, kinds, b"")
+
+
+def demo_attesters() -> tuple[Attesters, ...]:
+    """Return whose word counts for what, by schema."""
+    return (
+        Attesters("certificate", (UNIVERSITY,)),
+        Attesters("crypto-reserve", (CENTRAL_BANK,)),
+        Attesters("delivered", (INSPECTOR,)),
+        Attesters("gold", (GOLD_AUDITOR,)),
+        Attesters("som-reserve", (CENTRAL_BANK,)),
+    )
 
 
 def make_genesis(time_ms: int, names: Sequence[str] = VALIDATORS, name: str = "som-devnet") -> Genesis:
     """Return the devnet's genesis."""
-    institutions = kinds_mask((Kind.BANK, Kind.TREASURY))
-    som = Asset("SOM", 2, ISSUER, AssetStatus.REGISTERED, MAX_SUPPLY, None, institutions, institutions, b"")
     return Genesis(
         network=NETWORK_NUMBER,
         name=name,
@@ -123,14 +173,14 @@ def make_genesis(time_ms: int, names: Sequence[str] = VALIDATORS, name: str = "s
         validators=tuple(
             Validator(each, key_of(f"{each}-consensus").public, key_of(f"{each}-node").public, 1) for each in names
         ),
-        parameters=DEFAULT,
-        assets=((SOM, som),),
+        parameters=DEFAULT._replace(attesters=demo_attesters()),
+        assets=demo_assets(),
         accounts=tuple(_genesis_account(demo) for demo in demo_accounts()),
     )
 
 
 def _genesis_account(demo: Demo) -> GenesisAccount:
-    keys = tuple(sorted((bytes(key.public), 1) for key in demo.keys))
+    keys = tuple(sorted((bytes(key_of(name).public), 1) for name in demo.key_names))
     commitment = digest(b"som-devnet-commitment-1", demo.name.encode())
     profile = Profile(demo.kind, demo.tier, 0, demo.bank, demo.category, keys, demo.threshold, commitment)
     return GenesisAccount(demo.name, demo.number, profile)
@@ -168,17 +218,11 @@ def describe(places: Sequence[Place], genesis: Genesis) -> dict[str, object]:
                 "kind": demo.kind.name.lower(),
                 "number": format_account(demo.number),
                 "threshold": demo.threshold,
-                "keys": [{"public": key.public.hex(), "seed": seed.hex()} for key, seed in _keys_and_seeds(demo)],
+                "keys": [{"public": key_of(name).public.hex(), "seed": seed_of(name).hex()} for name in demo.key_names],
             }
             for demo in demo_accounts()
         ],
     }
-
-
-def _keys_and_seeds(demo: Demo) -> list[tuple[SecretKey, bytes]]:
-    names = [f"nbkr-board-{number}" for number in (1, 2, 3)] + [demo.name, f"{demo.name}-treasurer"]
-    seeds = {key_of(name).public: seed_of(name) for name in names}
-    return [(key, seeds[key.public]) for key in demo.keys]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -61,7 +61,7 @@ async def fund_people(client: Client) -> int:
     firsts = []
     for index in BANKS:
         customers = [demo for demo in demo_accounts() if demo.bank == bank_account(index)]
-        amounts = {demo.number: PERSON_TYIYN for demo in customers}
+        amounts = {demo.number: PERSON_TYIYN for demo in customers if demo.kind is not Kind.DEVICE}
         firsts.append(_First(_first_pay(bank_account(index), amounts), (bank_key(index),)))
     return await _pay_once(client, firsts)
 

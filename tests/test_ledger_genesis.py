@@ -9,7 +9,7 @@ from node.ledger.account import Kind, format_account
 from node.ledger.execute import genesis_changes
 from node.ledger.genesis import Genesis, GenesisError, format_genesis, parse_genesis
 from node.ledger.parameters import DEFAULT
-from tests.ledger_world import ALICE, KGST, NOBODY, TREASURY, make_genesis
+from tests.ledger_world import ALICE, BANK, GOLD, KGST, NOBODY, TREASURY, make_genesis
 
 
 def as_json(genesis: Genesis | None = None) -> dict[str, Any]:
@@ -29,9 +29,17 @@ def test_the_hash_covers_the_meaning_and_not_the_text() -> None:
     genesis, value = make_genesis(), as_json()
     for name in ("accounts", "assets", "validators"):
         value[name].reverse()
-    value["parameters"]["tiers"].reverse()
+    for table in ("tiers", "openers", "attesters"):
+        value["parameters"][table].reverse()
+    value["parameters"]["attesters"][1]["accounts"].reverse()
     shuffled = dict(reversed(list(value.items())))
     assert parse_genesis(json.dumps(shuffled)).hash == genesis.hash
+
+
+PLACE_OF = {row.number: place for place, row in enumerate(make_genesis().accounts)}
+NUMBER = format_account(BANK)
+ATTESTERS = ("parameters", "attesters")
+GOLD_BACKING = ("assets", [number for number, _ in make_genesis().assets].index(GOLD), "backing")
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -110,7 +118,25 @@ def test_every_single_value_is_in_the_hash_or_refused() -> None:
         (("accounts", 0, "name"), "", "accounts[0].name: expected a printable string of 1..64 characters"),
         (("accounts", 1, "name"), "central bank", "accounts: central bank stands twice"),
         (("accounts", 0, "bank"), format_account(NOBODY), "accounts[number=0001000000000049].bank: no such account"),
-        (("accounts", 12, "tier"), 9, "accounts[number=0101000000000103].tier: no such tier"),
+        (("accounts", PLACE_OF[ALICE], "tier"), 9, "accounts[number=0101000000000103].tier: no such tier"),
+        (("assets", 0, "code"), "som", "assets[0].code: expected an asset's code"),
+        (("assets", 0, "code"), "", "assets[0].code: expected an asset's code"),
+        ((*GOLD_BACKING, "schema"), "Gold", "assets[2].backing.schema: expected a schema's name"),
+        ((*GOLD_BACKING, "schema"), "silver", "assets[id=3].backing.schema: nobody attests it"),
+        ((*GOLD_BACKING, "ratio_bp"), 100_001, "assets[2].backing.ratio_bp: expected 1..100000, got 100001"),
+        ((*GOLD_BACKING, "max_age_ms"), 0, "assets[2].backing.max_age_ms: expected 1.."),
+        ((*ATTESTERS, 0, "schema"), "", "parameters.attesters[0].schema: expected a schema's name"),
+        ((*ATTESTERS, 0, "schema"), "gold", "parameters.attesters: a row stands twice"),
+        ((*ATTESTERS, 1, "accounts"), [NUMBER, NUMBER], "parameters.attesters[1].accounts: a row stands twice"),
+        ((*ATTESTERS, 1, "accounts"), ["1"], "parameters.attesters[1].accounts[0]: an account number has 16 digits"),
+        (
+            (*ATTESTERS, 1, "accounts"),
+            [format_account(NOBODY)],
+            "parameters.attesters[schema=delivered].accounts: no such account",
+        ),
+        ((*ATTESTERS, 1, "accounts"), [NUMBER] * 65, "parameters.attesters[1].accounts: expected 64 rows at the most"),
+        (("parameters", "recovery_delay_ms"), 59_999, "parameters.recovery_delay_ms: expected 60000..2592000000"),
+        (("parameters", "hold_max_ms"), 316_224_000_001, "parameters.hold_max_ms: expected 60000..316224000000, got"),
     ],
 )
 def test_a_wrong_value_is_named_by_its_path(path: tuple[Any, ...], value: Any, message: str) -> None:
@@ -143,6 +169,10 @@ def test_a_missing_field_is_named() -> None:
     del value["accounts"][3]["keys"]
     with pytest.raises(GenesisError, match=r"^accounts\[3\]: missing field 'keys'$"):
         parse_genesis(json.dumps(value))
+
+
+def test_a_schema_may_have_no_attesters_for_now() -> None:
+    assert parse_genesis(changed((*ATTESTERS, 1, "accounts"), [])).parameters.attesters_of("delivered") == ()
 
 
 def test_nobody_has_money_at_the_start() -> None:
