@@ -41,9 +41,11 @@ from node.ledger.commitment import (
     encode_proof,
 )
 from node.ledger.errors import Code, Refused
+from node.ledger.orders import ARREST, Order, decode_order, encode_order
 from node.ledger.parameters import DEFAULT, Attesters, decode_parameters, encode_parameters
 from node.ledger.pay import Pay
 from node.ledger.receipt import Receipt, decode_receipt, encode_receipt
+from node.ledger.recovery import Recovery, decode_recovery, encode_recovery
 from node.ledger.statement import Entry, decode_entry, encode_entry
 from node.ledger.transaction import decode_transaction, make_body
 
@@ -125,6 +127,13 @@ SHAPES: Final[dict[str, tuple[Callable[[bytes], object], bytes, Sequence[Place]]
         encode_attestation(Attestation("gold", "USDKG", 1, 2, 3, HASH, ALICE, 4, 5, HASH, 6, BOB)),
         (),
     ),
+    "order": (
+        decode_order,
+        encode_order(Order(ARREST, ALICE, HASH, 1, 2, BOB, False, b"i" * 16, 3, 4, HASH, 5, HASH)),
+        (),
+    ),
+    "open recovery": (decode_recovery, encode_recovery(Recovery(PROFILE.keys, 2, 3)), ((0,),)),
+    "cancelled recovery": (decode_recovery, encode_recovery(Recovery((), 0, 0, 4)), ((0,),)),
     "transaction": (_transaction, encode((BODY, ((0, b"k" * 32, SIGNATURE),))), ((1,),)),
     "body of a transaction": (_body, BODY, ((4,), (5,), (5, 0, 3))),
 }
@@ -179,6 +188,12 @@ BOUNDS: Final[tuple[tuple[str, Place, int], ...]] = (
     ("attestation", (2,), 2**63 - 1),
     ("attestation", (6,), 10**16 - 1),
     ("attestation", (11,), 10**16 - 1),
+    ("order", (0,), 5),
+    ("order", (1,), 10**16 - 1),
+    ("order", (3,), 2**16 - 1),
+    ("order", (4,), 2**63 - 1),
+    ("order", (5,), 10**16 - 1),
+    ("open recovery", (1,), 16_000),
     ("body of a transaction", (0,), 1),
     ("body of a transaction", (1,), 2**32 - 1),
     ("body of a transaction", (2,), 2**53 - 1),

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from consensus.crypto import verify
@@ -12,9 +12,11 @@ from node.ledger.account import SOM
 from node.ledger.account_ops import CloseAccount, OpenAccount, SetAccount, SetKeys
 from node.ledger.errors import Code, Refused
 from node.ledger.operations import Operation, operation_value
+from node.ledger.order import Arrest, Freeze, Release, Seize, Unfreeze
 from node.ledger.param import Listed, ProveReady, SetParameter
 from node.ledger.parameters import Opener, Tier
 from node.ledger.pay import Pay
+from node.ledger.recovery import CancelRecovery, FinishRecovery, MoveAccount, RecoverAccount
 from node.ledger.transaction import (
     Transaction,
     add_signatures,
@@ -209,6 +211,7 @@ KEYS = st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=3, uni
     lambda keys: tuple((key, 2) for key in sorted(keys))
 )
 HASHES = st.binary(min_size=32, max_size=32)
+NUMBERS = st.text("7/№өA", min_size=1, max_size=11)
 OPERATIONS = st.one_of(
     st.builds(Pay, st.integers(0, 65_535), st.just(int(ALICE)), LEGS, st.booleans(), st.just(False)),
     st.builds(OpenAccount, st.just(int(ALICE)), st.sampled_from([int(BOB), int(CAROL)]), st.integers(1, 12),
@@ -217,6 +220,17 @@ OPERATIONS = st.one_of(
               st.integers(0, 9_999), HASHES),
     st.builds(SetKeys, st.just(int(ALICE)), KEYS, st.just(1)),
     st.builds(CloseAccount, st.just(int(ALICE)), st.integers(0, 10**16 - 1)),
+    st.builds(RecoverAccount, st.just(int(ALICE)), st.integers(0, 10**16 - 1), KEYS, st.just(2)),
+    st.builds(FinishRecovery, st.just(int(ALICE)), st.integers(0, 10**16 - 1)),
+    st.just(CancelRecovery(ALICE)),
+    st.just(MoveAccount(ALICE, ALICE)),
+    st.builds(Freeze, st.just(int(ALICE)), NUMBERS, st.integers(0, 10**16 - 1), HASHES, st.booleans()),
+    st.builds(Unfreeze, st.just(int(ALICE)), NUMBERS, HASHES),
+    st.builds(Arrest, st.just(int(ALICE)), NUMBERS, st.integers(0, 10**16 - 1), HASHES, st.integers(0, 65_535),
+              st.integers(1, 2**63 - 1)),
+    st.builds(Release, st.just(int(ALICE)), NUMBERS, HASHES),
+    st.builds(Seize, st.just(int(ALICE)), NUMBERS, st.integers(0, 10**16 - 1), HASHES, st.integers(0, 65_535),
+              st.integers(1, 2**63 - 1), st.integers(0, 10**16 - 1)),
     st.builds(SetParameter, st.just(int(ALICE)), st.just("day_offset_ms"), st.integers(-1_000, 1_000)),
     st.builds(SetParameter, st.just(int(ALICE)), st.just("tiers"),
               st.lists(st.builds(Tier, *[st.integers(0, 255)] * 4), max_size=1).map(tuple)),
@@ -269,6 +283,16 @@ def test_values_in_any_place_are_refused_or_read_back(value: object, other: obje
         fields[5] = [[PAY[i] if i != field % 6 else value for i in range(6)], other]
     taken_or_refused(encode((encode(fields), (SIGNED,))))
     taken_or_refused(encode((body(), value)))
+
+
+@settings(max_examples=400)
+@given(OPERATIONS, VALUES, st.integers(0, 11))
+def test_any_value_in_any_field_of_any_operation_is_refused_or_read_back(
+    operation: Operation, value: object, field: int
+) -> None:
+    fields = list(operation_value(operation))
+    fields[field % len(fields)] = value
+    taken_or_refused(encode((body(ops=(tuple(fields),)), (SIGNED,))))
 
 
 @given(st.data())

@@ -117,13 +117,17 @@ def decode_order(row: bytes) -> Order:
         as_int(fields[4], 0, AMOUNT_MAX),
         as_int(fields[5], 0, ACCOUNT_MAX),
         as_bool(fields[6]),
-        as_bytes(fields[7], most=ROW_ID_BYTES),
+        _as_some(fields[7], ROW_ID_BYTES),
         as_int(fields[8]),
         as_int(fields[9]),
         as_bytes(fields[10], 32),
         as_int(fields[11]),
-        as_bytes(fields[12], most=BASIS_BYTES_MAX),
+        _as_some(fields[12], BASIS_BYTES_MAX),
     )
+
+
+def _as_some(value: object, length: int) -> bytes:
+    return as_bytes(value, length if value else 0)
 
 
 # --- invariants ---
