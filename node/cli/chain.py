@@ -6,13 +6,17 @@ from typing import Any
 import click
 import msgspec
 
+from node.cli.founding import read_founding
 from node.cli.session import Session, SomCommand, SomGroup
 from node.cli.show import format_time
 from node.client.client import Client
+from node.config import ConfigError
 from node.home import read_genesis
+from node.ledger.genesis import format_genesis
 from node.rpc import types
 from node.rpc.methods import METHODS, VERSION
 from node.rpc.registry import Method
+from node.storage.files import write_file
 
 
 class AnyResult(msgspec.Struct, frozen=True):
@@ -110,6 +114,22 @@ def genesis_validate(session: Session, file: Path) -> None:
                 (session.say("validators"), ", ".join(names)),
             ]
         ),
+    )
+
+
+@genesis.command("make")
+@click.argument("description", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The genesis file.")
+@click.pass_obj
+def genesis_make(session: Session, description: Path, out: Path) -> None:
+    """Make the genesis of a new network from what its founders wrote down (docs/pilot.toml is the model)."""
+    if out.exists():
+        raise ConfigError(f"{out} exists")
+    made = read_founding(description)
+    write_file(out, format_genesis(made).encode())
+    session.data(
+        {"genesis_hash": made.hash.hex(), "file": str(out)},
+        lambda: session.pairs([(session.say("created"), out), (session.say("genesis"), made.hash.hex())]),
     )
 
 
