@@ -469,7 +469,7 @@ def but(place: int, value: object) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("subject", ["a", "Ж" * 64, "€" * 42, "😀" * 32, "x" * 64])
 def test_what_is_written_is_read_back_and_every_subject_fits_the_tree(subject: str) -> None:
-    operation = saying(schema="s" * 32, subject=subject, value=2**63 - 1, until_ms=2**53, revokes=b"r" * 16)
+    operation = saying(schema="s" * 32, subject=subject, value=2**63 - 1, until_ms=2**53 - 1, revokes=b"r" * 16)
     assert decoded(*operation_value(operation)[1:]) == operation
     table = (Attesters("s" * 32, (AUDITOR,)),)
     world = World(parameters=PARAMETERS._replace(attesters=table))
@@ -498,6 +498,8 @@ def test_what_is_written_is_read_back_and_every_subject_fits_the_tree(subject: s
         (but(4, 2**63), Code.MALFORMED),
         (but(4, True), Code.MALFORMED),
         (but(5, -1), Code.MALFORMED),
+        (but(5, 2**53), Code.MALFORMED),
+        (but(6, 2**53), Code.MALFORMED),
         (but(6, -1), Code.MALFORMED),
         (but(7, b""), Code.MALFORMED),
         (but(7, b"e" * 31), Code.MALFORMED),

@@ -19,6 +19,7 @@ AssetId = NewType("AssetId", int)  # u16
 SOM: Final = AssetId(1)
 ASSET_MAX: Final = 2**16 - 1
 AMOUNT_MAX: Final = 2**63 - 1  # minor units
+TIME_MAX_MS: Final = 2**53 - 1  # of every time that is given: JSON numbers stay exact; the year 287,396
 
 ACCOUNT_DIGITS: Final = 16
 PARTICIPANT_MAX: Final = 9_999

@@ -7,7 +7,7 @@ from enum import IntEnum, unique
 from typing import Final, NamedTuple
 
 from consensus.encoding import DecodeError, as_bytes, as_int, as_str, as_tuple, decode, encode
-from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX, ASSET_MAX, KIND_MAX
+from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX, ASSET_MAX, KIND_MAX, TIME_MAX_MS
 from node.ledger.errors import Code, Refused
 
 CODE_CHARS_MAX: Final = 12
@@ -151,6 +151,6 @@ def as_backing(value: object) -> Backing:
         case (1, reserve, asset) if type(fields[0]) is int:
             return OnLedger(as_int(reserve, 1, ACCOUNT_MAX), as_int(asset, 1, ASSET_MAX))
         case (2, schema, ratio_bp, max_age_ms):
-            return Attested(as_schema(schema), as_int(ratio_bp, 1, RATIO_MAX), as_int(max_age_ms, 1))
+            return Attested(as_schema(schema), as_int(ratio_bp, 1, RATIO_MAX), as_int(max_age_ms, 1, TIME_MAX_MS))
         case _:
             raise DecodeError("no such backing")

@@ -6,7 +6,7 @@ One rule: who attests names what is current. So two that attest at once cannot u
 from typing import Final, NamedTuple
 
 from consensus.encoding import as_bytes, as_int, as_tuple
-from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX
+from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX, TIME_MAX_MS
 from node.ledger.assets import as_schema
 from node.ledger.attestations import (
     ATTESTATION_ID_BYTES,
@@ -79,8 +79,8 @@ def _decode_say(fields: tuple[object, ...]) -> Attest:
         as_schema(schema),
         as_subject(subject),
         as_int(value, 0, AMOUNT_MAX),
-        as_int(as_of_ms),
-        as_int(until_ms),
+        as_int(as_of_ms, 0, TIME_MAX_MS),
+        as_int(until_ms, 0, TIME_MAX_MS),
         as_bytes(evidence, EVIDENCE_BYTES),
         b"" if revokes == b"" else as_bytes(revokes, ATTESTATION_ID_BYTES),
     )

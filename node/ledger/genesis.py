@@ -19,6 +19,7 @@ from node.ledger.account import (
     COMMITMENT_BYTES,
     KEYS_MAX,
     TIER_MAX,
+    TIME_MAX_MS,
     WEIGHT_MAX,
     Account,
     Key,
@@ -69,7 +70,6 @@ VALIDATORS_MAX: Final = 31  # as many as a committee has (consensus/committee.py
 GENESIS_ACCOUNTS_MAX: Final = 10_000
 GENESIS_ASSETS_MAX: Final = 100
 VALIDATOR_WEIGHT_MAX: Final = 2**32 - 1
-TIME_MAX_MS: Final = 2**53 - 1
 
 Row = TypeVar("Row")
 

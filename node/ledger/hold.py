@@ -7,7 +7,7 @@ not fear them; those of the payee come when it is settled (settle.py), because o
 from typing import Final, NamedTuple
 
 from consensus.encoding import as_int, as_tuple
-from node.ledger.account import ACCOUNT_MAX, ASSET_MAX, CLOSED, Account
+from node.ledger.account import ACCOUNT_MAX, ASSET_MAX, CLOSED, TIME_MAX_MS, Account
 from node.ledger.assets import Asset
 from node.ledger.errors import Code, Refused
 from node.ledger.holds import Condition, Hold, as_condition, open_hold, row_id
@@ -47,7 +47,7 @@ def decode_make_hold(fields: tuple[object, ...]) -> MakeHold:
         as_int(payer, 0, ACCOUNT_MAX),
         shape,
         as_int(to, 0, ACCOUNT_MAX),
-        as_int(until_ms),
+        as_int(until_ms, 0, TIME_MAX_MS),
         as_condition(condition),
     )
     require_legs(shape)

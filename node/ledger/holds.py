@@ -9,7 +9,7 @@ from itertools import islice, pairwise
 from typing import Final, NamedTuple
 
 from consensus.encoding import DecodeError, as_bool, as_bytes, as_int, as_str, as_tuple, decode, digest, encode
-from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX, ASSET_MAX, CATEGORY_MAX
+from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX, ASSET_MAX, CATEGORY_MAX, TIME_MAX_MS
 from node.ledger.assets import as_schema
 from node.ledger.errors import InvariantViolation
 from node.ledger.readable import as_subject
@@ -226,7 +226,7 @@ def as_condition(value: object) -> Condition:
     return Condition(
         as_bytes(hash_, HASH_BYTES if hash_ else 0),
         _as_categories(categories),
-        as_int(not_before_ms),
+        as_int(not_before_ms, 0, TIME_MAX_MS),
         as_schema(schema) if schema else as_str(schema, 0),
         as_subject(subject) if subject else as_str(subject, 0),
         as_bool(revocable),
