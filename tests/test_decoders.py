@@ -41,11 +41,14 @@ from node.ledger.commitment import (
     encode_proof,
 )
 from node.ledger.errors import Code, Refused
+from node.ledger.hold import MakeHold
+from node.ledger.holds import Condition, Hold, decode_hold, encode_hold
 from node.ledger.orders import ARREST, Order, decode_order, encode_order
 from node.ledger.parameters import DEFAULT, Attesters, decode_parameters, encode_parameters
 from node.ledger.pay import Pay
 from node.ledger.receipt import Receipt, decode_receipt, encode_receipt
 from node.ledger.recovery import Recovery, decode_recovery, encode_recovery
+from node.ledger.settle import SettleHold
 from node.ledger.statement import Entry, decode_entry, encode_entry
 from node.ledger.transaction import decode_transaction, make_body
 
@@ -80,6 +83,17 @@ def _parameter(name: str) -> Callable[[bytes], object]:
 
 PARAMETERS: Final = DEFAULT._replace(attesters=(Attesters("delivered", (ALICE,)), Attesters("gold", (ALICE, BOB))))
 BODY: Final = make_body(417, 1_000, 7, (ALICE,), (Pay(1, ALICE, ((BOB, 5, b"ref"), (ALICE, 6, b""))),))
+CONDITION: Final = Condition(HASH, (5, 6), 7, "delivered", "contract", revocable=False)
+HOLDING: Final = make_body(
+    417,
+    1_000,
+    7,
+    (ALICE,),
+    (
+        MakeHold(1, ALICE, ((BOB, 5, b"ref"),), BOB, 9, CONDITION),
+        SettleHold(ALICE, b"i" * 16, 5, BOB, b"secret", False),
+    ),
+)
 RECORDS: Final[tuple[Record, ...]] = (
     Intent(Kind.FINALIZE, 1, 2, HASH),
     Reproposal(1, 2, 1),
@@ -127,6 +141,8 @@ SHAPES: Final[dict[str, tuple[Callable[[bytes], object], bytes, Sequence[Place]]
         encode_attestation(Attestation("gold", "USDKG", 1, 2, 3, HASH, ALICE, 4, 5, HASH, 6, BOB)),
         (),
     ),
+    "hold": (decode_hold, encode_hold(Hold(1, ALICE, BOB, ALICE, 5, b"ref", 6, 7, CONDITION)), ((8, 1),)),
+    "hold of an arrest": (decode_hold, encode_hold(Hold(1, ALICE, BOB, 0, 5, b"", 0, 7, None, "12")), ()),
     "order": (
         decode_order,
         encode_order(Order(ARREST, ALICE, HASH, 1, 2, BOB, False, b"i" * 16, 3, 4, HASH, 5, HASH)),
@@ -136,6 +152,7 @@ SHAPES: Final[dict[str, tuple[Callable[[bytes], object], bytes, Sequence[Place]]
     "cancelled recovery": (decode_recovery, encode_recovery(Recovery((), 0, 0, 4)), ((0,),)),
     "transaction": (_transaction, encode((BODY, ((0, b"k" * 32, SIGNATURE),))), ((1,),)),
     "body of a transaction": (_body, BODY, ((4,), (5,), (5, 0, 3))),
+    "body with holds": (_body, HOLDING, ((4,), (5,), (5, 0, 3), (5, 0, 6, 1))),
 }
 # Bytes of any length: a payload with its own commitment, texts with a bound, other encodings.
 FREE: Final = {
@@ -144,11 +161,15 @@ FREE: Final = {
     ("entry", (9,)),
     ("asset", (8,)),
     ("body of a transaction", (5, 0, 3, 0, 2)),
+    ("hold", (5,)),
+    ("hold of an arrest", (5,)),
+    ("body with holds", (5, 0, 3, 0, 2)),
 }
 FREE_TOO: Final = {
     ("asset backed on the ledger", (8,)),
     ("asset with attestations", (8,)),
     ("body of a transaction", (5, 0, 3, 1, 2)),
+    ("body with holds", (5, 1, 5)),
 }
 
 # Numbers with a bound of their own: where, and the greatest.
@@ -188,6 +209,13 @@ BOUNDS: Final[tuple[tuple[str, Place, int], ...]] = (
     ("attestation", (2,), 2**63 - 1),
     ("attestation", (6,), 10**16 - 1),
     ("attestation", (11,), 10**16 - 1),
+    ("hold", (0,), 2**16 - 1),
+    ("hold", (1,), 10**16 - 1),
+    ("hold", (2,), 10**16 - 1),
+    ("hold", (3,), 10**16 - 1),
+    ("hold", (4,), 2**63 - 1),
+    ("hold", (8, 1, 1), 9_999),
+    ("hold", (8, 2), 2**53 - 1),
     ("order", (0,), 5),
     ("order", (1,), 10**16 - 1),
     ("order", (3,), 2**16 - 1),
@@ -199,6 +227,13 @@ BOUNDS: Final[tuple[tuple[str, Place, int], ...]] = (
     ("body of a transaction", (2,), 2**53 - 1),
     ("body of a transaction", (3,), 2**64 - 1),
     ("body of a transaction", (5, 0, 1), 2**16 - 1),
+    ("body with holds", (5, 0, 1), 2**16 - 1),
+    ("body with holds", (5, 0, 3, 0, 0), 10**16 - 1),
+    ("body with holds", (5, 0, 3, 0, 1), 2**63 - 1),
+    ("body with holds", (5, 0, 4), 10**16 - 1),
+    ("body with holds", (5, 0, 5), 2**53 - 1),
+    ("body with holds", (5, 1, 3), 2**63 - 1),
+    ("body with holds", (5, 1, 4), 10**16 - 1),
 )
 
 

@@ -11,12 +11,15 @@ from consensus.encoding import encode
 from node.ledger.account import SOM
 from node.ledger.account_ops import CloseAccount, OpenAccount, SetAccount, SetKeys
 from node.ledger.errors import Code, Refused
+from node.ledger.hold import MakeHold
+from node.ledger.holds import Condition
 from node.ledger.operations import Operation, operation_value
 from node.ledger.order import Arrest, Freeze, Release, Seize, Unfreeze
 from node.ledger.param import Listed, ProveReady, SetParameter
 from node.ledger.parameters import Opener, Tier
 from node.ledger.pay import Pay
 from node.ledger.recovery import CancelRecovery, FinishRecovery, MoveAccount, RecoverAccount
+from node.ledger.settle import SettleHold
 from node.ledger.transaction import (
     Transaction,
     add_signatures,
@@ -212,8 +215,22 @@ KEYS = st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=3, uni
 )
 HASHES = st.binary(min_size=32, max_size=32)
 NUMBERS = st.text("7/№өA", min_size=1, max_size=11)
+CONDITIONS = st.builds(
+    Condition,
+    st.sampled_from([b"", b"h" * 32]),
+    st.lists(st.integers(1, 9_999), max_size=16, unique=True).map(lambda each: tuple(sorted(each))),
+    st.integers(0, 2**53 - 1),
+    st.just("delivered"),
+    st.sampled_from(["contract 7", "келишим"]),
+    st.booleans(),
+)
+PROMISED = LEGS.map(lambda legs: tuple((max(by, 1), amount, ref) for by, amount, ref in legs))
 OPERATIONS = st.one_of(
     st.builds(Pay, st.integers(0, 65_535), st.just(int(ALICE)), LEGS, st.booleans(), st.just(False)),
+    st.builds(MakeHold, st.integers(0, 65_535), st.just(int(ALICE)), PROMISED, st.integers(0, 10**16 - 1),
+              st.integers(0, 2**53 - 1), CONDITIONS),
+    st.builds(SettleHold, st.just(int(ALICE)), st.binary(min_size=16, max_size=16), st.integers(1, 2**63 - 1),
+              st.integers(0, 10**16 - 1), st.binary(max_size=64), st.booleans()),
     st.builds(OpenAccount, st.just(int(ALICE)), st.sampled_from([int(BOB), int(CAROL)]), st.integers(1, 12),
               st.integers(0, 255), st.integers(0, 9_999), KEYS, st.just(2), HASHES),
     st.builds(SetAccount, st.just(int(ALICE)), st.integers(0, 10**16 - 1), st.integers(0, 255),
