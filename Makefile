@@ -15,6 +15,7 @@ LOCKED := --require-hashes --only-binary :all:
 
 SEEDS ?= 200
 SAMPLE ?= 400
+TRANSACTIONS ?= 200000
 SEED ?= 1
 MINUTES ?= 10
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
@@ -28,7 +29,7 @@ CANDIDATES = $(or $(PYTHON),python3.12 python3.11 python3 python \
 	$(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python $(HOME)/.pyenv/versions/3.11.*/bin/python) \
 	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.1[12].*/bin/python3))
 
-.PHONY: help demo devnet docker-devnet test test-quick test-docker lint format coverage model simulate simulate-shell fuzz mutants mutation-sample bench lock install hooks clean distclean
+.PHONY: help demo devnet docker-devnet test test-quick test-docker lint format coverage model simulate simulate-shell ledger-campaign fuzz mutants mutation-sample bench lock install hooks clean distclean
 
 help: ## List what there is
 	echo "make <target>, one of:"
@@ -77,6 +78,9 @@ simulate: $(STAMP) ## Simulated clusters with faults: SEEDS=200 of them; ARGS="-
 
 simulate-shell: $(STAMP) ## Whole nodes on virtual time, with clients: SEEDS=200; ARGS="--seed 17 --trace" tells one
 	$(BIN)/python -m tests.shell --seeds $(SEEDS) --jobs $(JOBS) $(ARGS)
+
+ledger-campaign: $(STAMP) ## Random transactions for the ledger and its model: TRANSACTIONS=200000 SEED=1 (minutes); ARGS="--chain 7" tells one
+	nice $(BIN)/python -m tests.ledger_model --transactions $(TRANSACTIONS) --seed $(SEED) --jobs $(JOBS) $(ARGS)
 
 fuzz: $(STAMP) ## Validators that lie under good keys, with new seeds for MINUTES=10; ARGS="--seed 17" tells one
 	$(BIN)/python -m tests.hostile --minutes $(MINUTES) $(ARGS)
