@@ -371,6 +371,16 @@ def test_an_arrest_takes_no_limit_of_the_day() -> None:
     assert world.pay(ALICE, SHOP, 1_500_000).applied
 
 
+def test_a_release_frees_what_a_seizure_left() -> None:
+    world = start()
+    assert both(world, Arrest(ENFORCER, "a", ALICE, BASIS, SOM, 900)).applied
+    assert both(world, Seize(ENFORCER, "s", ALICE, BASIS, SOM, 400, TREASURY)).applied
+    assert money(world, ALICE) == (600, 600)
+    assert both(world, Release(ENFORCER, "a", LIFTED)).applied
+    assert money(world, ALICE) == (600, 0)
+    world.ledger.audit()
+
+
 @pytest.mark.parametrize("asset", [HALTED, DEAD])
 def test_a_suspended_or_revoked_asset_can_be_arrested_and_seized(asset: int) -> None:
     issuer = HALTED_ISSUER if asset == HALTED else DEAD_ISSUER
@@ -562,6 +572,8 @@ def spoilt(world: World, what: str) -> dict[bytes, bytes | None]:
             return {index_key((ENFORCER, "x"), arrest): encode(ARREST)}
         case "a freeze that blocks less than it says":
             return {order_key(ENFORCER, "f"): encode_order(frozen._replace(incoming=True))}
+        case "an arrest of less than its hold":
+            return {order_key(ENFORCER, "a"): encode_order(arrest._replace(amount=4))}
         case "a freeze of nobody":
             lost = frozen._replace(target=NOT_THERE)
             return {order_key(ENFORCER, "z"): encode_order(lost), index_key((ENFORCER, "z"), lost): encode(FREEZE)}
@@ -577,6 +589,7 @@ def spoilt(world: World, what: str) -> dict[bytes, bytes | None]:
         ("an arrest that the index has not", "index of standing"),
         ("an arrest that only the index has", "index of standing"),
         ("a freeze that blocks less than it says", "not those of its freezes"),
+        ("an arrest of less than its hold", "hold of an arrest"),
         ("a freeze of nobody", "of no account"),
         ("another arrest's hold", "hold of an arrest"),
     ],
