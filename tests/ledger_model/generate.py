@@ -367,7 +367,7 @@ class Generator:
         return (5, 1, by, number, code, self.of(0, 2, 6), issuer, 10**15, backing, kinds, kinds, BASIS)
 
     def status(self) -> Operation:
-        number = self.asset()
+        number = self.asset() or 77
         record: Asset | None = self.state.get("s", number)
         status = self.mostly(2 if record and record.status == 1 else 1, 1, 2)
         if number > 6 and self.odds(0.1):
