@@ -16,6 +16,7 @@ from node.ledger.errors import Code, InvariantViolation, Refused
 from node.ledger.execute import Ledger
 from node.ledger.hold import MakeHold
 from node.ledger.holds import ENDED_MAX, HOLD, Condition, Hold, decode_hold, find_hold, holds_of_payer, row_id
+from node.ledger.operations import operation_value
 from node.ledger.pay import Pay
 from node.ledger.records import Records, after
 from node.ledger.settle import SettleHold
@@ -450,6 +451,17 @@ def test_a_hold_of_the_wrong_shape_is_refused_before_it_enters_a_batch(
     changed: dict[str, Any], expected: tuple[Code, int | None] | None
 ) -> None:
     assert shape_refusal(**changed) == expected
+
+
+def test_the_bytes_of_a_hold_and_of_a_settlement_are_the_same_for_ever() -> None:
+    number = bytes((0xCF,)) + int(ALICE).to_bytes(8, "big")
+    condition = b"\x96\xc4\x00\x91\xcd\x15\x23\x05\xa9delivered\xa17\xc3"
+    made = b"\x97\x02\x01" + number + b"\x91\x93" + number + b"\x64\xc4\x01r" + b"\x00\xcd\x03\xe8" + condition
+    promise = MakeHold(SOM, ALICE, ((ALICE, 100, b"r"),), 0, 1_000, Condition(b"", (5411,), 5, "delivered", "7", True))
+    assert encode(operation_value(promise)) == made
+    settled = b"\x97\x03" + number + b"\xc4\x10" + b"h" * 16 + b"\x64" + number + b"\xc4\x01s" + b"\xc2"
+    settlement = SettleHold(ALICE, b"h" * 16, 100, ALICE, b"s", close=False)
+    assert encode(operation_value(settlement)) == settled
 
 
 def test_legs_of_pays_and_holds_share_the_bound_of_a_transaction() -> None:
