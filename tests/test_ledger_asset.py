@@ -436,6 +436,7 @@ def test_what_is_written_is_read_back(backing: Backing) -> None:
         (but(3, 0, STATUS_SOUND), Code.MALFORMED),
         (but(3, 4, STATUS_SOUND), Code.MALFORMED),
         (but(2, ASSET_MAX + 1, STATUS_SOUND), Code.MALFORMED),
+        (but(2, 0, STATUS_SOUND), Code.MALFORMED),
         (but(4, b"", STATUS_SOUND), Code.BASIS),
         (but(1, ALICE), Code.NOT_SIGNED),
     ],

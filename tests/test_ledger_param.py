@@ -38,7 +38,7 @@ from node.ledger.pay import Pay
 from node.ledger.state import parameter_key
 from node.ledger.transaction import decode_transaction
 from node.ledger.validators import Seat, decode_roster, encode_roster, members, roster_of
-from node.rpc.views import operation_view
+from node.rpc.operation_views import operation_view
 from tests.ledger_world import (
     ALICE,
     BANK,
@@ -696,6 +696,11 @@ def test_a_fixed_chain_of_changes_has_the_same_root_for_ever() -> None:
         }),
         (SetParameter(CENTRAL, "openers", (Opener(4, 1 << 11),)), {"openers": [{"kind": "bank", "kinds": ["person"]}]}),
         (SetParameter(CENTRAL, "openers", ()), {"openers": []}),
+        (SetParameter(CENTRAL, "hold_max_ms", HOUR_MS), {"milliseconds": HOUR_MS}),
+        (SetParameter(CENTRAL, "attesters", (Attesters("gold", (BANK,)),)), {
+            "attesters": [{"schema": "gold", "accounts": [f"{BANK:016}"]}]
+        }),
+        (SetParameter(CENTRAL, "attesters", ()), {"attesters": []}),
         (SetParameter(CENTRAL, "validators", (Listed("n", 2, "h:1", b"k" * 32, b"l" * 32),)), {
             "validators": [
                 {"name": "n", "weight": 2, "address": "h:1", "consensus_key": "6b" * 32, "node_key": "6c" * 32}

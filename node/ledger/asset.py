@@ -96,7 +96,7 @@ def decode_asset_operation(fields: tuple[object, ...]) -> AssetOperation:
         case 2:
             _, by, asset, status, basis = as_tuple(fields, 5)
             return SetAssetStatus(
-                _as_number(by), as_int(asset, 0, ASSET_MAX), as_int(status, 1, max(AssetStatus)), as_basis(basis)
+                _as_number(by), as_int(asset, 1, ASSET_MAX), as_int(status, 1, max(AssetStatus)), as_basis(basis)
             )
         case _:
             raise Refused(Code.MALFORMED)

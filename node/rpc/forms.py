@@ -20,6 +20,10 @@ CURSOR_CHARS_MAX: Final = 256
 
 # The end-of-line that Python's $ would let pass is excluded by the length, or by the look-ahead.
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", min_length=64, max_length=64, description="32 bytes, hex")]
+RowId = Annotated[
+    str,
+    Meta(pattern="^[0-9a-f]{32}$", min_length=32, max_length=32, description="16 bytes, hex"),
+]
 Signature = Annotated[str, Meta(pattern="^[0-9a-f]{128}$", min_length=128, max_length=128, description="64 bytes, hex")]
 Bytes = Annotated[str, Meta(pattern="^([0-9a-f]{2})*$(?!\n)", description="bytes, lower-case hex")]
 RawTransaction = Annotated[

@@ -3,7 +3,6 @@
 One rule: pure, and nothing is left out that the source says.
 """
 
-from collections.abc import Sequence
 from typing import Final, Literal
 
 from consensus.messages import Header
@@ -13,22 +12,15 @@ from node.ledger.account import (
     OUT_BLOCKED,
     RECOVERING,
     Account,
-    Kind,
     format_account,
-    mask_kinds,
 )
-from node.ledger.account_ops import CloseAccount, OpenAccount, SetAccount, SetKeys
 from node.ledger.assets import Asset, AssetStatus, Attested
 from node.ledger.errors import Code
-from node.ledger.operations import Operation
-from node.ledger.param import Listed, ProveReady, SetParameter
-from node.ledger.parameters import Opener, Tier
-from node.ledger.pay import Pay
 from node.ledger.receipt import Receipt
 from node.ledger.statement import Entry
 from node.ledger.transaction import Transaction
 from node.rpc import types
-from node.rpc.operation_types import KeyView, LegView, ListedValidator, OpenerView, OperationView, TierView
+from node.rpc.operation_views import key_views, kind_name, kind_names, operation_view
 
 Flag = Literal["out_blocked", "in_blocked", "closed", "recovering"]
 _FLAGS: Final[tuple[tuple[int, Flag], ...]] = (
@@ -72,109 +64,6 @@ def transaction_view(transaction: Transaction) -> types.TransactionView:
     )
 
 
-def operation_view(operation: Operation) -> OperationView:
-    """Return an operation in words."""
-    match operation:
-        case Pay():
-            return OperationView(
-                type="pay",
-                asset=operation.asset,
-                payer=format_account(operation.payer),
-                legs=tuple(
-                    LegView(to=format_account(to), amount=str(amount), ref=ref.hex())
-                    for to, amount, ref in operation.legs
-                ),
-                partial=operation.partial,
-                once=operation.once,
-            )
-        case OpenAccount():
-            return OperationView(
-                type="open_account",
-                account=format_account(operation.number),
-                by=format_account(operation.by),
-                kind=kind_name(operation.kind),
-                tier=operation.tier,
-                category=operation.category,
-                keys=key_views(operation.keys),
-                threshold=operation.threshold,
-                commitment=operation.commitment.hex(),
-            )
-        case SetAccount():
-            return OperationView(
-                type="set_account",
-                account=format_account(operation.number),
-                by=format_account(operation.by),
-                tier=operation.tier,
-                category=operation.category,
-                commitment=operation.commitment.hex(),
-            )
-        case SetKeys():
-            return OperationView(
-                type="set_keys",
-                account=format_account(operation.number),
-                keys=key_views(operation.keys),
-                threshold=operation.threshold,
-            )
-        case CloseAccount():
-            return OperationView(
-                type="close_account",
-                account=format_account(operation.number),
-                by=format_account(operation.by),
-            )
-        case SetParameter():
-            return parameter_view(operation)
-        case ProveReady():
-            return OperationView(
-                type="prove_ready",
-                by=format_account(operation.by),
-                validator=operation.name,
-                height=operation.height,
-                root=operation.root.hex(),
-                signature=operation.signature.hex(),
-            )
-
-
-def parameter_view(operation: SetParameter) -> OperationView:
-    """Return a parameter's change in words, its value by the kind of its rows."""
-    value = operation.value
-    rows = () if isinstance(value, int) else value
-    tiers = tuple(
-        TierView(
-            number=row.number,
-            out_per_transaction=str(row.out_per_transaction),
-            out_per_day=str(row.out_per_day),
-            balance_max=str(row.balance_max),
-        )
-        for row in rows
-        if isinstance(row, Tier)
-    )
-    openers = tuple(
-        OpenerView(kind=kind_name(row.kind), kinds=tuple(kind.name.lower() for kind in mask_kinds(row.kinds)))
-        for row in rows
-        if isinstance(row, Opener)
-    )
-    validators = tuple(
-        ListedValidator(
-            name=row.name,
-            weight=row.weight,
-            address=row.address,
-            consensus_key=row.consensus_key.hex(),
-            node_key=row.node_key.hex(),
-        )
-        for row in rows
-        if isinstance(row, Listed)
-    )
-    return OperationView(
-        type="set_parameter",
-        by=format_account(operation.by),
-        parameter=operation.key,
-        milliseconds=value if isinstance(value, int) else None,
-        tiers=tiers if operation.key == "tiers" else None,
-        openers=openers if operation.key == "openers" else None,
-        validators=validators if operation.key == "validators" else None,
-    )
-
-
 def account_view(account: Account, assets: dict[int, Asset]) -> types.AccountView:
     """Return an account in words. ``assets`` has every asset that it holds."""
     return types.AccountView(
@@ -202,16 +91,6 @@ def account_view(account: Account, assets: dict[int, Asset]) -> types.AccountVie
             for asset, balance, held in account.holdings
         ),
     )
-
-
-def key_views(keys: Sequence[tuple[bytes, int]]) -> tuple[KeyView, ...]:
-    """Return public keys with their weights."""
-    return tuple(KeyView(key=public.hex(), weight=weight) for public, weight in keys)
-
-
-def kind_name(kind: int) -> str:
-    """Return the name of an account's kind; a number that is none as it stands, for refused transactions."""
-    return Kind(kind).name.lower() if kind in Kind._value2member_map_ else str(kind)
 
 
 def entry_view(number: int, entry: Entry) -> types.Entry:
@@ -245,8 +124,8 @@ def asset_view(number: int, asset: Asset, supply: int) -> types.AssetView:
         supply=str(supply),
         max_supply=str(asset.max_supply),
         backing=backing,
-        mint_to=tuple(kind.name.lower() for kind in mask_kinds(asset.mint_to)),
-        redeem_from=tuple(kind.name.lower() for kind in mask_kinds(asset.redeem_from)),
+        mint_to=kind_names(asset.mint_to),
+        redeem_from=kind_names(asset.redeem_from),
         basis=asset.basis.hex(),
     )
 
