@@ -10,10 +10,12 @@ from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX, ASSET_MAX, Kind, accoun
 from node.ledger.account_ops import CloseAccount, OpenAccount, SetAccount, SetKeys
 from node.ledger.errors import Code, Refused
 from node.ledger.operations import Operation
+from node.ledger.order import Arrest, Freeze, Release, Seize, Unfreeze
 from node.ledger.param import ProveReady, SetParameter
 from node.ledger.parameters import DEFAULT
 from node.ledger.pay import Pay
 from node.ledger.receipt import decode_receipt
+from node.ledger.recovery import CancelRecovery, FinishRecovery, MoveAccount, RecoverAccount
 from node.ledger.transaction import Transaction, assemble, decode_transaction, sign_body
 from tests.hostile.values import opened, twist
 from tests.ledger_world import (
@@ -22,6 +24,7 @@ from tests.ledger_world import (
     BOB,
     CENTRAL,
     CENTS_ISSUER,
+    ENFORCER,
     GOLD_ISSUER,
     ISSUER,
     KGST_ISSUER,
@@ -40,6 +43,7 @@ TRANSACTIONS: Final = 6  # of a block
 
 ACTORS: Final = (
     ALICE, BOB, SHOP, BANK, OTHER_BANK, CENTRAL, ISSUER, TREASURY, KGST_ISSUER, KGST_RESERVE, GOLD_ISSUER, CENTS_ISSUER,
+    ENFORCER,
 )  # fmt: skip
 NUMBERS: Final = (*ACTORS, *ACTORS, NOBODY, 0, 1, ACCOUNT_MAX)
 AMOUNTS: Final = (1, 1, 2, 99, 1_000, 10**6, 10**7, 10**15, 10**15 + 1, AMOUNT_MAX - 1, AMOUNT_MAX)
@@ -55,7 +59,7 @@ class Edges:
         self.world = world
 
     def operation(self) -> Operation:
-        match self.random.randrange(9):
+        match self.random.randrange(13):
             case 0 | 1 | 2:
                 return self._pay()
             case 3:
@@ -68,6 +72,10 @@ class Edges:
                 return CloseAccount(self._actor(), self._number())
             case 7:
                 return self._parameter()
+            case 8 | 9 | 10:
+                return self._order()
+            case 11:
+                return self._recovery()
             case _:
                 root = self.random.choice((bytes(32), self.world.ledger.root))
                 return ProveReady(
@@ -89,6 +97,34 @@ class Edges:
 
     def _fields(self) -> tuple[int, int]:
         return self.random.choice((0, 1, 3, 9, 255)), self.random.choice((0, 0, 1, 5411, 9999))
+
+    def _order(self) -> Operation:
+        name = (self.random.choice((ENFORCER, ENFORCER, ENFORCER, BANK)), self.random.choice(("1", "2", "3", "ө" * 17)))
+        target, basis = self._number(), bytes(32)
+        money = (self.random.choice(ASSETS), self.random.choice(AMOUNTS))
+        match self.random.randrange(5):
+            case 0:
+                return Freeze(*name, target, basis, self._maybe())
+            case 1:
+                return Unfreeze(*name, basis)
+            case 2:
+                return Arrest(*name, target, basis, *money)
+            case 3:
+                return Release(*name, basis)
+            case _:
+                return Seize(*name, target, basis, *money, self._number())
+
+    def _recovery(self) -> Operation:
+        by, number = self.random.choice((BANK, BANK, CENTRAL)), self.random.choice((ALICE, BOB, SHOP, ENFORCER, NOBODY))
+        match self.random.randrange(4):
+            case 0:
+                return RecoverAccount(by, number, self._keys(), self.random.choice((1, 2, 99)))
+            case 1:
+                return FinishRecovery(by, number)
+            case 2:
+                return CancelRecovery(number)
+            case _:
+                return MoveAccount(number, self.random.choice((BANK, OTHER_BANK)))
 
     def _parameter(self) -> SetParameter:
         name = self.random.choice((*DEFAULT._fields, "validators"))
@@ -133,8 +169,10 @@ def drawn(random: Random, world: World) -> Transaction | None:
     edges = Edges(random, world)
     operations: Sequence[Operation] = [edges.operation() for _ in range(random.choice((1, 1, 1, 1, 2, 16)))]
     expires_ms = random.choice((*[world.time_ms + 60_000] * 9, 0, 2**53 - 1))
+    approving = random.choice(((), (CENTRAL,)))
+    accounts = tuple(dict.fromkeys((*(actor for each in operations for actor in each.actors), *approving)))
     try:
-        transaction = world.transaction(operations, expires_ms=expires_ms)
+        transaction = world.transaction(operations, accounts, expires_ms=expires_ms)
         if random.random() < 0.8:
             return transaction
         value = twist(random, opened(decode(transaction.body)))
