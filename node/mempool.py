@@ -19,6 +19,7 @@ PAYER_TRANSACTIONS_MAX: Final = 4_096  # of one first account: a shop's till or 
 BANK_SHARE: Final = 2  # one bank's customers take at most 1/2 of the room
 RESERVED_SHARE: Final = 10  # the last 1/10 of the room is for the Treasury, the central bank and orders
 PRIVILEGED_KINDS: Final = frozenset((Kind.CENTRAL_BANK, Kind.ISSUER, Kind.TREASURY, Kind.ENFORCER))
+URGENT_KINDS: Final = frozenset((Kind.CENTRAL_BANK, Kind.ENFORCER))  # few, and a freeze must not wait behind payments
 RETRY_AFTER_MS: Final = 500  # about two blocks under load
 STALE_MAX: Final = 1_000  # ids of transactions that are gone, in a list: below that it is not worth cleaning
 
@@ -41,16 +42,18 @@ class _Waiting:
     stage: Stage
     payer: int
     bank: int
+    urgent: bool
 
 
 class Mempool:
-    """What waits, in order of arrival, with quotas per payer and per bank."""
+    """What waits, in order of arrival but for what is urgent, with quotas per payer and per bank."""
 
     def __init__(self, transactions_max: int, bytes_max: int, account: Callable[[int], Account | None]) -> None:
         self._transactions_max = transactions_max
         self._bytes_max = bytes_max
         self._account = account
         self._waiting: dict[bytes, _Waiting] = {}
+        self._urgent: deque[bytes] = deque()  # ids that are ready, as in the next
         self._ready: deque[bytes] = deque()
         self._expiries: list[tuple[int, bytes]] = []
         self._payers: dict[int, int] = {}
@@ -70,14 +73,15 @@ class Mempool:
         assert transaction.id not in self._waiting
         payer = transaction.accounts[0]
         account = self._account(payer)
-        privileged = account is not None and account.profile.kind in PRIVILEGED_KINDS
+        kind = None if account is None else account.kind
+        privileged = kind in PRIVILEGED_KINDS
         bank = 0 if account is None else account.profile.bank or payer
         try:
             self._require_room(transaction, payer, bank, privileged)
         except (Full, Refused):
             self.refused += 1
             raise
-        self._waiting[transaction.id] = _Waiting(transaction, Stage.CHECKING, payer, bank)
+        self._waiting[transaction.id] = _Waiting(transaction, Stage.CHECKING, payer, bank, kind in URGENT_KINDS)
         self.bytes += len(transaction.raw)
         _count(self._payers, payer, 1)
         _count(self._banks, bank, 1)
@@ -88,22 +92,23 @@ class Mempool:
         self._make_ready(transaction_id, Stage.CHECKING)
 
     def take(self, transactions_max: int, bytes_max: int) -> list[Transaction]:
-        """Return what goes into the next batch, at least one if any is ready."""
+        """Return what goes into the next batch, at least one if any is ready; what is urgent first."""
         taken: list[Transaction] = []
         taken_bytes = 0
-        while self._ready and len(taken) < transactions_max:
-            waiting = self._waiting.get(self._ready[0])
-            if waiting is None or waiting.stage is not Stage.READY:
-                self._ready.popleft()
-                continue
-            size = len(waiting.transaction.raw)
-            if taken and taken_bytes + size > bytes_max:
-                break
-            self._ready.popleft()
-            waiting.stage = Stage.BATCHED
-            self.ready_bytes -= size
-            taken_bytes += size
-            taken.append(waiting.transaction)
+        for queue in (self._urgent, self._ready):
+            while queue and len(taken) < transactions_max:
+                waiting = self._waiting.get(queue[0])
+                if waiting is None or waiting.stage is not Stage.READY:
+                    queue.popleft()
+                    continue
+                size = len(waiting.transaction.raw)
+                if taken and taken_bytes + size > bytes_max:
+                    return taken
+                queue.popleft()
+                waiting.stage = Stage.BATCHED
+                self.ready_bytes -= size
+                taken_bytes += size
+                taken.append(waiting.transaction)
         return taken
 
     def has_ready(self) -> bool:
@@ -147,21 +152,24 @@ class Mempool:
         waiting = self._waiting.get(transaction_id)
         if waiting is not None and waiting.stage is before:
             waiting.stage = Stage.READY
-            self._ready.append(transaction_id)
+            (self._urgent if waiting.urgent else self._ready).append(transaction_id)
             self.ready_bytes += len(waiting.transaction.raw)
 
     def _drop_stale(self) -> None:
-        """Keep the two lists of ids as short as what waits: both still name transactions that were let go of."""
+        """Keep the lists of ids as short as what waits: they still name transactions that were let go of."""
         most = 2 * len(self._waiting) + STALE_MAX
         if len(self._expiries) > most:
             self._expiries = [pair for pair in self._expiries if pair[1] in self._waiting]
             heapq.heapify(self._expiries)
         if len(self._ready) > most:
-            self._ready = deque(
-                each
-                for each in dict.fromkeys(self._ready)
-                if each in self._waiting and self._waiting[each].stage is Stage.READY
-            )
+            self._ready = self._still_ready(self._ready)
+        if len(self._urgent) > most:
+            self._urgent = self._still_ready(self._urgent)
+
+    def _still_ready(self, queue: deque[bytes]) -> deque[bytes]:
+        return deque(
+            each for each in dict.fromkeys(queue) if each in self._waiting and self._waiting[each].stage is Stage.READY
+        )
 
     def _require_room(self, transaction: Transaction, payer: int, bank: int, privileged: bool) -> None:
         share = 0 if privileged else RESERVED_SHARE

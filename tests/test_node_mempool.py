@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
 import node.mempool
-from devnet.generate import CENTRAL_BANK, ISSUER, TREASURY, bank_account, demo_accounts
+from devnet.generate import CENTRAL_BANK, ENFORCER, ISSUER, TREASURY, bank_account, demo_accounts
 from node.ledger.account import Account
 from node.ledger.errors import Code, Refused
 from node.ledger.transaction import Transaction
@@ -69,7 +69,7 @@ def test_the_last_tenth_of_the_room_is_for_the_treasury_and_the_central_bank() -
     admit_all(pool, payments(AIDA, 45) + payments(BAKYT, 45))
     with pytest.raises(Full):
         pool.admit(payments(MARKET, 1)[0])
-    privileged = [pay(payer) for payer in (TREASURY, CENTRAL_BANK, ISSUER, *[TREASURY] * 7)]
+    privileged = [pay(payer) for payer in (TREASURY, CENTRAL_BANK, ISSUER, ENFORCER, *[TREASURY] * 6)]
     admit_all(pool, privileged)
     with pytest.raises(Full):
         pool.admit(pay(TREASURY))
@@ -117,6 +117,18 @@ def test_a_batch_takes_the_oldest_up_to_its_bounds_and_one_at_least() -> None:
     assert pool.ready_bytes == 0
 
 
+def test_orders_and_the_central_bank_go_before_payments() -> None:
+    pool = mempool()
+    waiting = [pay(payer) for payer in (AIDA, TREASURY, ENFORCER, BAKYT, CENTRAL_BANK, ISSUER, ENFORCER)]
+    make_ready(pool, waiting)
+    urgent, others = [waiting[place] for place in (2, 4, 6)], [waiting[place] for place in (0, 1, 3, 5)]
+    assert pool.take(2, ROOM) == urgent[:2]
+    pool.give_back([urgent[0].id])
+    assert pool.take(100, 2 * len(urgent[0].raw)) == [urgent[2], urgent[0]]
+    assert pool.take(100, ROOM) == others
+    assert not pool.has_ready()
+
+
 def test_what_an_unused_batch_held_is_ready_again() -> None:
     pool = mempool()
     transactions = payments(AIDA, 3)
@@ -160,11 +172,13 @@ def test_what_expires_is_let_go_of_and_told() -> None:
 def test_ids_of_what_is_gone_do_not_pile_up() -> None:
     pool = mempool()
     one = payments(AIDA, 1)[0]
+    order = pay(ENFORCER)
     for _ in range(2 * STALE_MAX):
-        make_ready(pool, [one])
-        pool.forget([one.id])
+        make_ready(pool, [one, order])
+        pool.forget([one.id, order.id])
         pool.expire(START_MS)
     assert len(pool._ready) <= STALE_MAX + 1
+    assert len(pool._urgent) <= STALE_MAX + 1
     assert len(pool._expiries) <= STALE_MAX + 1
 
 
@@ -178,7 +192,9 @@ class Traffic(RuleBasedStateMachine):
         self.pool = mempool(60, 20_000)
         self.time_ms = START_MS
 
-    @rule(target=admitted, payer=st.sampled_from([AIDA, BAKYT, MARKET, TREASURY, 999]), life=st.integers(1, 50))
+    @rule(
+        target=admitted, payer=st.sampled_from([AIDA, BAKYT, MARKET, TREASURY, ENFORCER, 999]), life=st.integers(1, 50)
+    )
     def admit(self, payer: int, life: int) -> object:
         transaction = pay(payer, TREASURY, 1, "aida", expires_ms=self.time_ms + life)
         try:
@@ -236,7 +252,7 @@ class Traffic(RuleBasedStateMachine):
             for each in waiting:
                 recount[getattr(each, of)] = recount.get(getattr(each, of), 0) + 1
             assert counts == recount
-        assert {each.transaction.id for each in ready} <= set(pool._ready)
+        assert {each.transaction.id for each in ready} <= {*pool._urgent, *pool._ready}
         assert {each.transaction.id for each in waiting} <= {transaction_id for _, transaction_id in pool._expiries}
         assert all(each.transaction.expires_ms > self.time_ms for each in waiting)
 

@@ -10,6 +10,7 @@ DISSEMINATION: Final = "node/dissemination.py"
 PAYLOADS: Final = "node/payloads.py"
 SYNC: Final = "node/sync.py"
 VIEWS: Final = "node/rpc/views.py"
+OPERATION_VIEWS: Final = "node/rpc/operation_views.py"
 JSONRPC: Final = "node/rpc/jsonrpc.py"
 
 IN_MEMPOOL: Final = suite("node_mempool")
@@ -72,7 +73,8 @@ OF_THE_MEMPOOL: Final = (
     ),
     one(
         *("unchecked transactions enter batches", "mempool: stages", MEMPOOL),
-        *("Stage.CHECKING, payer, bank)", "Stage.READY, payer, bank)\n        self._ready.append(transaction.id)"),
+        "Stage.CHECKING, payer, bank, kind in URGENT_KINDS)",
+        "Stage.READY, payer, bank, False)\n        self._ready.append(transaction.id)",
         IN_MEMPOOL,
     ),
 )
@@ -310,7 +312,7 @@ OF_SYNC: Final = (
 
 OF_RPC: Final = (
     one(
-        *("an amount leaves as a float", "RPC: money is a string", VIEWS),
+        *("an amount leaves as a float", "RPC: money is a string", OPERATION_VIEWS),
         *("to=format_account(to), amount=str(amount)", "to=format_account(to), amount=str(float(amount))"),
         IN_RPC,
     ),
