@@ -84,6 +84,7 @@ class Code(IntEnum):
     NOT_AWAITED = 609
     CHECKPOINT = 610
     NOT_READY = 611
+    STALE = 612
 
 
 class Refused(Exception):
@@ -331,5 +332,10 @@ TEXTS: Final[dict[Code, Texts]] = {
         "Валидатордун даярдыгы далилденген жок",
         "Готовность валидатора не доказана",
         "The validator's readiness is not proven",
+    ),
+    Code.STALE: Texts(
+        "Бул маани окулгандан бери өзгөрдү, аны кайра карап чыгыңыз",
+        "Это значение изменилось после того, как его прочли, посмотрите его снова",
+        "This value has changed since it was read, look at it again",
     ),
 }

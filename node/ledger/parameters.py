@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from consensus.encoding import DecodeError, as_int, as_tuple, decode, encode
+from consensus.encoding import DecodeError, as_int, as_tuple, decode, digest, encode
 from node.ledger.account import AMOUNT_MAX, KIND_MAX, LIMITED_KINDS, TIER_MAX, Kind, kinds_mask
 from node.ledger.assets import KINDS_MASK_MAX
 
@@ -17,6 +17,7 @@ DAY_MS: Final = 24 * HOUR_MS
 WINDOW_MAX_MS: Final = 7 * DAY_MS  # bounds `seen`
 DAY_OFFSET_MAX_MS: Final = 14 * HOUR_MS  # UTC+14 is the easternmost time zone
 TIERS_MAX: Final = 32
+RECORD_TAG: Final = b"som-parameter-1"
 
 
 class Tier(NamedTuple):
@@ -91,6 +92,11 @@ def decode_parameters(records: Mapping[str, bytes]) -> Parameters:
     if set(records) != set(Parameters._fields):
         raise DecodeError("not the known parameters")
     return Parameters(**{name: READERS[name](decode(records[name])) for name in Parameters._fields})  # type: ignore[arg-type]
+
+
+def record_hash(record: bytes) -> bytes:
+    """Return the 32 bytes by which a change names the record, of a parameter or the roster, that it is based on."""
+    return digest(RECORD_TAG, record)
 
 
 def _as_window(value: object) -> int:

@@ -64,7 +64,7 @@ class OperationView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An operation in words: ``type`` says which of the others are there.
 
     Of set_parameter, ``parameter`` names what is set, and one of ``milliseconds``, ``tiers``, ``openers`` and
-    ``validators`` is the value.
+    ``validators`` is the value; ``based_on`` is the hash of the record that it replaces (docs/ledger.md).
     """
 
     type: Literal["pay", "open_account", "set_account", "set_keys", "close_account", "set_parameter", "prove_ready"]
@@ -82,6 +82,7 @@ class OperationView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     threshold: Count | None = None
     commitment: Hash | None = None
     parameter: Name | None = None
+    based_on: Hash | None = None
     milliseconds: Annotated[int, Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)] | None = None
     tiers: tuple[TierView, ...] | None = None
     openers: tuple[OpenerView, ...] | None = None

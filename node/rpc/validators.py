@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from consensus.messages import Header, decode_block, encode_header
-from node.ledger.validators import Keys, Roster, decode_roster, members
+from node.ledger.validators import Keys, Roster, decode_roster, members, roster_hash
 from node.rpc import validator_types as types
 from node.rpc.errors import NOT_READY, RpcError
 from node.rpc.ports import Ports
@@ -45,6 +45,7 @@ async def list_validators(ports: Ports, params: types.ListValidatorsParams) -> t
             )
             for seat in seats
         ),
+        seats_hash=roster_hash(seats).hex(),
     )
 
 

@@ -310,7 +310,7 @@ class Cluster:
             ledger = max(informed, key=lambda one: one.disk.height).app.ledger
             listed = self._registrar.next_list(ledger.roster())
             if listed is not None:
-                self._submit((self._clients.appoint(listed, self._clock_ms()),))
+                self._submit((self._clients.appoint(listed, ledger.roster(), self._clock_ms()),))
             self.loop.after(self._random.randint(1, 2 * self.plan.appoint_ms), self._appoint)
 
     def _announce(self) -> None:
