@@ -76,6 +76,7 @@ class Committees:
         await self.lab.until(lambda: isinstance(service.readiness(), Readiness), f"{home} is ready")
         word = service.readiness()
         assert isinstance(word, Readiness)
+        await self.lab.height(word.height, self.through[0])  # the newcomer may be ahead of who takes its word
         await self._execute(ProveReady(CENTRAL_BANK, word.name, word.height, word.root, word.signature))
 
     async def _execute(self, operation: SetParameter | ProveReady) -> None:
