@@ -311,6 +311,7 @@ def test_who_forgets_what_it_did_in_the_new_epoch_is_found_out(all_points: list[
         crash_all(late, all_points, _Forgetful)
 
 
+@pytest.mark.timeout(3_600 if ALL else 300)
 @pytest.mark.parametrize("role", ROLES)
 def test_a_crash_before_any_effect_around_the_boundary_is_survived(role: str, all_points: list[list[Point]]) -> None:
     """R41, R43, R51, R52, R53"""
