@@ -79,11 +79,11 @@ class Records:
         """Make all that was appended durable."""
         self._journal.sync()
 
-    def rotate(self, entries: Iterable[Entry]) -> set[Fact]:
-        """Replace everything by ``entries``; return the facts that are durable then."""
-        kept = list(entries)
-        self._replacing = {_fact_of(*entry) for entry in kept}
-        self._journal.rotate(kept)
+    def rotate(self, batches: dict[Fact, Entry], records: Iterable[bytes]) -> set[Fact]:
+        """Replace everything by batches, each under what it says, and records; return what is durable then."""
+        entries = [(CONSENSUS_RECORD, record) for record in records]
+        self._replacing = {*batches, *(_fact_of(*entry) for entry in entries)}
+        self._journal.rotate([*batches.values(), *entries])
         self.facts, self._replacing = self._replacing, set()
         return self.facts
 

@@ -624,10 +624,7 @@ class Validator:
         facts |= dict.fromkeys(self.core.records())
         facts |= dict.fromkeys(self._later)
         before, finalized_view = records.facts, self.core.finalized_view
-        after = records.rotate(
-            [(BATCH_RECORD, batch.encoded) for batch in self.app.unstored.values()]
-            + [(CONSENSUS_RECORD, fact) for fact in facts]
-        )
+        after = records.rotate(self.app.unstored, facts)
         self._rotate_at = records.size_bytes + self._settings.rotate_bytes
         if self.honest and not self.core.ended:  # the next epoch needs nothing of this one
             self._judge.rotated(self.index, before, after, self.epoch, finalized_view)
