@@ -625,7 +625,8 @@ class Validator:
         facts |= dict.fromkeys(self._later)
         before, finalized_view = records.facts, self.core.finalized_view
         after = records.rotate(self.app.unstored, facts)
-        self._rotate_at = records.size_bytes + self._settings.rotate_bytes
+        # By a share of what stays at the least: else a journal of many waiting batches is all rotation.
+        self._rotate_at = records.size_bytes + max(self._settings.rotate_bytes, records.size_bytes // 4)
         if self.honest and not self.core.ended:  # the next epoch needs nothing of this one
             self._judge.rotated(self.index, before, after, self.epoch, finalized_view)
 
