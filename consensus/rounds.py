@@ -252,13 +252,17 @@ class Rounds:
         return [certificate for certificate in found if certificate is not None]
 
     def own_messages(self, current: int) -> list[Message]:
-        """Return our signed votes, the newest first; the ``current`` view's own proposal carries its vote. R37."""
+        """Return our signed votes, the newest first; the ``current`` view's own proposal carries its vote. R37.
+
+        A NULLIFY whose nullification is here is left out: who is stuck below is sent a certificate, who has a gap asks.
+        """
         messages: list[Message] = []
         for view in sorted(self._by_view, reverse=True):
             mine = self._by_view[view]
             for kind in (Kind.FINALIZE, Kind.NULLIFY, Kind.NOTARIZE):
                 vote = mine.votes.get(kind)
-                if vote is not None and len(messages) < RESENT_MAX:
+                proven = kind is Kind.NULLIFY and mine.tally.certificates[kind] is not None
+                if vote is not None and not proven and len(messages) < RESENT_MAX:
                     proposed = view == current and mine.proposal is not None and mine.proposal.vote is vote
                     messages.append(mine.proposal if proposed and mine.proposal is not None else vote)
         return messages

@@ -7,6 +7,7 @@ committee before named in its last block. What is not known yet is None, never a
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Final, Protocol
 
 from consensus.messages import (
@@ -45,6 +46,9 @@ class Store(Protocol):
     def roster_at(self, height: int) -> bytes:
         """Return the roster after a height."""
 
+    def roster_heights(self, low: int) -> Iterator[int]:
+        """Yield the heights from ``low`` on that changed the roster, ascending."""
+
 
 class Epochs:
     """Committees by epoch, rosters by height."""
@@ -68,10 +72,8 @@ class Epochs:
         known = self._known.get(epoch)
         if known is not None:
             return known
-        if not 0 <= epoch * self.length <= self._store.tip.height:
-            return None
-        stored = self._store.block(epoch * self.length)
-        return None if stored is None else self.after(decode_block(stored.block_bytes))
+        boundary = self._boundary(epoch)
+        return None if boundary is None else self.after(boundary)
 
     def after(self, boundary: Block) -> Members | None:
         """Return the committee that follows a final last block of an epoch (or block 0). R51
@@ -93,6 +95,30 @@ class Epochs:
             self._known.popitem(last=False)
         return found
 
+    def changes(self, after: int) -> Iterator[tuple[Block, Members]]:
+        """Yield the committees after that of epoch ``after`` that differ from the one before, each with who named it.
+
+        That is the stored last block of the epoch before. A roster counts from the first such block that has its height
+        executed; blocks between which no roster changed are not read.
+        """
+        boundary = self._boundary(after)
+        if boundary is None:
+            return
+        executed, epoch = boundary.header.executed_height, after
+        for height in self._store.roster_heights(executed + 1):
+            if height <= executed:
+                continue  # the block that counted the one before counted this one too
+            epoch = max(epoch + 1, -(-height // self.length))
+            while (boundary := self._boundary(epoch)) is not None and boundary.header.executed_height < height:
+                epoch += 1
+            if boundary is None:
+                return
+            executed = boundary.header.executed_height
+            if boundary.header.next_validators_hash != boundary.header.validators_hash:
+                following = self.after(boundary)
+                assert following is not None, "what a stored block names as executed is executed here"
+                yield boundary, following
+
     def next_validators_hash(self, height: int, executed_height: int) -> Hash | None:
         """Return what a header of these two heights must say of the next committee; None while we cannot know."""
         if height % self.length:
@@ -108,6 +134,12 @@ class Epochs:
             return None
         stored = self._store.certificate(height)
         return decode_certificate(stored) if stored else None
+
+    def _boundary(self, epoch: int) -> Block | None:
+        """Return the stored last block before an epoch."""
+        height = epoch * self.length
+        stored = self._store.block(height) if 0 <= height <= self._store.tip.height else None
+        return None if stored is None else decode_block(stored.block_bytes)
 
     def _roster_at(self, height: int) -> Roster:
         return decode_roster(self._store.roster_at(height))

@@ -4,6 +4,7 @@ One rule: nothing is decided here.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from consensus.messages import Kind
@@ -13,6 +14,7 @@ from node.config import Config
 from node.disk_watch import DiskWatch
 from node.dissemination import Dissemination, Observing, Submission
 from node.driver import Driver
+from node.epochs import Epochs
 from node.executor import Executor
 from node.ledger.errors import Code, Refused
 from node.ledger.execute import Ledger
@@ -82,6 +84,7 @@ class Service:
         return Ports(
             network=NetworkInfo(genesis.name, genesis.kind, genesis.network, genesis.hash, genesis.epoch_length),
             committee=self.committee,
+            epochs=partial(Epochs, genesis),
             store=self._store,
             ledger=self._ledger,
             submit=self.submit,

@@ -13,6 +13,7 @@ from devnet.processes import LOOPBACK, free_ports
 from node.config import Config, Listen, Peer, Rpc
 from node.home import create_home
 from node.ledger.param import Listed, ProveReady, SetParameter
+from node.ledger.parameters import record_hash
 from node.ledger.receipt import decode_receipt
 from node.ledger.transaction import Transaction
 from node.ledger.validators import Keys
@@ -65,7 +66,9 @@ class Committees:
     async def order(self, *rows: Listed) -> None:
         """Let the central bank list the validators, and wait until all that vote have heard of it."""
         by_name = tuple(sorted(rows, key=lambda row: row.name))
-        await self._execute(SetParameter(CENTRAL_BANK, "validators", by_name))
+        store = self.lab.nodes[self.through[0]].store
+        based_on = record_hash(store.roster_at(store.tip.height))
+        await self._execute(SetParameter(CENTRAL_BANK, "validators", based_on, by_name))
 
     async def ready(self, home: str) -> None:
         """Carry the word of a node that it is ready."""
@@ -73,6 +76,7 @@ class Committees:
         await self.lab.until(lambda: isinstance(service.readiness(), Readiness), f"{home} is ready")
         word = service.readiness()
         assert isinstance(word, Readiness)
+        await self.lab.height(word.height, self.through[0])  # the newcomer may be ahead of who takes its word
         await self._execute(ProveReady(CENTRAL_BANK, word.name, word.height, word.root, word.signature))
 
     async def _execute(self, operation: SetParameter | ProveReady) -> None:

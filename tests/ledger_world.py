@@ -23,10 +23,10 @@ from node.ledger.execute import Executed, Ledger, genesis_changes, with_meta
 from node.ledger.genesis import Genesis, GenesisAccount, NetworkKind, Validator
 from node.ledger.operations import Operation
 from node.ledger.param import Listed, ProveReady, SetParameter
-from node.ledger.parameters import DEFAULT, Attesters, Parameters
+from node.ledger.parameters import DEFAULT, Attesters, Parameters, record_hash
 from node.ledger.pay import Pay
 from node.ledger.receipt import Receipt
-from node.ledger.state import ACCOUNTS_IN_MEMORY, account_key
+from node.ledger.state import ACCOUNTS_IN_MEMORY, account_key, parameter_key
 from node.ledger.transaction import Transaction, assemble, decode_transaction, make_body, sign_body
 from node.ledger.validators import Keys, Seat, readiness_statement
 
@@ -266,9 +266,14 @@ class World:
     ) -> Receipt:
         return self.run(Pay(asset, payer, ((to, amount, ref),), partial, once))
 
-    def set(self, key: str, value: object, by: int = CENTRAL) -> Receipt:
+    def setting(self, key: str, value: object, by: int = CENTRAL) -> SetParameter:
+        """Return a change that is based on what the last block left."""
+        record = self.reader.rows[parameter_key(key)]
+        return SetParameter(by, key, record_hash(record), value)  # type: ignore[arg-type]
+
+    def set(self, key: str, value: object) -> Receipt:
         """Let the central bank set a parameter."""
-        return self.run(SetParameter(by, key, value))  # type: ignore[arg-type]
+        return self.run(self.setting(key, value))
 
     def list_validators(self, *rows: Listed) -> Receipt:
         """List these beside all who have a seat, as they are."""

@@ -7,6 +7,7 @@ and salts are fixed, so that ids are the same in every run; the clock is a numbe
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -30,6 +31,7 @@ from consensus.messages import (
 )
 from node.batches import Batch, encode_payload, make_batch
 from node.config import Config
+from node.epochs import Epochs
 from node.evidence import encode_proof, evidence_id
 from node.home import create_data
 from node.ledger.account import Kind as AccountKind
@@ -276,6 +278,7 @@ class SoloChain:
         return Ports(
             network=NetworkInfo("solo", "devnet", NETWORK, self.genesis.hash, self.genesis.epoch_length),
             committee=lambda: CommitteeInfo(self.committee, (member,)),
+            epochs=partial(Epochs, self.genesis),
             store=self.store,
             ledger=self.ledger,
             submit=self.submit,

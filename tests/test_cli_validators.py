@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +33,7 @@ class World:
     directory: Path
     network: LocalNetwork
     client: Client
+    operators: int = 0
 
     async def run(self, *arguments: str, node: str = "nbkr") -> Result:
         shared = {
@@ -39,6 +43,18 @@ class World:
         }
         runner = CliRunner(env=shared)
         return await asyncio.to_thread(runner.invoke, main, list(arguments), catch_exceptions=False)
+
+    async def process(self, *arguments: str) -> asyncio.subprocess.Process:
+        """Start a command beside others, with an outbox of its own, as of another operator."""
+        self.operators += 1
+        own = {
+            "SOM_NODE": self.network.url("nbkr"),
+            "SOM_OUTBOX": str(self.directory / f"outbox-{self.operators}.sqlite3"),
+            "SOM_ACCOUNTS": str(self.network.directory / "accounts.json"),
+        }
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "node.cli", *arguments), env={**os.environ, **own}, stdout=PIPE, stderr=PIPE
+        )
 
     async def json(self, *arguments: str, node: str = "nbkr") -> dict[str, Any]:
         result = await self.run(*arguments, "--json", node=node)
@@ -153,6 +169,28 @@ async def test_validators_join_take_new_keys_and_leave_while_payments_go_on(worl
         "account", "show", format_account(bank_account(1)), "--genesis", str(world.network.directory / "genesis.json")
     )
     assert shown.exit_code == 0, shown.output
+
+
+@pytest.mark.processes
+async def test_of_two_changes_at_once_none_undoes_the_other(world: World) -> None:
+    changes = {"bank-1": "h:1", "bank-2": "h:2", "bank-3": "h:3"}
+    running = [
+        await world.process("validator", "set", "--from", "nbkr", "--name", name, "--address", address)
+        for name, address in changes.items()
+    ]
+    said = [(await one.communicate())[1].decode() for one in running]
+    applied = {name for name, one in zip(changes, running, strict=True) if one.returncode == 0}
+    assert applied  # the others, if any began from the same seats, were refused and told why
+    for name, one, words in zip(changes, running, said, strict=True):
+        assert name in applied or (one.returncode, "STALE" in words) == (4, True), words
+    seats = {seat.name: seat.address for seat in (await world.client.validators()).seats}
+    assert {name: seats[name] for name in changes} == {
+        name: address if name in applied else "" for name, address in changes.items()
+    }
+    for name in sorted(set(changes) - applied):  # who looks again is heard
+        await world.json("validator", "set", "--from", "nbkr", "--name", name, "--address", changes[name])
+    seats = {seat.name: seat.address for seat in (await world.client.validators()).seats}
+    assert {name: seats[name] for name in changes} == changes
 
 
 @pytest.mark.processes

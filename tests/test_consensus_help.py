@@ -276,7 +276,7 @@ def test_a_retry_promises_nothing() -> None:
     block = WORLD.block(1)
     glass = Glass(WORLD)
     glass.until(1_000)
-    glass.certificates(WORLD.notarization(block), WORLD.nullification(1))
+    glass.certificates(WORLD.notarization(block))
     glass.until(1_500)
     glass.certificates(WORLD.nullification(2))  # view 3 is ours: no deadline of others
     before = cast(glass.effects)
@@ -285,6 +285,22 @@ def test_a_retry_promises_nothing() -> None:
     assert of(late, SignVote) == []
     votes = {(m.kind, m.view) for m in sent(late) if isinstance(m, Vote)}
     assert votes == {(NULLIFY, 1)}
+
+
+def test_a_nullify_is_not_sent_again_once_its_nullification_is_here() -> None:
+    """R37, R38, R36: views without a finalization cost no more the more they are. Who lacks their certificates asks."""
+    glass = Glass(WORLD)
+    for view in range(1, 30):
+        glass.until(glass.now + 12_000)  # longer than any view
+        glass.certificates(WORLD.nullification(view if view != 5 else 6))  # of view 5 the votes are all that we have
+    late = [message for message in sent(glass.until(glass.now + 12_000)) if isinstance(message, Vote)]
+    assert {kind for kind, _ in cast(glass.effects)} == {NULLIFY}
+    assert {view for _, view in cast(glass.effects)} == set(range(1, 31)) - {6}
+    assert {(vote.kind, vote.view) for vote in late} == {(NULLIFY, 30), (NULLIFY, 5)}
+    greeting = [message for message in sent(glass.feed(PeerConnected(3)), 3) if isinstance(message, Vote)]
+    assert [(vote.kind, vote.view) for vote in greeting] == [(NULLIFY, 30), (NULLIFY, 5)]
+    answer = sent(glass.feed(CertificatesRequested(1, 1, 7)), 1)
+    assert answer == [WORLD.nullification(view) for view in (7, 6, 4, 3, 2, 1)]
 
 
 def test_a_retry_is_bounded() -> None:

@@ -662,7 +662,7 @@ def lasting(world: World) -> dict[bytes, bytes]:
 @settings(max_examples=60)
 @given(st.lists(st.lists(ACT, min_size=1, max_size=3), min_size=10, max_size=20))
 def test_whatever_is_ordered_money_is_kept_and_what_fails_leaves_nothing(acts: list[list[Operation]]) -> None:
-    shares = {number: Override(holdings=((SOM, 1_000, 0),)) for number in PAYERS}
+    shares: dict[int, Override] = {number: Override(holdings=((SOM, 1_000, 0),)) for number in PAYERS}
     world = World({**shares, ISSUER: Override(holdings=((SOM, -3_000, 0),))})
     for operations in acts:
         transaction = world.transaction([resolved(world, each) for each in operations], EVERYBODY)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -59,6 +60,12 @@ from tests.ledger_world import (
 
 SOM = 1
 GENESIS = make_genesis()
+SEEN = b"s" * 32  # where no state is asked
+
+
+def hash_of(value: object) -> bytes:
+    """Return how a change names the value that it is based on: docs/ledger.md, section 3."""
+    return sha256(b"som-parameter-1" + encode(value)).digest()
 
 
 def seats(world: World) -> dict[str, Seat]:
@@ -106,7 +113,7 @@ def test_there_is_a_case_for_every_parameter() -> None:
 @pytest.mark.parametrize("key", CHANGES)
 def test_the_central_bank_sets_a_parameter(key: str) -> None:
     world = World()
-    executed = world.block([world.transaction([SetParameter(CENTRAL, key, CHANGES[key])])])  # type: ignore[arg-type]
+    executed = world.block([world.transaction([world.setting(key, CHANGES[key])])])
     assert executed.receipts[0].applied
     assert executed.roster is None
     assert world.ledger.parameters == DEFAULT._replace(**{key: CHANGES[key]})  # type: ignore[arg-type]
@@ -123,15 +130,16 @@ def test_the_central_bank_sets_a_parameter(key: str) -> None:
 def test_nobody_else_does(by: int, key: str) -> None:
     world = World()
     value: Any = 5 * MINUTE_MS if key != "validators" else tuple(map(listed_again, world.ledger.roster))
-    assert admission(world, SetParameter(by, key, value)) == Code.ROLE
-    expect(world, SetParameter(by, key, value), code=Code.ROLE)
+    operation = world.setting(key, value, by)
+    assert admission(world, operation) == Code.ROLE
+    expect(world, operation, code=Code.ROLE)
     closed = World({by: Override(flags=CLOSED, kind=Kind.CENTRAL_BANK)})
-    expect(closed, SetParameter(by, key, value), code=Code.ROLE)
+    expect(closed, operation, code=Code.ROLE)
 
 
 def test_the_central_bank_needs_its_keys() -> None:
     world = World()
-    operation = SetParameter(CENTRAL, "window_person_ms", MINUTE_MS)
+    operation = world.setting("window_person_ms", MINUTE_MS)
     one_key = world.transaction([operation], signers=[(0, keys_of(CENTRAL)[0])])
     assert world.block([one_key]).receipts[0].code == Code.NOT_SIGNED
     assert world.ledger.parameters == DEFAULT
@@ -142,7 +150,7 @@ def test_the_central_bank_needs_its_keys() -> None:
 
 def test_a_block_stands_under_one_set_of_parameters_whatever_its_order() -> None:
     strict = tuple(Tier(tier.number, 10, 10, 10**9) for tier in DEFAULT.tiers)
-    change = SetParameter(CENTRAL, "tiers", strict)
+    change = World().setting("tiers", strict)
     for first in (True, False):
         world = World()
         world.fund(ALICE)
@@ -156,7 +164,7 @@ def test_a_change_does_not_judge_its_own_transaction() -> None:
     world = World()
     world.fund(ALICE)
     strict = tuple(Tier(tier.number, 10, 10, 10**9) for tier in DEFAULT.tiers)
-    assert world.run(SetParameter(CENTRAL, "tiers", strict), Pay(SOM, ALICE, ((BOB, 11, b""),))).applied
+    assert world.run(world.setting("tiers", strict), Pay(SOM, ALICE, ((BOB, 11, b""),))).applied
     assert world.pay(ALICE, BOB, 11).code == Code.LIMIT_TX
 
 
@@ -188,10 +196,79 @@ def test_a_day_begins_where_the_offset_says() -> None:
 
 def test_a_tier_is_never_taken_away() -> None:
     world = World()
-    expect(world, SetParameter(CENTRAL, "tiers", DEFAULT.tiers[1:]), code=Code.FIELD)
+    expect(world, world.setting("tiers", DEFAULT.tiers[1:]), code=Code.FIELD)
     added = (*DEFAULT.tiers, Tier(9, 1, 1, 1))
-    both = [SetParameter(CENTRAL, "tiers", added), SetParameter(CENTRAL, "tiers", DEFAULT.tiers)]
+    both = [world.setting("tiers", added), SetParameter(CENTRAL, "tiers", hash_of(added), DEFAULT.tiers)]
     expect(world, *both, code=Code.FIELD)  # what the block has added counts, too
+
+
+# --- no change is lost ---
+
+
+@pytest.mark.parametrize("key", CHANGES)
+def test_of_two_changes_of_one_value_the_later_is_refused(key: str) -> None:
+    start = DEFAULT._replace(tiers=(Tier(0, 0, 0, 0), *DEFAULT.tiers))  # there and back again, for tiers too
+    world = World(parameters=start)
+    before = getattr(start, key)
+    first = SetParameter(CENTRAL, key, hash_of(before), CHANGES[key])  # type: ignore[arg-type]
+    second = first._replace(value=before)
+    expect(world, first, second, code=Code.STALE)  # in one transaction: neither
+    assert [r.code for r in world.block([world.transaction([each]) for each in (first, second)]).receipts] == [0, 612]
+    expect(world, second, code=Code.STALE)  # and a block later
+    assert getattr(world.ledger.parameters, key) == CHANGES[key]
+    back = second._replace(based_on=hash_of(CHANGES[key]))
+    assert world.run(back, first).applied  # each names what the one before left; what came back serves again
+    assert getattr(world.ledger.parameters, key) == CHANGES[key]
+
+
+def test_a_change_of_one_value_does_not_stand_in_the_way_of_another() -> None:
+    world = World()
+    operations = [world.setting(key, value) for key, value in CHANGES.items()]
+    operations.append(world.setting("validators", tuple(map(listed_again, world.ledger.roster[:3]))))
+    assert world.run(*operations).applied
+
+
+def test_what_another_could_not_do_anyway_is_not_called_stale() -> None:
+    world = World()
+    expect(world, SetParameter(ALICE, "tiers", SEEN, DEFAULT.tiers), code=Code.ROLE)
+    expect(world, SetParameter(CENTRAL, "tiers", SEEN, ()), code=Code.STALE)  # and then its value is not looked at
+    expect(world, SetParameter(CENTRAL, "validators", SEEN, ()), code=Code.STALE)
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        lambda w: w.setting("validators", tuple(sorted([*map(listed_again, w.ledger.roster), listed("x", 9)]))),
+        lambda w: w.setting("validators", tuple(listed_again(seat) for seat in w.ledger.roster if seat.name != "v3")),
+        lambda w: w.setting("validators", tuple(listed_again(seat) for seat in w.ledger.roster if seat.name != "new")),
+        lambda w: relisted(w, [("v1", None, 2)]),
+        lambda w: relisted(w, [("new", 1, 2)]),
+        lambda w: relisted(w, [("v1", 3, 1)]),
+        lambda w: relisted(w, [("new", 3, 1)]),
+        lambda w: w.setting("validators", tuple(listed_again(s)._replace(address="h:1") for s in w.ledger.roster)),
+        lambda w: w.ready("new", 1),
+    ],
+    ids=["admitted", "removed", "withdrawn", "weight", "waiting weight", "new keys", "other keys", "address", "proof"],
+)
+def test_a_list_that_was_made_from_other_seats_is_refused(meanwhile: Callable[[World], Operation]) -> None:
+    world = waiting()
+    value = tuple(sorted([*map(listed_again, world.ledger.roster), listed("another", 5)]))
+    late = world.setting("validators", value)
+    assert late.based_on == hash_of(world.ledger.roster)
+    world.block([world.transaction([meanwhile(world)])])
+    changed = world.ledger.roster
+    expect(world, late, code=Code.STALE)
+    assert world.ledger.roster == changed
+    assert world.list_validators(listed("another", 5)).applied  # who looks again loses nothing of either
+    kept = {seat.name: seat for seat in world.ledger.roster if seat.name != "another"}
+    assert kept == {seat.name: seat for seat in changed}
+
+
+def test_a_proof_does_not_wait_for_the_list_that_it_was_made_under() -> None:
+    world = waiting()
+    proof = world.ready("new", 1)
+    assert world.list_validators(listed_again(seats(world)["v1"])._replace(weight=2)).applied
+    assert world.run(proof).applied
 
 
 # --- the form ---
@@ -228,62 +305,65 @@ ROW = ("n", 1, "", b"k" * 32, b"l" * 32)
     ("fields", "code"),
     [
         ((), Code.MALFORMED),
-        ((3, CENTRAL, "tiers", ()), Code.MALFORMED),
-        ((0, CENTRAL, "tiers", ()), Code.MALFORMED),
-        ((1, CENTRAL, "tiers"), Code.MALFORMED),
-        ((1, CENTRAL, "tiers", (), 0), Code.MALFORMED),
-        ((1, "c", "tiers", ()), Code.MALFORMED),
-        ((1, CENTRAL, b"tiers", ()), Code.MALFORMED),
-        ((1, CENTRAL, "k" * 65, 0), Code.MALFORMED),
-        ((1, CENTRAL, "", 0), Code.KEY),
-        ((1, CENTRAL, "quotas", 0), Code.KEY),
-        ((1, CENTRAL, "ready", 0), Code.KEY),
-        ((1, CENTRAL, "window_person_ms", MINUTE_MS - 1), Code.FIELD),
-        ((1, CENTRAL, "window_person_ms", True), Code.FIELD),
-        ((1, CENTRAL, "window_institution_ms", 7 * 24 * HOUR_MS + 1), Code.FIELD),
-        ((1, CENTRAL, "day_offset_ms", 14 * HOUR_MS + 1), Code.FIELD),
-        ((1, CENTRAL, "day_offset_ms", -14 * HOUR_MS - 1), Code.FIELD),
-        ((1, CENTRAL, "tiers", 5), Code.FIELD),
-        ((1, CENTRAL, "tiers", ((1, 2, 3),)), Code.FIELD),
-        ((1, CENTRAL, "tiers", ((1, -1, 3, 4),)), Code.FIELD),
-        ((1, CENTRAL, "tiers", ((2, 1, 1, 1), (1, 1, 1, 1))), Code.FIELD),
-        ((1, CENTRAL, "tiers", tuple((i, 1, 1, 1) for i in range(TIERS_MAX + 1))), Code.FIELD),
-        ((1, CENTRAL, "openers", ((0, 1),)), Code.FIELD),
-        ((1, CENTRAL, "openers", ((4, 2**13),)), Code.FIELD),
-        ((1, CENTRAL, "openers", ((4, 2), (4, 4))), Code.FIELD),
-        ((1, CENTRAL, "attesters", 5), Code.FIELD),
-        ((1, CENTRAL, "attesters", (("gold",),)), Code.FIELD),
-        ((1, CENTRAL, "attesters", (("", (BANK,)),)), Code.FIELD),
-        ((1, CENTRAL, "attesters", (("Gold", (BANK,)),)), Code.FIELD),
-        ((1, CENTRAL, "attesters", (("g" * (SCHEMA_CHARS_MAX + 1), (BANK,)),)), Code.FIELD),
-        ((1, CENTRAL, "attesters", (("gold", BANK),)), Code.FIELD),
-        ((1, CENTRAL, "attesters", (("gold", (0,)),)), Code.FIELD),
-        ((1, CENTRAL, "attesters", (("gold", (10**16,)),)), Code.FIELD),
-        ((1, CENTRAL, "attesters", (("gold", (BANK, BANK)),)), Code.FIELD),
-        ((1, CENTRAL, "attesters", (("gold", (ALICE, BANK)),)), Code.FIELD),
-        ((1, CENTRAL, "attesters", (("gold", ()), ("delivered", ()))), Code.FIELD),
-        ((1, CENTRAL, "attesters", (("gold", ()), ("gold", ()))), Code.FIELD),
-        ((1, CENTRAL, "attesters", (("gold", tuple(range(1, ATTESTERS_MAX + 2))),)), Code.FIELD),
-        ((1, CENTRAL, "attesters", tuple((f"s{i:03}", ()) for i in range(SCHEMAS_MAX + 1))), Code.FIELD),
-        ((1, CENTRAL, "recovery_delay_ms", MINUTE_MS - 1), Code.FIELD),
-        ((1, CENTRAL, "recovery_delay_ms", RECOVERY_DELAY_MAX_MS + 1), Code.FIELD),
-        ((1, CENTRAL, "hold_max_ms", MINUTE_MS - 1), Code.FIELD),
-        ((1, CENTRAL, "hold_max_ms", HOLD_MAX_MS + 1), Code.FIELD),
-        ((1, CENTRAL, "validators", 5), Code.FIELD),
-        ((1, CENTRAL, "validators", (ROW[:4],)), Code.FIELD),
-        ((1, CENTRAL, "validators", ((*ROW, 0),)), Code.FIELD),
-        ((1, CENTRAL, "validators", (("", *ROW[1:]),)), Code.FIELD),
-        ((1, CENTRAL, "validators", (("n" * 65, *ROW[1:]),)), Code.FIELD),
-        ((1, CENTRAL, "validators", (("a\u202eb", *ROW[1:]),)), Code.FIELD),
-        ((1, CENTRAL, "validators", (("n", 0, *ROW[2:]),)), Code.FIELD),
-        ((1, CENTRAL, "validators", (("n", 2**32, *ROW[2:]),)), Code.FIELD),
-        ((1, CENTRAL, "validators", (("n", 1, "host", *ROW[3:]),)), Code.FIELD),
-        ((1, CENTRAL, "validators", (("n", 1, "h" * 254 + ":1", *ROW[3:]),)), Code.FIELD),
-        ((1, CENTRAL, "validators", ((*ROW[:3], b"k" * 31, ROW[4]),)), Code.FIELD),
-        ((1, CENTRAL, "validators", ((*ROW[:4], "l" * 32),)), Code.FIELD),
-        ((1, CENTRAL, "validators", (ROW, ROW)), Code.FIELD),
-        ((1, CENTRAL, "validators", (ROW, ("m", *ROW[1:]))), Code.FIELD),
-        ((1, CENTRAL, "validators", tuple((f"{i:02}", *ROW[1:]) for i in range(32))), Code.FIELD),
+        ((1, CENTRAL, "tiers", None, ()), Code.MALFORMED),
+        ((1, CENTRAL, "tiers", "s" * 32, ()), Code.MALFORMED),
+        ((1, CENTRAL, "tiers", SEEN[1:], ()), Code.MALFORMED),
+        ((1, "c", "tiers", SEEN, ()), Code.MALFORMED),
+        ((1, CENTRAL, "tiers", ()), Code.MALFORMED),
+        ((0, CENTRAL, "tiers", SEEN, ()), Code.MALFORMED),
+        ((3, CENTRAL, "tiers", SEEN, ()), Code.MALFORMED),
+        ((1, CENTRAL, "tiers", SEEN, (), 0), Code.MALFORMED),
+        ((1, CENTRAL, b"tiers", SEEN, ()), Code.MALFORMED),
+        ((1, CENTRAL, "k" * 65, SEEN, 0), Code.MALFORMED),
+        ((1, CENTRAL, "", SEEN, 0), Code.KEY),
+        ((1, CENTRAL, "quotas", SEEN, 0), Code.KEY),
+        ((1, CENTRAL, "ready", SEEN, 0), Code.KEY),
+        ((1, CENTRAL, "window_person_ms", SEEN, MINUTE_MS - 1), Code.FIELD),
+        ((1, CENTRAL, "window_person_ms", SEEN, True), Code.FIELD),
+        ((1, CENTRAL, "window_institution_ms", SEEN, 7 * 24 * HOUR_MS + 1), Code.FIELD),
+        ((1, CENTRAL, "day_offset_ms", SEEN, 14 * HOUR_MS + 1), Code.FIELD),
+        ((1, CENTRAL, "day_offset_ms", SEEN, -14 * HOUR_MS - 1), Code.FIELD),
+        ((1, CENTRAL, "tiers", SEEN, 5), Code.FIELD),
+        ((1, CENTRAL, "tiers", SEEN, ((1, 2, 3),)), Code.FIELD),
+        ((1, CENTRAL, "tiers", SEEN, ((1, -1, 3, 4),)), Code.FIELD),
+        ((1, CENTRAL, "tiers", SEEN, ((2, 1, 1, 1), (1, 1, 1, 1))), Code.FIELD),
+        ((1, CENTRAL, "tiers", SEEN, tuple((i, 1, 1, 1) for i in range(TIERS_MAX + 1))), Code.FIELD),
+        ((1, CENTRAL, "openers", SEEN, ((0, 1),)), Code.FIELD),
+        ((1, CENTRAL, "openers", SEEN, ((4, 2**13),)), Code.FIELD),
+        ((1, CENTRAL, "openers", SEEN, ((4, 2), (4, 4))), Code.FIELD),
+        ((1, CENTRAL, "attesters", SEEN, 5), Code.FIELD),
+        ((1, CENTRAL, "attesters", SEEN, (("gold",),)), Code.FIELD),
+        ((1, CENTRAL, "attesters", SEEN, (("", (BANK,)),)), Code.FIELD),
+        ((1, CENTRAL, "attesters", SEEN, (("Gold", (BANK,)),)), Code.FIELD),
+        ((1, CENTRAL, "attesters", SEEN, (("g" * (SCHEMA_CHARS_MAX + 1), (BANK,)),)), Code.FIELD),
+        ((1, CENTRAL, "attesters", SEEN, (("gold", BANK),)), Code.FIELD),
+        ((1, CENTRAL, "attesters", SEEN, (("gold", (0,)),)), Code.FIELD),
+        ((1, CENTRAL, "attesters", SEEN, (("gold", (10**16,)),)), Code.FIELD),
+        ((1, CENTRAL, "attesters", SEEN, (("gold", (BANK, BANK)),)), Code.FIELD),
+        ((1, CENTRAL, "attesters", SEEN, (("gold", (ALICE, BANK)),)), Code.FIELD),
+        ((1, CENTRAL, "attesters", SEEN, (("gold", ()), ("delivered", ()))), Code.FIELD),
+        ((1, CENTRAL, "attesters", SEEN, (("gold", ()), ("gold", ()))), Code.FIELD),
+        ((1, CENTRAL, "attesters", SEEN, (("gold", tuple(range(1, ATTESTERS_MAX + 2))),)), Code.FIELD),
+        ((1, CENTRAL, "attesters", SEEN, tuple((f"s{i:03}", ()) for i in range(SCHEMAS_MAX + 1))), Code.FIELD),
+        ((1, CENTRAL, "recovery_delay_ms", SEEN, MINUTE_MS - 1), Code.FIELD),
+        ((1, CENTRAL, "recovery_delay_ms", SEEN, RECOVERY_DELAY_MAX_MS + 1), Code.FIELD),
+        ((1, CENTRAL, "hold_max_ms", SEEN, MINUTE_MS - 1), Code.FIELD),
+        ((1, CENTRAL, "hold_max_ms", SEEN, HOLD_MAX_MS + 1), Code.FIELD),
+        ((1, CENTRAL, "validators", SEEN, 5), Code.FIELD),
+        ((1, CENTRAL, "validators", SEEN, (ROW[:4],)), Code.FIELD),
+        ((1, CENTRAL, "validators", SEEN, ((*ROW, 0),)), Code.FIELD),
+        ((1, CENTRAL, "validators", SEEN, (("", *ROW[1:]),)), Code.FIELD),
+        ((1, CENTRAL, "validators", SEEN, (("n" * 65, *ROW[1:]),)), Code.FIELD),
+        ((1, CENTRAL, "validators", SEEN, (("a\u202eb", *ROW[1:]),)), Code.FIELD),
+        ((1, CENTRAL, "validators", SEEN, (("n", 0, *ROW[2:]),)), Code.FIELD),
+        ((1, CENTRAL, "validators", SEEN, (("n", 2**32, *ROW[2:]),)), Code.FIELD),
+        ((1, CENTRAL, "validators", SEEN, (("n", 1, "host", *ROW[3:]),)), Code.FIELD),
+        ((1, CENTRAL, "validators", SEEN, (("n", 1, "h" * 254 + ":1", *ROW[3:]),)), Code.FIELD),
+        ((1, CENTRAL, "validators", SEEN, ((*ROW[:3], b"k" * 31, ROW[4]),)), Code.FIELD),
+        ((1, CENTRAL, "validators", SEEN, ((*ROW[:4], "l" * 32),)), Code.FIELD),
+        ((1, CENTRAL, "validators", SEEN, (ROW, ROW)), Code.FIELD),
+        ((1, CENTRAL, "validators", SEEN, (ROW, ("m", *ROW[1:]))), Code.FIELD),
+        ((1, CENTRAL, "validators", SEEN, tuple((f"{i:02}", *ROW[1:]) for i in range(32))), Code.FIELD),
         ((2, CENTRAL, "n", 16, b"r" * 32), Code.MALFORMED),
         ((2, CENTRAL, "n", 16, b"r" * 32, b"s" * 64, 0), Code.MALFORMED),
         ((2, CENTRAL, "", 16, b"r" * 32, b"s" * 64), Code.MALFORMED),
@@ -310,7 +390,7 @@ VALUES = st.recursive(
 @given(
     st.sampled_from([1, 2, 3]), st.sampled_from([*Parameters._fields, "validators", "x"]), st.lists(VALUES, max_size=5)
 )
-@example(1, "validators", [(ROW,)])
+@example(1, "validators", [SEEN, (ROW,)])
 def test_values_in_any_place_are_refused_or_read_back(act: int, key: str, values: list[object]) -> None:
     for fields in ((8, act, CENTRAL, key, *values), (8, act, CENTRAL, *values)):
         body = encode((1, NETWORK, 1_000, 7, (CENTRAL,), (fields,)))
@@ -329,7 +409,7 @@ def test_a_new_validator_waits_and_does_not_count() -> None:
     world = World()
     before = members(world.ledger.roster)
     rows = [*map(listed_again, world.ledger.roster), listed("new", 1, 2, "new.kg:26600")]
-    executed = world.block([world.transaction([SetParameter(CENTRAL, "validators", tuple(sorted(rows)))])])
+    executed = world.block([world.transaction([world.setting("validators", tuple(sorted(rows)))])])
     assert executed.receipts[0].applied
     assert seats(world)["new"] == Seat("new", 2, "new.kg:26600", None, keys_at(1))
     assert members(world.ledger.roster) == before
@@ -373,9 +453,10 @@ def test_who_is_not_listed_is_removed() -> None:
 
 def test_a_block_that_leaves_the_roster_as_it_was_says_nothing() -> None:
     world = World()
-    same = SetParameter(CENTRAL, "validators", tuple(map(listed_again, world.ledger.roster)))
-    there = SetParameter(CENTRAL, "validators", tuple(sorted([*same.value, listed("new", 1)])))  # type: ignore[misc]
-    for operations in ([same], [there, same]):
+    same = world.setting("validators", tuple(map(listed_again, world.ledger.roster)))
+    there = world.setting("validators", tuple(sorted([*same.value, listed("new", 1)])))  # type: ignore[misc]
+    more = tuple(sorted([*world.ledger.roster, Seat("new", 1, "", None, keys_at(1))]))
+    for operations in ([same], [there, same._replace(based_on=hash_of(more))]):
         executed = world.block([world.transaction(operations)])
         assert executed.receipts[0].applied
         assert executed.roster is None
@@ -386,7 +467,13 @@ def test_several_changes_in_one_block_build_on_each_other() -> None:
     rows = tuple(map(listed_again, world.ledger.roster))
     more = tuple(sorted([*rows, listed("new", 1)]))
     again = tuple(sorted([*rows, listed("new", 2)]))
-    operations = [SetParameter(CENTRAL, "validators", value) for value in (more, rows[:3], again)]
+    v0, v1, v2, v3 = world.ledger.roster
+    new = Seat("new", 1, "", None, keys_at(1))
+    left: list[tuple[Seat, ...]] = [(v0, v1, v2, v3), (new, v0, v1, v2, v3), (v0, v1, v2)]
+    operations = [
+        SetParameter(CENTRAL, "validators", hash_of(before), value)
+        for before, value in zip(left, (more, rows[:3], again), strict=True)
+    ]
     executed = world.block([world.transaction([operation]) for operation in operations])
     assert [receipt.code for receipt in executed.receipts] == [0, 0, 0]
     assert seats(world)["v3"] == Seat("v3", 1, "", None, rows[3].keys)  # removed, and listed again: it waits
@@ -422,16 +509,16 @@ def test_a_list_with_a_key_twice_or_without_a_safe_committee_is_refused(
     given_ = {row.name: row for row in rows(world)}
     kept = {seat.name: listed_again(seat) for seat in world.ledger.roster}
     value = tuple(sorted((kept | given_).values()))
-    expect(world, SetParameter(CENTRAL, "validators", value), code=code)
+    expect(world, world.setting("validators", value), code=code)
 
 
 def test_a_committee_is_never_empty() -> None:
     world = World()
-    expect(world, SetParameter(CENTRAL, "validators", ()), code=Code.COMMITTEE)
+    expect(world, world.setting("validators", ()), code=Code.COMMITTEE)
     strangers = tuple(listed(f"n{i}", i) for i in range(4))
-    expect(world, SetParameter(CENTRAL, "validators", strangers), code=Code.COMMITTEE)
+    expect(world, world.setting("validators", strangers), code=Code.COMMITTEE)
     swapped = tuple(seat._replace(name=f"w{i}") for i, seat in enumerate(map(listed_again, world.ledger.roster)))
-    expect(world, SetParameter(CENTRAL, "validators", swapped), code=Code.COMMITTEE)
+    expect(world, world.setting("validators", swapped), code=Code.COMMITTEE)
 
 
 def test_on_a_devnet_one_may_outweigh_all_others() -> None:
@@ -444,11 +531,11 @@ def test_a_failed_transaction_leaves_no_trace_of_what_it_set() -> None:
     world = World()
     world.fund(ALICE)
     rows = tuple(sorted([*map(listed_again, world.ledger.roster), listed("new", 1)]))
-    change = SetParameter(CENTRAL, "validators", rows)
+    change = world.setting("validators", rows)
     before = (world.ledger.roster, world.ledger.parameters)
-    operations: list[Operation] = [change, SetParameter(CENTRAL, "window_person_ms", MINUTE_MS)]
+    operations: list[Operation] = [change, world.setting("window_person_ms", MINUTE_MS)]
     operations += [Pay(SOM, ALICE, ((BOB, 10**9, b""),))]
-    good = world.transaction([SetParameter(CENTRAL, "day_offset_ms", 0)])
+    good = world.transaction([world.setting("day_offset_ms", 0)])
     executed = world.block([good, world.transaction(operations)])
     assert [receipt.code for receipt in executed.receipts] == [0, Code.INSUFFICIENT]
     assert (world.ledger.roster, world.ledger.parameters) == (before[0], DEFAULT._replace(day_offset_ms=0))
@@ -457,8 +544,8 @@ def test_a_failed_transaction_leaves_no_trace_of_what_it_set() -> None:
 
 def test_a_simulation_tells_and_changes_nothing() -> None:
     world = World()
-    change = world.transaction([SetParameter(CENTRAL, "validators", tuple(map(listed_again, world.ledger.roster[:3])))])
-    window = world.transaction([SetParameter(CENTRAL, "window_person_ms", MINUTE_MS)])
+    change = world.transaction([world.setting("validators", tuple(map(listed_again, world.ledger.roster[:3])))])
+    window = world.transaction([world.setting("window_person_ms", MINUTE_MS)])
     assert [world.ledger.simulate(each, world.time_ms).code for each in (change, window)] == [0, 0]
     executed = world.block([])
     assert executed.roster is None
@@ -468,8 +555,8 @@ def test_a_simulation_tells_and_changes_nothing() -> None:
 
 def test_readers_see_the_last_finished_block_while_one_is_open() -> None:
     world = World()
-    change = SetParameter(CENTRAL, "validators", tuple(map(listed_again, world.ledger.roster[:3])))
-    both = world.transaction([change, SetParameter(CENTRAL, "window_person_ms", MINUTE_MS)])
+    change = world.setting("validators", tuple(map(listed_again, world.ledger.roster[:3])))
+    both = world.transaction([change, world.setting("window_person_ms", MINUTE_MS)])
     ledger = world.ledger
     ledger.begin(1, world.time_ms + 1)
     assert ledger.apply(both).applied
@@ -519,7 +606,7 @@ def test_a_list_and_its_proof_may_come_in_one_transaction() -> None:
     world = World()
     world.reach(CHECKPOINT_HEIGHTS)
     rows = tuple(sorted([*map(listed_again, world.ledger.roster), listed("new", 1)]))
-    operations = (SetParameter(CENTRAL, "validators", rows), world.ready("new", 1, by=CENTRAL))
+    operations = (world.setting("validators", rows), world.ready("new", 1, by=CENTRAL))
     assert admission(world, *operations) == Code.APPLIED
     assert world.run(*operations).applied
     assert seats(world)["new"].current == keys_at(1)
@@ -645,7 +732,7 @@ def relisted(world: World, changes: list[tuple[str, int | None, int]]) -> SetPar
         row = rows.get(name, listed(name, NAMES.index(name))) if index is None else listed(name, index)
         rows[name] = row._replace(weight=weight)
     kept = [row for row in rows.values() if row.weight]
-    return SetParameter(CENTRAL, "validators", tuple(sorted(kept)))
+    return world.setting("validators", tuple(sorted(kept)))
 
 
 @settings(max_examples=60, deadline=None)
@@ -684,24 +771,26 @@ def scripted() -> World:
 
 def test_a_fixed_chain_of_changes_has_the_same_root_for_ever() -> None:
     # Changes only with a new version of the ledger's bytes or rules: docs/ledger.md.
-    assert scripted().ledger.root.hex() == "2e040fb62e5dd8303897f0a184acd8fd018dffc0675b66d9b198ca9a66113469"
+    assert scripted().ledger.root.hex() == "9c5fdcca3cf436440f7b78dd3fad8d68df47ee37fe80e6b66ebb5471f463ce5b"
 
 
 @pytest.mark.parametrize(
     ("operation", "expected"),
     [
-        (SetParameter(CENTRAL, "day_offset_ms", -5), {"milliseconds": -5}),
-        (SetParameter(CENTRAL, "tiers", (Tier(1, 2, 3, 4),)), {
+        (SetParameter(CENTRAL, "day_offset_ms", SEEN, -5), {"milliseconds": -5}),
+        (SetParameter(CENTRAL, "tiers", SEEN, (Tier(1, 2, 3, 4),)), {
             "tiers": [{"number": 1, "out_per_transaction": "2", "out_per_day": "3", "balance_max": "4"}]
         }),
-        (SetParameter(CENTRAL, "openers", (Opener(4, 1 << 11),)), {"openers": [{"kind": "bank", "kinds": ["person"]}]}),
-        (SetParameter(CENTRAL, "openers", ()), {"openers": []}),
-        (SetParameter(CENTRAL, "hold_max_ms", HOUR_MS), {"milliseconds": HOUR_MS}),
-        (SetParameter(CENTRAL, "attesters", (Attesters("gold", (BANK,)),)), {
+        (SetParameter(CENTRAL, "openers", SEEN, (Opener(4, 1 << 11),)), {
+            "openers": [{"kind": "bank", "kinds": ["person"]}]
+        }),
+        (SetParameter(CENTRAL, "openers", SEEN, ()), {"openers": []}),
+        (SetParameter(CENTRAL, "hold_max_ms", SEEN, HOUR_MS), {"milliseconds": HOUR_MS}),
+        (SetParameter(CENTRAL, "attesters", SEEN, (Attesters("gold", (BANK,)),)), {
             "attesters": [{"schema": "gold", "accounts": [f"{BANK:016}"]}]
         }),
-        (SetParameter(CENTRAL, "attesters", ()), {"attesters": []}),
-        (SetParameter(CENTRAL, "validators", (Listed("n", 2, "h:1", b"k" * 32, b"l" * 32),)), {
+        (SetParameter(CENTRAL, "attesters", SEEN, ()), {"attesters": []}),
+        (SetParameter(CENTRAL, "validators", SEEN, (Listed("n", 2, "h:1", b"k" * 32, b"l" * 32),)), {
             "validators": [
                 {"name": "n", "weight": 2, "address": "h:1", "consensus_key": "6b" * 32, "node_key": "6c" * 32}
             ]
@@ -709,7 +798,7 @@ def test_a_fixed_chain_of_changes_has_the_same_root_for_ever() -> None:
     ],
 )  # fmt: skip
 def test_a_change_is_shown_in_words(operation: SetParameter, expected: dict[str, object]) -> None:
-    base = {"type": "set_parameter", "by": f"{CENTRAL:016}", "parameter": operation.key}
+    base = {"type": "set_parameter", "by": f"{CENTRAL:016}", "parameter": operation.key, "based_on": "73" * 32}
     assert json.loads(msgspec.json.encode(operation_view(operation))) == base | expected
 
 

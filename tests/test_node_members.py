@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -132,6 +133,31 @@ def test_after_a_restart_a_committee_is_found_by_the_stored_last_block(store: St
     assert ending is not None
     assert ending.hash == blocks[-1].hash
     assert epochs.newest_roster() == ROSTER
+
+
+def test_changes_are_the_epochs_whose_committee_is_another(store: Store) -> None:
+    """R51: a change that is executed after what the last block names counts an epoch later; two may count at once."""
+    rosters = {4: WITHOUT_LAST, 7: ROSTER, 18: WITH_NEXT, 27: ROSTER, 29: WITHOUT_LAST, 31: ROSTER}
+    blocks = [block_zero()]
+    now, committees = ROSTER, [committee_hash(ROSTER)]
+    for height in range(1, 6 * EPOCH_LENGTH + 3):
+        fields: dict[str, Any] = {"executed_height": max(0, height - 2), "validators_hash": committees[-1]}
+        now = rosters.get(height - 2, now)
+        if height % EPOCH_LENGTH == 0:
+            committees.append(committee_hash(now))
+            fields["next_validators_hash"] = committees[-1]
+        blocks.append(child(blocks[-1], **fields))
+    grow(store, blocks, rosters)
+    changed = [epoch for epoch in range(1, 7) if committees[epoch] != committees[epoch - 1]]
+    assert changed == [1, 2, 4, 5]
+    for after in range(8):
+        found = list(Epochs(genesis(), store).changes(after))
+        assert [following.epoch for _, following in found] == [epoch for epoch in changed if epoch > after]
+        for boundary, following in found:
+            assert boundary == blocks[following.epoch * EPOCH_LENGTH]
+            assert following.committee.hash == committees[following.epoch]
+    for unknown in (-1, 7, 2**63 - 1):
+        assert list(Epochs(genesis(), store).changes(unknown)) == []
 
 
 def test_many_epochs_do_not_fill_the_memory(store: Store) -> None:

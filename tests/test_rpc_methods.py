@@ -10,6 +10,7 @@ import pytest
 
 from node.ledger.errors import Code
 from node.ledger.pay import Pay
+from node.ledger.validators import roster_hash, roster_of
 from node.rpc.methods import METHODS
 from tests.rpc_lab import Lab, rpc_lab
 from tests.solo_chain import ALICE, BANK, BOB, NOBODY, TREASURY, digits, key
@@ -423,6 +424,7 @@ async def test_the_seats_of_the_next_committee_are_listed(lab: Lab) -> None:
     (seat,) = found["seats"]
     assert (seat["name"], seat["weight"], seat["address"], seat["next"]) == ("solo", 1, "", None)
     assert seat["current"]["consensus_key"] == key("consensus").public.hex()
+    assert found["seats_hash"] == roster_hash(roster_of(lab.chain.genesis)).hex()
     assert found["epoch_ends"] == lab.chain.genesis.epoch_length
     assert (await lab.call("validator_listCommittees", after=0))["changes"] == []
 

@@ -58,7 +58,7 @@ PAIRS: Final[tuple[tuple[Any, Any], ...]] = (
     (Arrest(BANK, "1/26", ALICE, HASH, 1, 5), Arrest(BOB, "2/26", BANK, OTHER, 2, 6)),
     (Release(BANK, "1/26", HASH), Release(BOB, "2/26", OTHER)),
     (Seize(BANK, "1/26", ALICE, HASH, 1, 5, CENTRAL), Seize(BOB, "2/26", BANK, OTHER, 2, 6, OTHER_BANK)),
-    (SetParameter(CENTRAL, "hold_max_ms", 5), SetParameter(BANK, "day_offset_ms", -5)),
+    (SetParameter(CENTRAL, "hold_max_ms", HASH, 5), SetParameter(BANK, "day_offset_ms", OTHER, -5)),
     (ProveReady(ALICE, "n", 16, HASH, b"s" * 64), ProveReady(BOB, "m", 32, OTHER, b"t" * 64)),
 )
 ALL: Final = [operation for pair in PAIRS for operation in pair]

@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 
+from consensus.committee import VALIDATORS_MAX
 from node.ledger.execute import Ledger
 from node.ledger.param import Listed
 from node.ledger.transaction import decode_transaction
@@ -27,6 +28,7 @@ from tests.simulation.validator import EPOCH_MS
 
 ROOT = Path(__file__).parent.parent
 SEEDS = range(1_000, 1_024)
+LARGEST = [seed for seed in range(1_000) if len(draw(seed).weights) == VALIDATORS_MAX][:2]
 COMPARED_SEEDS = range(2_000, 2_004)  # under two hash seeds of Python
 LYING_SEEDS_MAX = 12  # with a disk that lies: it is seen within a third of these
 CLEAR = Weather(
@@ -50,6 +52,11 @@ REGRESSIONS = [
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_storms_and_liars_break_no_invariant(seed: int) -> None:
+    assert run(seed).heights > 0
+
+
+@pytest.mark.parametrize("seed", LARGEST)
+def test_a_storm_over_the_largest_committee_comes_to_its_end(seed: int) -> None:
     assert run(seed).heights > 0
 
 

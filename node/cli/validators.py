@@ -1,8 +1,9 @@
 """validator: who validates, who will, and how that changes.
 
-One rule: a change is a transaction of the central bank that names all validators. These commands read the list as it
-is, change one row and sign it. Make one change after the other: two that are under way at once both begin from the same
-list, and the later one undoes the earlier.
+One rule: a change is a transaction of the central bank that names all validators, and the hash of the seats that it is
+based on. These commands read the seats, change one row and sign. If others stand there when the change is executed, it
+is refused (STALE) and nothing is lost: look at them again, and decide anew. The hash is made here, of the seats as they
+were shown: if a node shows others than there are, its answer leads to a refusal and to nothing else.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from node.client.client import Client
 from node.client.errors import RequestFailed
 from node.ledger.param import Listed, ProveReady, SetParameter
 from node.ledger.state import ROSTER
-from node.ledger.validators import ADDRESS_CHARS_MAX
+from node.ledger.validators import ADDRESS_CHARS_MAX, Keys, Seat, roster_hash
 from node.rpc import validator_types as types
 
 ASK_AGAIN_SECONDS: Final = 0.5  # of a node that is not ready yet
@@ -152,16 +153,24 @@ def _change(
     session: Session, bank: str, change: Callable[[list[Listed]], list[Listed]], signing: dict[str, Any]
 ) -> None:
     number = account_of(session, bank)
-    seats = session.ask(Client.validators).seats
-    rows = tuple(sorted(change([_listed(seat) for seat in seats]), key=lambda row: row.name))
-    sign_and_settle(session, number, SetParameter(number, ROSTER, rows), signing)
+    roster = tuple(_seat(shown) for shown in session.ask(Client.validators).seats)
+    rows = tuple(sorted(change([_listed(seat) for seat in roster]), key=lambda row: row.name))
+    sign_and_settle(session, number, SetParameter(number, ROSTER, roster_hash(roster), rows), signing)
 
 
-def _listed(seat: types.SeatView) -> Listed:
+def _seat(shown: types.SeatView) -> Seat:
+    return Seat(shown.name, shown.weight, shown.address, _keys(shown.current), _keys(shown.next))
+
+
+def _keys(shown: types.KeysView | None) -> Keys | None:
+    return None if shown is None else Keys(bytes.fromhex(shown.consensus_key), bytes.fromhex(shown.node_key))
+
+
+def _listed(seat: Seat) -> Listed:
     """Return the row that leaves a seat as it is."""
     keys = seat.next or seat.current
     assert keys is not None
-    return Listed(seat.name, seat.weight, seat.address, bytes.fromhex(keys.consensus_key), bytes.fromhex(keys.node_key))
+    return Listed(seat.name, seat.weight, seat.address, *keys)
 
 
 def _states(seat: types.SeatView, counting: Sequence[str] | set[str]) -> list[str]:

@@ -87,6 +87,7 @@ class Code(IntEnum):
     NOT_AWAITED = 609
     CHECKPOINT = 610
     NOT_READY = 611
+    STALE = 612
     ORDER_EXISTS = 613
 
 
@@ -350,6 +351,11 @@ TEXTS: Final[dict[Code, Texts]] = {
         "Валидатордун даярдыгы далилденген жок",
         "Готовность валидатора не доказана",
         "The validator's readiness is not proven",
+    ),
+    Code.STALE: Texts(
+        "Бул маани окулгандан бери өзгөрдү, аны кайра карап чыгыңыз",
+        "Это значение изменилось после того, как его прочли, посмотрите его снова",
+        "This value has changed since it was read, look at it again",
     ),
     Code.ORDER_EXISTS: Texts(
         "Мындай номердеги чечим бар", "Постановление с таким номером уже есть", "An order with this number exists"

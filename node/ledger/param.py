@@ -1,20 +1,21 @@
 """The operation `param`: the central bank sets a parameter or the validators; a new validator proves that it is ready.
 
 One rule: what is set here judges from the next block on, so that all transactions of a block stand under the same
-parameters. The roster is read by consensus between blocks; operations on it see what earlier ones left.
+parameters. The roster is read by consensus between blocks; operations on it see what earlier ones left. And no change
+is lost: each names the record that it is based on, and is refused if another one stands there.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from consensus.crypto import SIGNATURE_BYTES, verify
-from consensus.encoding import DecodeError, as_bytes, as_int, as_str, as_tuple
+from consensus.encoding import DecodeError, as_bytes, as_int, as_str, as_tuple, encode
 from node.ledger.account import ACCOUNT_MAX, Account, Kind
 from node.ledger.checkpoints import Checkpoints
 from node.ledger.errors import Code, Refused
 from node.ledger.genesis import VALIDATORS_MAX, Genesis
-from node.ledger.parameters import READERS, Parameters, Table
-from node.ledger.state import ROSTER
+from node.ledger.parameters import READERS, Parameters, Table, record_hash
+from node.ledger.state import ROSTER, State
 from node.ledger.step import Step
 from node.ledger.validators import (
     Keys,
@@ -25,6 +26,7 @@ from node.ledger.validators import (
     as_name,
     as_validator_keys,
     as_weight,
+    encode_roster,
     keys_distinct,
     readiness_statement,
     require_ascending,
@@ -35,7 +37,7 @@ PARAM: Final = 8  # operation number
 SET, READY = 1, 2  # acts
 KEY_CHARS_MAX: Final = 64
 HEIGHT_MAX: Final = 2**53 - 1
-ROOT_BYTES: Final = 32
+HASH_BYTES: Final = 32
 
 
 class Listed(NamedTuple):
@@ -56,10 +58,11 @@ Value = int | Table | tuple[Listed, ...]
 
 
 class SetParameter(NamedTuple):
-    """The central bank ``by`` sets ``key``, a field of Parameters or "validators"."""
+    """The central bank ``by`` sets ``key``, a field of Parameters or "validators", in place of what it has seen."""
 
     by: int
     key: str
+    based_on: bytes  # parameters.record_hash of what it replaces
     value: Value
 
     @property
@@ -90,27 +93,28 @@ def decode_param(fields: tuple[object, ...]) -> ParamOperation:
         raise Refused(Code.MALFORMED)
     match as_int(fields[0]):
         case 1:
-            _, by, key, value = as_tuple(fields, 4)
-            return SetParameter(_as_number(by), *_as_setting(as_str(key, KEY_CHARS_MAX), value))
+            _, by, key, based_on, value = as_tuple(fields, 5)
+            named, seen = as_str(key, KEY_CHARS_MAX), as_bytes(based_on, HASH_BYTES)
+            return SetParameter(_as_number(by), named, seen, _as_value(named, value))
         case 2:
             _, by, name, height, root, signature = as_tuple(fields, 6)
             return ProveReady(
                 _as_number(by),
                 as_name(name),
                 as_int(height, 0, HEIGHT_MAX),
-                as_bytes(root, ROOT_BYTES),
+                as_bytes(root, HASH_BYTES),
                 as_bytes(signature, SIGNATURE_BYTES),
             )
         case _:
             raise Refused(Code.MALFORMED)
 
 
-def _as_setting(key: str, value: object) -> tuple[str, Value]:
+def _as_value(key: str, value: object) -> Value:
     read = _VALUES.get(key)
     if read is None:
         raise Refused(Code.KEY)
     try:
-        return key, read(value)
+        return read(value)
     except DecodeError:
         raise Refused(Code.FIELD) from None
 
@@ -139,6 +143,8 @@ def apply_set_parameter(step: Step, operation: SetParameter) -> None:
     """Set a parameter from the next block on, or the roster at once."""
     state = step.state
     require_central_bank(state.require_active(operation.by))
+    if operation.based_on != record_hash(_record(state, operation.key)):
+        raise Refused(Code.STALE)
     if operation.key == ROSTER:
         state.roster = _listed_roster(state.roster, operation.value, step.genesis)  # type: ignore[arg-type]
     else:
@@ -171,6 +177,11 @@ def require_central_bank(account: Account) -> None:
     """Raise Refused(ROLE) unless it is the central bank's."""
     if account.kind != Kind.CENTRAL_BANK:
         raise Refused(Code.ROLE)
+
+
+def _record(state: State, key: str) -> bytes:
+    """Return the record that a change of ``key`` would replace now: as the operations before left it."""
+    return encode_roster(state.roster) if key == ROSTER else encode(getattr(state.next_parameters, key))
 
 
 def _listed_roster(roster: Roster, rows: tuple[Listed, ...], genesis: Genesis) -> Roster:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from consensus.encoding import DecodeError, as_int, as_tuple, decode, encode
+from consensus.encoding import DecodeError, as_int, as_tuple, decode, digest, encode
 from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX, KIND_MAX, TIER_MAX, Kind, kinds_mask
 from node.ledger.assets import KINDS_MASK_MAX, as_schema
 
@@ -21,6 +21,7 @@ RECOVERY_DELAY_MAX_MS: Final = 30 * DAY_MS
 HOLD_MAX_MS: Final = 10 * 366 * DAY_MS
 SCHEMAS_MAX: Final = 32
 ATTESTERS_MAX: Final = 64  # accounts of one schema: ten universities, some inspectors
+RECORD_TAG: Final = b"som-parameter-1"
 
 
 class Tier(NamedTuple):
@@ -119,6 +120,11 @@ def decode_parameters(records: Mapping[str, bytes]) -> Parameters:
     if set(records) != set(Parameters._fields):
         raise DecodeError("not the known parameters")
     return Parameters(**{name: READERS[name](decode(records[name])) for name in Parameters._fields})  # type: ignore[arg-type]
+
+
+def record_hash(record: bytes) -> bytes:
+    """Return the 32 bytes by which a change names the record, of a parameter or the roster, that it is based on."""
+    return digest(RECORD_TAG, record)
 
 
 def _as_window(value: object) -> int:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from consensus.crypto import PUBLIC_KEY_BYTES
 from consensus.encoding import DecodeError, as_bytes, as_int, as_str, as_tuple, decode, digest, encode
 from node.ledger.genesis import NAME_CHARS_MAX, VALIDATOR_WEIGHT_MAX, VALIDATORS_MAX, Genesis, Validator
+from node.ledger.parameters import record_hash
 from node.ledger.readable import as_readable
 
 ADDRESS_CHARS_MAX: Final = 255
@@ -66,6 +67,11 @@ def readiness_statement(genesis_hash: bytes, name: str, node_key: bytes, height:
 def encode_roster(roster: Roster) -> bytes:
     """Return the record: [[name, weight, address, [consensus key, node key] | nil, the same of next] ...]."""
     return encode(roster)
+
+
+def roster_hash(roster: Roster) -> bytes:
+    """Return the hash by which a change names the roster that it is based on: all of it, also who waits."""
+    return record_hash(encode_roster(roster))
 
 
 def decode_roster(data: bytes) -> Roster:

@@ -48,6 +48,7 @@ from node.rpc.registry import Method
 from node.rpc.validators import get_peers, get_readiness, list_committees, list_validators
 from node.rpc.views import account_view, asset_view, entry_view, header_view, transaction_view
 from node.storage.reads import Reads
+from node.storage.store import Snapshot
 
 HASH_BYTES: Final = 32
 REFERENCES_MAX: Final = LIMIT_MAX  # of one ref: the latest
@@ -330,7 +331,7 @@ async def discover(ports: Ports, params: types.DiscoverParams) -> dict[str, Any]
 # --- steps ---
 
 
-def _proposer(ports: Ports, store: Reads, header: Header) -> str:
+def _proposer(ports: Ports, store: Snapshot, header: Header) -> str:
     return name_at(validator_names(ports, store, header.epoch), header.proposer)
 
 

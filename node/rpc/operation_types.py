@@ -101,8 +101,9 @@ class ListedValidator(Struct, frozen=True, kw_only=True):
 class OperationView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An operation in words: ``type`` says which of the others are there.
 
-    Of set_parameter, ``parameter`` names what is set, and one of ``milliseconds``, ``tiers``, ``openers``,
-    ``attesters`` and ``validators`` is the value. An account, a category or an attestation that is none is not there.
+    Of set_parameter, ``parameter`` names what is set, one of ``milliseconds``, ``tiers``, ``openers``, ``attesters``
+    and ``validators`` is the value, and ``based_on`` the hash of the record that it replaces (docs/ledger.md). An
+    account, a category or an attestation that is none is not there.
     """
 
     type: Literal[
@@ -125,6 +126,7 @@ class OperationView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     threshold: Count | None = None
     commitment: Hash | None = None
     parameter: Name | None = None
+    based_on: Hash | None = None
     milliseconds: Annotated[int, Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)] | None = None
     tiers: tuple[TierView, ...] | None = None
     openers: tuple[OpenerView, ...] | None = None

@@ -297,6 +297,7 @@ def _parameter_view(operation: SetParameter) -> OperationView:
         type="set_parameter",
         by=format_account(operation.by),
         parameter=operation.key,
+        based_on=operation.based_on.hex(),
         milliseconds=value if isinstance(value, int) else None,
         tiers=tiers if operation.key == "tiers" else None,
         openers=openers if operation.key == "openers" else None,

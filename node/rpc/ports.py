@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from consensus.committee import Committee
+from node.epochs import Epochs
 from node.ledger.execute import Ledger
-from node.storage.store import Store
+from node.storage.store import Snapshot, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,7 @@ class Ports:
 
     network: NetworkInfo
     committee: Callable[[], CommitteeInfo]
+    epochs: Callable[[Snapshot], Epochs]  # who validates in which epoch, as of one moment of the store
     store: Store
     ledger: Ledger
     submit: Callable[[Sequence[bytes]], Awaitable[list[Submitted]]]

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from consensus.encoding import DecodeError, as_bytes, as_tuple, decode
-from consensus.messages import Block, decode_block, decode_certificate
+from consensus.messages import Block, decode_certificate
 from node.batches import decode_batch, decode_payload
 from node.ledger.account import Account, decode_account, is_account_number
 from node.ledger.errors import Code
 from node.ledger.receipt import decode_receipt
 from node.ledger.state import account_key
 from node.ledger.transaction import Transaction, decode_transaction, transaction_id
-from node.ledger.validators import decode_roster, members
 from node.rpc import types
 from node.rpc.cursors import decode_cursor, encode_cursor
 from node.rpc.errors import INVALID_PARAMS, NOT_FOUND, PRUNED, RpcError
@@ -22,6 +21,7 @@ from node.rpc.ports import Ports
 from node.rpc.views import receipt_view
 from node.storage.reads import Reads
 from node.storage.records import StoredBlock, StoredTransaction
+from node.storage.store import Snapshot
 
 HASH_BYTES: Final = 32
 
@@ -49,7 +49,7 @@ def named_block(store: Reads, tip: int, params: types.GetBlockParams) -> StoredB
     return block_at(store, height)
 
 
-def signers_of(ports: Ports, store: Reads, height: int) -> tuple[int | None, tuple[str, ...]]:
+def signers_of(ports: Ports, store: Snapshot, height: int) -> tuple[int | None, tuple[str, ...]]:
     """Return the height of the certificate that finalizes a block, and who signed it."""
     found = store.certificate_from(height) if height else None
     if found is None:
@@ -60,15 +60,10 @@ def signers_of(ports: Ports, store: Reads, height: int) -> tuple[int | None, tup
     return certificate_height, tuple(name_at(names, signer) for signer, _ in certificate.signatures)
 
 
-def validator_names(ports: Ports, store: Reads, epoch: int) -> tuple[str, ...]:
+def validator_names(ports: Ports, store: Snapshot, epoch: int) -> tuple[str, ...]:
     """Return the names of an epoch's committee, in its order; none if its first block is not here."""
-    executed = 0
-    if epoch:
-        boundary = store.block(epoch * ports.network.epoch_length)
-        if boundary is None:
-            return ()
-        executed = decode_block(boundary.block_bytes).header.executed_height
-    return tuple(member.name for member in members(decode_roster(store.roster_at(executed))))
+    members = ports.epochs(store).members(epoch)
+    return () if members is None else tuple(row.name for row in members.rows)
 
 
 def name_at(names: Sequence[str], index: int) -> str:

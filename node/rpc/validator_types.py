@@ -41,7 +41,10 @@ class SeatView(Struct, frozen=True, kw_only=True):
 
 
 class ListValidatorsResult(Result, frozen=True, kw_only=True):
-    """The committee of this epoch, and the seats of which the next one will be made."""
+    """The committee of this epoch, and the seats of which the next one will be made.
+
+    ``seats_hash`` is what a change of the seats names as the ``based_on`` of set_parameter.
+    """
 
     epoch: Count
     epoch_ends: Height
@@ -50,6 +53,7 @@ class ListValidatorsResult(Result, frozen=True, kw_only=True):
     faulty_weight_max: Count
     validators: tuple[ValidatorView, ...]
     seats: tuple[SeatView, ...]
+    seats_hash: Hash
 
 
 class GetPeersParams(Read, frozen=True, kw_only=True):

@@ -1,10 +1,8 @@
 """The methods about validators and links: (ports, params) -> result."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
-
-from consensus.messages import Header, decode_block, encode_header
-from node.ledger.validators import Keys, Roster, decode_roster, members
+from consensus.messages import Block, encode_header
+from node.ledger.validators import Keys, decode_roster, roster_hash
+from node.members import Members
 from node.rpc import validator_types as types
 from node.rpc.errors import NOT_READY, RpcError
 from node.rpc.ports import Ports
@@ -45,6 +43,7 @@ async def list_validators(ports: Ports, params: types.ListValidatorsParams) -> t
             )
             for seat in seats
         ),
+        seats_hash=roster_hash(seats).hex(),
     )
 
 
@@ -52,10 +51,10 @@ async def list_committees(ports: Ports, params: types.ListCommitteesParams) -> t
     """The committees that followed that of an epoch, each with the proof that it did."""
     changes: list[types.CommitteeChange] = []
     with ports.store.snapshot() as store:
-        for change in _changes(store, params.after, ports.network.epoch_length):
+        for boundary, following in ports.epochs(store).changes(params.after):
             if len(changes) == params.limit:
                 return types.ListCommitteesResult(at_height=store.tip.height, changes=tuple(changes), more=True)
-            changes.append(_change_view(store, change))
+            changes.append(_change_view(store, boundary, following))
         return types.ListCommitteesResult(at_height=store.tip.height, changes=tuple(changes), more=False)
 
 
@@ -91,60 +90,18 @@ async def get_peers(ports: Ports, params: types.GetPeersParams) -> types.GetPeer
     )
 
 
-# --- the changes of the committee ---
+# --- steps ---
 
 
-class _Change(NamedTuple):
-    epoch: int  # the first of the new committee
-    header: Header  # of the last block of the epoch before
-    header_bytes: bytes
-    roster: Roster
-
-
-def _changes(store: Snapshot, after: int, epoch_length: int) -> Iterator[_Change]:
-    """Yield the changes of the committee after that of epoch ``after``, ascending.
-
-    A roster counts from the first epoch whose boundary block had its height executed.
-    """
-    executed = 0
-    if after:
-        boundary = _header(store, after * epoch_length)
-        if boundary is None:
-            return
-        executed = boundary[0].executed_height
-    epoch = after
-    for height in store.roster_heights(executed + 1):
-        if height <= executed:
-            continue  # the boundary that counted the one before counted this one too
-        epoch = max(epoch + 1, -(-height // epoch_length))
-        while (found := _header(store, epoch * epoch_length)) is not None and found[0].executed_height < height:
-            epoch += 1
-        if found is None:
-            return
-        header, encoded = found
-        executed = header.executed_height
-        if header.next_validators_hash != header.validators_hash:
-            yield _Change(epoch, header, encoded, decode_roster(store.roster_at(executed)))
-
-
-def _header(store: Snapshot, height: int) -> tuple[Header, bytes] | None:
-    stored = store.block(height) if height <= store.tip.height else None
-    if stored is None:
-        return None
-    header = decode_block(stored.block_bytes).header
-    return header, encode_header(header)
-
-
-def _change_view(store: Snapshot, change: _Change) -> types.CommitteeChange:
-    certificate = store.certificate(change.header.height)
+def _change_view(store: Snapshot, boundary: Block, following: Members) -> types.CommitteeChange:
+    certificate = store.certificate(boundary.header.height)
     assert certificate, "an epoch's last block has a certificate of its own"
     return types.CommitteeChange(
-        epoch=change.epoch,
+        epoch=following.epoch,
         validators=tuple(
-            types.CommitteeMember(consensus_key=member.consensus_key.hex(), weight=member.weight)
-            for member in members(change.roster)
+            types.CommitteeMember(consensus_key=row.consensus_key.hex(), weight=row.weight) for row in following.rows
         ),
-        header=change.header_bytes.hex(),
+        header=encode_header(boundary.header).hex(),
         certificate=certificate.hex(),
     )
 

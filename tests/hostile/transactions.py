@@ -130,11 +130,15 @@ class Edges:
         name = self.random.choice((*DEFAULT._fields, "validators"))
         if name == "validators":
             rows = [listed(f"v{index}", index, self.random.choice((1, 2**31, 2**32 - 1))) for index in range(4)]
-            return SetParameter(CENTRAL, name, tuple(rows[: self.random.randrange(5)]))
+            return self._setting(CENTRAL, name, tuple(rows[: self.random.randrange(5)]))
         value = getattr(DEFAULT, name)
         if isinstance(value, int):
             value = self.random.choice((value, 0, 1, value + 1, 2**31, 2**53 - 1))
-        return SetParameter(self.random.choice((CENTRAL, CENTRAL, ALICE)), name, value)
+        return self._setting(self.random.choice((CENTRAL, CENTRAL, ALICE)), name, value)
+
+    def _setting(self, by: int, name: str, value: object) -> SetParameter:
+        setting = self.world.setting(name, value, by)
+        return self.random.choice((setting, setting, setting._replace(based_on=bytes(32))))
 
     def _keys(self) -> tuple[tuple[bytes, int], ...]:
         return tuple(sorted((bytes(key.public), self.random.choice((1, 1, 255))) for key in keys_of(self._actor())))

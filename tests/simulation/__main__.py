@@ -7,14 +7,16 @@ python -m tests.simulation --seed 7 --trace
 import argparse
 import sys
 import time
+from contextlib import closing
 from typing import Final
 
 from tests.simulation import twins
-from tests.simulation.campaign import Failure, outcomes
+from tests.simulation.campaign import Failure, core_seconds, outcomes
 from tests.simulation.cluster import Result, run
 from tests.simulation.plan import draw
 
 SHOWN_EVERY: Final = 100  # seeds
+INTERRUPTED: Final = 130  # the exit status of who was told to stop by Ctrl-C
 
 
 def main(arguments: list[str]) -> int:
@@ -56,30 +58,43 @@ def _run_one(seed: int, trace: bool) -> int:
 
 
 def _run_many(seeds: range, jobs: int, keep_going: bool, hashes: bool) -> int:
-    started = time.monotonic()
+    started, used = time.monotonic(), core_seconds()
     results: list[Result] = []
     failures: list[Failure] = []
-    for outcome in outcomes(run, seeds, jobs):
-        if isinstance(outcome, Result):
-            results.append(outcome)
-            if hashes:
-                print(f"{outcome.seed} {outcome.digest}")
-            if len(results) % SHOWN_EVERY == 0:
-                print(f"{len(results)} seeds clean", file=sys.stderr, flush=True)
-            continue
-        failures.append(outcome)
-        print(outcome, flush=True)
-        if not keep_going:
-            break
-    seconds = time.monotonic() - started
-    heights = sum(result.heights for result in results)
+    status = 0
+    try:
+        with closing(outcomes(run, seeds, jobs)) as ended:
+            for outcome in ended:
+                if isinstance(outcome, Result):
+                    results.append(outcome)
+                    if hashes:
+                        print(f"{outcome.seed} {outcome.digest}")
+                else:
+                    failures.append(outcome)
+                    status = 1
+                    print(outcome, flush=True)
+                    if not keep_going:
+                        break
+                if (len(results) + len(failures)) % SHOWN_EVERY == 0:
+                    print(_so_far(results, failures, time.monotonic() - started), file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        print(f"interrupted before the end of {len(seeds)} seeds")
+        status = INTERRUPTED
+    cores = core_seconds() - used
     print(
-        f"{len(results)} seeds clean, {len(failures)} failed; {heights} heights, "
-        f"{sum(result.events for result in results)} events in {seconds:.1f} s: {heights / seconds:.0f} heights/s"
+        f"{_so_far(results, failures, time.monotonic() - started)}, {cores:.1f} core-seconds: "
+        f"{sum(result.heights for result in results) * 3600 / cores:.0f} heights per core-hour"
     )
     if failures:
         print("failed: " + ", ".join(f"{failure.seed} {failure.invariant}" for failure in failures))
-    return 1 if failures else 0
+    return status
+
+
+def _so_far(results: list[Result], failures: list[Failure], seconds: float) -> str:
+    return (
+        f"{len(results)} seeds clean, {len(failures)} failed; {sum(result.heights for result in results)} heights, "
+        f"{sum(result.events for result in results)} events in {seconds:.1f} s"
+    )
 
 
 if __name__ == "__main__":

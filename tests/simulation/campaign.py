@@ -1,9 +1,13 @@
 """Many seeds at once, and what a seed that failed says: for both simulators."""
 
-from collections.abc import Callable, Iterable, Iterator
+import os
+import signal
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
+
+SEEDS_PER_PROCESS: Final = 500  # then it ends, and what it has gathered in memory ends with it
 
 Result = TypeVar("Result")
 
@@ -29,12 +33,26 @@ def _failure_again(text: str, seed: int, at_ms: int, invariant: str) -> Failure:
     return failure
 
 
-def outcomes(run: Callable[[int], Result], seeds: Iterable[int], jobs: int) -> Iterator[Result | Failure]:
+def outcomes(run: Callable[[int], Result], seeds: Sequence[int], jobs: int) -> Generator[Result | Failure, None, None]:
     """Yield what became of each seed, as they end; ``run`` is a function of a module, for it goes to processes."""
     if jobs == 1:
         yield from map(partial(_attempt, run), seeds)
         return
-    with ProcessPoolExecutor(jobs) as pool:
+    share = jobs * SEEDS_PER_PROCESS
+    for start in range(0, len(seeds), share):
+        yield from _in_processes(run, seeds[start : start + share], jobs)
+
+
+def core_seconds() -> float:
+    """Return what this process has used of processors, and those that it has waited for: all, between two seeds."""
+    return sum(os.times()[:4])
+
+
+def _in_processes(
+    run: Callable[[int], Result], seeds: Sequence[int], jobs: int
+) -> Generator[Result | Failure, None, None]:
+    # Ctrl-C goes to all processes of a terminal: the workers end at once and say nothing, we say what has been run.
+    with ProcessPoolExecutor(jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_DFL)) as pool:
         futures = [pool.submit(_attempt, run, seed) for seed in seeds]
         try:
             for future in as_completed(futures):

@@ -21,11 +21,11 @@ from consensus.messages import (
     Proposal,
     Status,
     Vote,
-    decode_message,
     make_block,
     payload_hash,
 )
 from tests.simulation.application import REFS_MAX, encode_payload, payload_refs
+from tests.simulation.decoding import decode_once
 from tests.simulation.fetching import BLOCK
 from tests.simulation.liars import Mouth
 
@@ -66,7 +66,7 @@ class Chaos:
                 self._perhaps_answer(sender, data)
             if channel != "consensus":
                 return
-            message = decode_message(data)
+            message = decode_once(data)
         except DecodeError:
             return
         match message:

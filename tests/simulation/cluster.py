@@ -37,7 +37,6 @@ GENESIS_HASH: Final = Hash(sha256(b"som-simulated-network").digest())
 TRAPS: Final = ("effect", "unsynced", "synced", "broadcast", "broadcast", "sign", "finalize", "file", "file")
 JUMPS_MS: Final = (10_000, 60_000, 3_600_000)
 ANNOUNCE_MS: Final = 700  # between two statements of those who are admitted and wait
-CALM_HEIGHTS: Final = 6  # to be final after the storm, so that the chain really moves
 TWINS_APART_MS: Final = 150  # between the clocks of twins, so that both do not make the same block
 LINK_MS: Final = 3  # until a link's end notices that the other is gone, or back
 SLACK: Final = 3  # the bound of consensus.md, section 12, is for perfect timers; ours wait for queues and disks
@@ -76,7 +75,7 @@ class Cluster:
 
     def __init__(self, plan: Plan, trace: bool) -> None:
         self.plan = plan
-        self.loop = Loop(plan.seed, trace)
+        self.loop = Loop(plan.seed, trace, plan.events_max)
         self._random = self.loop.random("cluster")
         self._signers = _make_signers(plan)
         self._made: dict[tuple[int, Rows], Members] = {}
@@ -236,7 +235,7 @@ class Cluster:
                 one.crash("left out of the quorum")
         before = self.judge.final_height
         bad = self._size - sum(one.index < self._size for one in chosen) + len(self.plan.wiped)
-        self._demand(chosen, before + 1, before + CALM_HEIGHTS, bad)
+        self._demand(chosen, before + 1, before + self.plan.calm_heights, bad)
 
     def _calm_for_all(self) -> None:
         if self.loop.tracing:
@@ -244,8 +243,8 @@ class Cluster:
         self._network.heal(frozenset(range(self._nodes)))
         for one in self.validators:
             one.wake()
-        before = self.judge.final_height
-        self._demand(self.validators, before + 1, before + CALM_HEIGHTS, len(self.plan.liars) + len(self.plan.wiped))
+        before, bad = self.judge.final_height, len(self.plan.liars) + len(self.plan.wiped)
+        self._demand(self.validators, before + 1, before + self.plan.calm_heights, bad)
         self.judge.inclusion()
 
     def _demand_equality(self) -> None:
@@ -310,7 +309,7 @@ class Cluster:
             ledger = max(informed, key=lambda one: one.disk.height).app.ledger
             listed = self._registrar.next_list(ledger.roster())
             if listed is not None:
-                self._submit((self._clients.appoint(listed, self._clock_ms()),))
+                self._submit((self._clients.appoint(listed, ledger.roster(), self._clock_ms()),))
             self.loop.after(self._random.randint(1, 2 * self.plan.appoint_ms), self._appoint)
 
     def _announce(self) -> None:

@@ -6,6 +6,7 @@ One rule: the store is written height by height, atomically and durably; all els
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Final, cast
@@ -52,7 +53,7 @@ class Records:
             self._journal, entries = Journal.open(JOURNAL, self.files)
         except Damaged as damaged:
             raise Violation("durable", f"{name}: {damaged}") from damaged
-        found = {_fact_of(entry) for entry in entries}
+        found = {_fact_of(*entry) for entry in entries}
         if not (self.facts <= found or (self._replacing and self._replacing <= found)):
             raise Violation("durable", f"the journal of {name} has lost {sorted(self.facts - found, key=repr)}")
         if not found <= self.facts.union(self._appended, self._replacing):
@@ -78,11 +79,11 @@ class Records:
         """Make all that was appended durable."""
         self._journal.sync()
 
-    def rotate(self, entries: Iterable[Entry]) -> set[Fact]:
-        """Replace everything by ``entries``; return the facts that are durable then."""
-        kept = list(entries)
-        self._replacing = {_fact_of(entry) for entry in kept}
-        self._journal.rotate(kept)
+    def rotate(self, batches: dict[Fact, Entry], records: Iterable[bytes]) -> set[Fact]:
+        """Replace everything by batches, each under what it says, and records; return what is durable then."""
+        entries = [(CONSENSUS_RECORD, record) for record in records]
+        self._replacing = {*batches, *(_fact_of(*entry) for entry in entries)}
+        self._journal.rotate([*batches.values(), *entries])
         self.facts, self._replacing = self._replacing, set()
         return self.facts
 
@@ -97,8 +98,8 @@ def batch_fact(ref: bytes) -> Fact:
     return ("batch", ref)
 
 
-def _fact_of(entry: Entry) -> Fact:
-    kind, payload = entry
+@lru_cache(maxsize=8192)  # pure, and each rotation keeps most of what the last one kept
+def _fact_of(kind: int, payload: bytes) -> Fact:
     return fact_of(payload) if kind == CONSENSUS_RECORD else batch_fact(decode_batch(payload).digest)
 
 

@@ -20,7 +20,7 @@ from tests.simulation.application import (
     make_batch,
     payload_refs,
 )
-from tests.simulation.disk import Disk, Stored
+from tests.simulation.disk import BATCH_RECORD, Disk, Stored, batch_fact
 from tests.simulation.money import Readiness
 
 
@@ -64,6 +64,10 @@ class Host:
         self._pace_ms = pace_ms
         self._idle_ms = idle_ms
         self.batches: dict[bytes, Batch] = house.disk.batches | batches
+        unstored = (batch for ref, batch in batches.items() if ref not in house.disk.batches)
+        self.unstored = {
+            batch_fact(batch.digest): (BATCH_RECORD, batch.encoded) for batch in unstored
+        }  # for the journal
         self._included: set[bytes] = set()  # in executed or final blocks
         self._unexecuted: deque[tuple[Block, Certificate | None]] = deque()
         self._executing = False
@@ -110,6 +114,7 @@ class Host:
         if batch.digest in self.batches:
             return
         self.batches[batch.digest] = batch
+        self.unstored[batch_fact(batch.digest)] = (BATCH_RECORD, batch.encoded)
         self._house.keep(batch)
         self._recheck()
         self._execute_next()
@@ -125,7 +130,7 @@ class Host:
             payload_refs(self._disk.block(height).payload)
             for height in range(self._disk.block(self._disk.height).header.executed_height + 1, self._disk.height + 1)
         )
-        pending = uncertified or any(ref not in self._included for ref in self.batches)
+        pending = uncertified or any(ref not in self._included for _, ref in self.unstored)
         if pending != self._pending:
             self._pending = pending
             self._house.feed(WorkChanged(pending))
@@ -233,6 +238,8 @@ class Host:
         executed = self.ledger.execute(height, block.header.timestamp_ms, transactions)
         self._unexecuted.popleft()
         self._disk.store(Stored(block, certificate, executed), self.batches)
+        for ref in payload_refs(block.payload):
+            self.unstored.pop(batch_fact(ref), None)
         self._house.executed_one(executed)
         self._recheck()
         if self._build is not None:

@@ -268,13 +268,26 @@ class Judge:
     def inclusion(self) -> None:
         """At the end: a notarized view that nobody could nullify is below every later notarized block."""
         notarized = self._reached[Kind.NOTARIZE]
-        for (epoch, view), hashes in notarized.items():
-            if (epoch, view) in self._reached[Kind.NULLIFY]:
-                continue
-            for (other_epoch, later), others in notarized.items():
-                for other in others if other_epoch == epoch and later > view else ():
-                    if not all(self._descends(other, block_hash) for block_hash in hashes):
+        kept = [place for place in notarized if place not in self._reached[Kind.NULLIFY]]
+        for (epoch, later), others in notarized.items():
+            below = [
+                (view, block) for of, view in kept if of == epoch and view < later for block in notarized[of, view]
+            ]
+            for other in others if below else ():
+                line = self._line(other, min(self._header(block).height for _, block in below))
+                for view, block in below:
+                    if line.get(self._header(block).height) != block:
                         raise Violation("inclusion", f"view {later} of epoch {epoch} passes view {view} over")
+
+    def _line(self, block_hash: bytes, floor: int) -> dict[int, bytes]:
+        """Return a block and its ancestors down to a height: height -> hash."""
+        header = self._header(block_hash)
+        line = {header.height: block_hash}
+        while header.height > floor:
+            block_hash = header.parent_hash
+            header = self._header(block_hash)
+            line[header.height] = block_hash
+        return line
 
     def _descends(self, block_hash: bytes, ancestor: bytes) -> bool:
         floor = self._header(ancestor).height

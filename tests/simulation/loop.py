@@ -7,10 +7,6 @@ import heapq
 from collections.abc import Callable
 from hashlib import sha256
 from random import Random
-from typing import Final
-
-# A seed takes 20,000, a slow one of ten validators 500,000; above this something answers itself for ever.
-EVENTS_MAX: Final = 2_000_000
 
 
 class Runaway(Exception):
@@ -20,11 +16,12 @@ class Runaway(Exception):
 class Loop:
     """Events in order of time, and among equals in order of scheduling. Times are integer milliseconds from 0."""
 
-    def __init__(self, seed: int, trace: bool) -> None:
+    def __init__(self, seed: int, trace: bool, events_max: int) -> None:
         self.now_ms = 0
         self.events = 0
         self.tracing = trace
         self._seed = seed
+        self._events_max = events_max
         self._queue: list[tuple[int, int, Callable[..., None], tuple[object, ...]]] = []
         self._sequence = 0
         self._hash = sha256()
@@ -40,7 +37,8 @@ class Loop:
 
     def after(self, delay_ms: int, action: Callable[..., None], *arguments: object) -> None:
         """Call ``action`` in ``delay_ms``."""
-        self.at(self.now_ms + delay_ms, action, *arguments)
+        self._sequence += 1
+        heapq.heappush(self._queue, (self.now_ms + max(delay_ms, 0), self._sequence, action, arguments))
 
     def run(self, until_ms: int, done: Callable[[], bool]) -> bool:
         """Let events happen until ``done`` or ``until_ms`` has come; return whether it is done."""
@@ -57,13 +55,12 @@ class Loop:
     def count(self) -> None:
         """Count an event, or a step that one led to. Raises Runaway."""
         self.events += 1
-        if self.events > EVENTS_MAX:
-            raise Runaway(f"{EVENTS_MAX} events")
+        if self.events > self._events_max:
+            raise Runaway(f"{self._events_max} events")
 
     def record(self, what: bytes) -> None:
         """Fold an event into the hash of the run."""
-        self._hash.update(b"%d " % self.now_ms)
-        self._hash.update(what)
+        self._hash.update(b"%d %b" % (self.now_ms, what))
 
     def trace(self, text: str) -> None:
         """Print a line of the story. The caller asks ``tracing`` first."""

@@ -23,7 +23,7 @@ from node.ledger.parameters import DEFAULT
 from node.ledger.pay import Pay
 from node.ledger.state import ACCOUNTS_IN_MEMORY, ROSTER
 from node.ledger.transaction import Transaction, decode_transaction, make_transaction
-from node.ledger.validators import Roster, members, readiness_statement
+from node.ledger.validators import Roster, members, readiness_statement, roster_hash
 from tests.simulation.application import Executed
 from tests.simulation.keys import Signer
 from tests.simulation.members import Rows, node_key
@@ -206,9 +206,9 @@ class Clients:
         self._sent = [*self._sent[-TAKEN_BACK:], raw]
         return raw
 
-    def appoint(self, listed: tuple[Listed, ...], clock_ms: int) -> bytes:
-        """Return the central bank's word on who validates."""
-        operation = SetParameter(_number(CENTRAL_BANK), ROSTER, listed)
+    def appoint(self, listed: tuple[Listed, ...], seen: Roster, clock_ms: int) -> bytes:
+        """Return the central bank's word on who validates, based on the roster that it has seen."""
+        operation = SetParameter(_number(CENTRAL_BANK), ROSTER, roster_hash(seen), listed)
         salt = self._random.getrandbits(63)
         return self._signed(CENTRAL_BANK, operation, clock_ms + EXPIRES_MS, salt, CENTRAL_BANK)
 

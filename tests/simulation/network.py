@@ -49,6 +49,7 @@ class Network:
         self._size = validators
         self._leader = leader  # of the highest view that anyone is in
         self._random = loop.random("network")
+        self._delays = log(weather.low_ms), log(weather.high_ms)
         self._endpoints: list[list[Endpoint]] = [[] for _ in range(validators)]
         self._blocked: Shape = _open
         self._healed: frozenset[int] = frozenset()
@@ -104,7 +105,7 @@ class Network:
         random, weather = self._random, self._weather
         if random.random() < weather.near_timeout:
             return int(random.choice(weather.timeouts_ms) * random.uniform(0.7, 1.3))
-        delay = exp(random.uniform(log(weather.low_ms), log(weather.high_ms)))
+        delay = exp(random.uniform(*self._delays))
         return max(1, int(delay * self._slow[sender, receiver]))
 
     def _change_partition(self) -> None:

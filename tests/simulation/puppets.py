@@ -20,10 +20,10 @@ from consensus.messages import (
     Proposal,
     Status,
     Vote,
-    decode_message,
     encode_message,
     make_block,
 )
+from tests.simulation.decoding import decode_once
 from tests.simulation.liars import Mouth
 from tests.simulation.validator import Validator
 
@@ -37,7 +37,7 @@ class Puppet(Validator):
         super().deliver(sender, channel, data)
         if self.up and channel == "consensus":
             try:
-                message = decode_message(data)
+                message = decode_once(data)
             except DecodeError:
                 return  # of another liar
             self.react(message)

@@ -1,7 +1,8 @@
-"""The central bank of a run: it changes who validates, one list after the other.
+"""The central bank of a run: it changes who validates, with many lists in flight at once.
 
 One rule: it looks at the roster as somebody has executed it, and asks only for what leaves those who lie below a third,
-now and when all newcomers are ready.
+now and when all newcomers are ready. That roster may be old, and other lists under way: each list names the roster that
+it was judged by, and the ledger refuses it under any other.
 """
 
 from collections.abc import Callable, Iterable, Sequence

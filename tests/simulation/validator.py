@@ -45,13 +45,13 @@ from consensus.messages import (
     Proposal,
     Status,
     Vote,
-    decode_message,
     encode_message,
     vote_statement,
 )
 from consensus.records import decode_record, encode_record
 from node.storage.errors import GuardRefused, StorageFailed
 from tests.simulation.application import Batch, Executed, decode_batch
+from tests.simulation.decoding import Verifier, decode_once
 from tests.simulation.disk import BATCH_RECORD, CONSENSUS_RECORD, Disk, batch_fact
 from tests.simulation.fetching import BEHIND_MIN, Fetcher
 from tests.simulation.files import PowerLost
@@ -151,6 +151,7 @@ class Validator:
     ) -> None:
         self.index = index
         self.name = name
+        self._mark = name.encode()
         self.honest = honest
         self.disk = disk
         self.traps: list[Trap] = []
@@ -250,7 +251,7 @@ class Validator:
         by_seat = self.committee.validators
         bench = Bench(tuple(v.public_key for v in by_seat), tuple(v.weight for v in by_seat), self.members.nodes)
         self._judge.convenes(self.epoch, boundary, bench)
-        self._verifier = consensus.verify.Verifier(self.committee, settings.genesis_hash)
+        self._verifier = Verifier(self.committee, settings.genesis_hash)
         self.core = consensus.core.Core(
             self.committee, settings.genesis_hash, self.seat, root, floor, self.end_height, settings.timing
         )
@@ -391,7 +392,7 @@ class Validator:
         seat = self.members.seat(sender)
         try:
             if seat is None:
-                self._hear_outsider(sender, decode_message(data))
+                self._hear_outsider(sender, decode_once(data))
                 return
             happened = self._verifier.verify(data, seat, self.core.wants)
         except (consensus.verify.Invalid, DecodeError) as error:
@@ -399,7 +400,7 @@ class Validator:
             return
         self._mind_the_epoch(sender, happened)
         if self._loop.tracing:
-            self._loop.trace(f"{self.name} <- n{sender} {describe(decode_message(data))}")
+            self._loop.trace(f"{self.name} <- n{sender} {describe(decode_once(data))}")
         self._step(happened)
 
     def _hear_outsider(self, sender: int, message: Message) -> None:
@@ -448,7 +449,7 @@ class Validator:
 
     def _step(self, happened: Input) -> None:
         self._loop.count()
-        self._loop.record(b"%s %s" % (self.name.encode(), type(happened).__name__.encode()))
+        self._loop.record(b"%b %b" % (self._mark, type(happened).__name__.encode()))
         try:
             self._effects.extend(self.core.step(self.now_ms(), happened))
         except Exception as error:
@@ -615,7 +616,6 @@ class Validator:
     def _rotate(self) -> None:
         """Replace the journal by what is needed: batches, what is final and not stored, what the core names."""
         records = self.disk.records
-        batches = [batch for ref, batch in self.app.batches.items() if ref not in self.disk.batches]
         facts: dict[bytes, None] = {}
         for block, certificate in self.app.waiting():
             facts[encode_record(block)] = None
@@ -624,10 +624,9 @@ class Validator:
         facts |= dict.fromkeys(self.core.records())
         facts |= dict.fromkeys(self._later)
         before, finalized_view = records.facts, self.core.finalized_view
-        after = records.rotate(
-            [(BATCH_RECORD, batch.encoded) for batch in batches] + [(CONSENSUS_RECORD, fact) for fact in facts]
-        )
-        self._rotate_at = records.size_bytes + self._settings.rotate_bytes
+        after = records.rotate(self.app.unstored, facts)
+        # By a share of what stays at the least: else a journal of many waiting batches is all rotation.
+        self._rotate_at = records.size_bytes + max(self._settings.rotate_bytes, records.size_bytes // 4)
         if self.honest and not self.core.ended:  # the next epoch needs nothing of this one
             self._judge.rotated(self.index, before, after, self.epoch, finalized_view)
 

@@ -332,6 +332,16 @@ REPEATING: Final = (
         *("return []", STORMS, STEPS),
     ),
     one(
+        *("views that are nullified are told in full at every retry", "R37", ROUNDS),
+        *("proven = kind is Kind.NULLIFY and mine", "proven = False and mine"),
+        STEPS,
+    ),
+    one(
+        *("a NULLIFY is sent once", "R37", ROUNDS),
+        *("NULLIFY and mine.tally.certificates[kind] is not None", "NULLIFY"),
+        *(STORMS, STEPS),
+    ),
+    one(
         *("missing blocks not fetched", "R39", CHAIN),
         *("self.wanted[missing.hash] = Wanted(missing.view, holders)", "return []"),
         *(STORMS, STEPS),

@@ -15,10 +15,12 @@ INVARIANTS: Final = "node/ledger/invariants.py"
 TRANSACTION: Final = "node/ledger/transaction.py"
 COMMITMENT: Final = "node/ledger/commitment.py"
 STEP: Final = "node/ledger/step.py"
+PARAM: Final = "node/ledger/param.py"
 TRANSFER: Final = "node/ledger/transfer.py"
 
 IN_PAY: Final = suite("ledger_pay", "ledger_transaction", "ledger_invariants", "ledger_execute", "ledger_model")
 IN_ACCOUNTS: Final = suite("ledger_accounts", "ledger_transaction", "ledger_execute")
+IN_PARAM: Final = suite("ledger_param", "ledger_model")
 IN_EXECUTE: Final = suite("ledger_execute", "ledger_pay")
 IN_INVARIANTS: Final = suite("ledger_invariants", "ledger_execute", "ledger_commitment", "ledger_pay")
 
@@ -379,4 +381,28 @@ SUMS: Final = (
     ),
 )
 
-MUTANTS: Final[tuple[Mutant, ...]] = (*MONEY, *LIMITS, *ONCE, *AUTHORITY, *SUMS)
+CHANGES: Final = (
+    one(
+        *("a change based on another roster is taken", "param: no change is lost", PARAM),
+        *("if operation.based_on != record_hash(_record(state, operation.key)):", "if False:"),
+        IN_PARAM,
+    ),
+    one(
+        *("what a list is based on leaves out who waits", "param: no change is lost", PARAM),
+        "return encode_roster(state.roster) if key",
+        "return encode_roster(tuple([seat._replace(next=None) for seat in state.roster])) if key",
+        IN_PARAM,
+    ),
+    one(
+        *("a list may be based on the roster of the block before", "param: no change is lost", PARAM),
+        *("return encode_roster(state.roster) if key", "return encode_roster(state.finished_roster) if key"),
+        IN_PARAM,
+    ),
+    one(
+        *("a change may be based on the parameters of the block before", "param: no change is lost", PARAM),
+        *("encode(getattr(state.next_parameters, key))", "encode(getattr(state.parameters, key))"),
+        IN_PARAM,
+    ),
+)
+
+MUTANTS: Final[tuple[Mutant, ...]] = (*MONEY, *LIMITS, *ONCE, *AUTHORITY, *SUMS, *CHANGES)
