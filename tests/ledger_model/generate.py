@@ -3,7 +3,7 @@
 Operations are the tuples of the wire. Nothing is drawn from sets, so a seed gives the same bytes everywhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from random import Random
 from typing import Any, TypeVar
@@ -83,6 +83,7 @@ class Generator:
         self.turn = 0
         self.sent: list[bytes] = []
         self.approved = False  # the central bank is to be listed too
+        self.planned: list[Callable[[], Operation]] = []  # what comes next
 
     # --- words ---
 
@@ -149,7 +150,10 @@ class Generator:
         """Return an amount, small or near a bound."""
         state = self.state
         free = state.available(payer, asset)
-        near = [free, free, free // 2, AMOUNT_MAX]
+        near = [free, free // 2, free // 3, AMOUNT_MAX if self.odds(0.1) else free]
+        balance = state.balance(payer, asset)
+        if balance > free and self.odds(0.3):
+            return min(max(1, self.of(balance, free + 1, free + 1, free)), AMOUNT_MAX)
         account, payee = self.accounts.get(payer), self.accounts.get(to)
         if asset == SOM and account and account.limited:
             a_transaction, a_day, _ = state.tier(account)
@@ -161,13 +165,14 @@ class Generator:
             near.append(state.tier(payee)[2] - state.balance(to, SOM))
         record: Asset | None = state.get("s", asset)
         if record and payer == record.issuer:
-            near = [self._issue_room(record, asset), record.maximum - state.supply(asset)]
+            room = self._issue_room(record, asset)
+            near = [room, room // 2, record.maximum - state.supply(asset) if self.odds(0.05) else room // 3]
         if record:
             near += self._floors(payer, asset)
         if self.odds(0.75) or not near:
             top = max(1, min(free // 8 if free > 1 else 10**6, 10 ** self.random.randrange(1, 8)))
             return self.random.randint(1, top)
-        return min(max(1, self.random.choice(near) + self.of(0, 0, 0, 1)), AMOUNT_MAX)
+        return min(max(1, self.random.choice(near) + (1 if self.odds(0.15) else 0)), AMOUNT_MAX)
 
     def _issue_room(self, record: Asset, asset: int) -> int:
         state = self.state
@@ -199,7 +204,7 @@ class Generator:
             return record.issuer
         if self.odds(0.04):
             return self.of(payer, NOBODY, self.anybody())
-        return self.one(PERSON, MERCHANT, BANK, RESERVE) if self.odds(0.7) else self.one()
+        return self.one(PERSON, MERCHANT, BANK, RESERVE) if self.odds(0.9) else self.one()
 
     def pay(self) -> Operation:
         asset = self.asset()
@@ -207,9 +212,10 @@ class Generator:
         if asset in self.state.tables["s"] and self.odds(0.25):
             payer = self.state.tables["s"][asset].issuer
         legs = []
-        for _ in range(self.of(1, 1, 1, 1, 2, 3, 5)):
+        for count in range(self.of(1, 1, 1, 1, 2, 3, 5)):
             to = self.payee(payer, asset)
-            legs.append((to, self.amount(payer, asset, to), b"ref %d" % self.random.randrange(30)))
+            amount = self.random.randint(1, 100) if count and self.odds(0.7) else self.amount(payer, asset, to)
+            legs.append((to, amount, b"ref %d" % self.random.randrange(50)))
         if self.odds(0.03):
             chosen = sorted(dict.fromkeys(self.random.choices(self.alive(), k=60)))
             legs = [(to, self.random.randint(1, 50), b"r") for to in chosen]
@@ -230,19 +236,36 @@ class Generator:
     def hold(self) -> Operation:
         asset = self.asset() if self.odds(0.5) else SOM
         payer = self.owner(asset)
+        if self.state.balance(payer, asset) < 1 and self.odds(0.9):
+            asset, payer = SOM, self.owner(SOM)
         if asset in self.state.tables["s"] and self.odds(0.03):
             payer = self.state.tables["s"][asset].issuer
         condition = self.condition()
         to = self.mostly(self.payee(payer, asset), payer) if self.odds(0.5) else 0
+        if to and condition[1] and self.odds(0.8):
+            to = self.one(MERCHANT)
         if self.odds(0.002):
-            legs = tuple((BANKER, 1, b"many") for _ in range(self.of(600, 1_100, 4_000)))
-            return (2, SOM, BANKER, legs, 0, self.state.time + self.of(1_000, MINUTE), (b"", (), 0, "", "", True))
-        made = []
+            return self.pile()
+        made: list[tuple[int, int, bytes]] = []
         for _ in range(self.of(1, 1, 1, 2, 4)):
             nobody = condition[0] and to and self.odds(0.5)
             by = 0 if nobody else self.one(PERSON, MERCHANT, BANK, DEVICE, DEVICE) or NOBODY
-            made.append((by, self.amount(payer, asset, 0), b"hold %d" % self.random.randrange(30)))
+            amount = self.random.randint(1, 100) if made and self.odds(0.7) else self.amount(payer, asset, 0)
+            made.append((by, amount, b"hold %d" % self.random.randrange(30)))
         return (2, asset, payer, tuple(made), to, self.until(), condition)
+
+    def pile(self) -> Operation:
+        """Return a hold of many legs: more may end at once than a block releases, or than a seizure looks at."""
+        count = self.of(600, 1_100, 4_000)
+        if count == 4_000 and not self.planned:
+            self.planned = [self.pile, self.break_pile]
+        legs = ((BANKER, 1, b"many"),) * count
+        return (2, SOM, BANKER, legs, 0, self.state.time + self.of(1_000, MINUTE), (b"", (), 0, "", "", True))
+
+    def break_pile(self) -> Operation:
+        by, number = self.enforcer(), self.order_number()
+        amount = max(1, self.state.available(BANKER, SOM)) + self.of(4_095, 4_096, 4_097)
+        return (7, 5, by, number, BANKER, BASIS, SOM, amount, self.one(BANK))
 
     def settle(self) -> Operation:
         if self.odds(0.02):
@@ -379,7 +402,7 @@ class Generator:
 
     def attest(self) -> Operation:
         state = self.state
-        schema = self.mostly(self.of("gold", "delivered", "gold", "crypto-reserve"), "none")
+        schema = self.mostly(self.of("gold", "delivered", "gold", "delivered", "crypto-reserve"), "none")
         backed = [number for number, asset in state.tables["s"].items() if asset.backing[:2] == (2, schema)]
         value = self.of(0, 1, 10**6)
         subject = self.of(*SUBJECTS)
@@ -530,6 +553,8 @@ class Generator:
     def operation(self) -> Operation:
         if self.state.tables["s"][SOM].status != 1 and self.odds(0.3):
             return (5, 2, CENTRAL, SOM, 1, BASIS)
+        if self.planned:
+            return self.planned.pop(0)()
         drawn = self.random.choices(
             (
                 self.pay, self.hold, self.settle, self.open, self.set, self.set_keys, self.recover, self.recovered,
