@@ -39,11 +39,15 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rpc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where we serve clients. ``allowed_hosts`` are accepted in the Host header beside loopback names."""
+    """Where we serve clients. ``allowed_hosts`` are accepted in the Host header beside loopback names.
+
+    ``show_orders``: lists of authorities' orders are answered, not only their counts. A devnet always answers them.
+    """
 
     host: str = "127.0.0.1"
     port: _Port = 26657
     allowed_hosts: tuple[str, ...] = ()
+    show_orders: bool = False
 
 
 class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -134,6 +138,7 @@ def format_config(config: Config) -> str:
         f"host = {_quote(config.rpc.host)}",
         f"port = {config.rpc.port}",
         f"allowed_hosts = [{', '.join(_quote(host) for host in config.rpc.allowed_hosts)}]",
+        f"show_orders = {str(config.rpc.show_orders).lower()}",
         "",
         "[mempool]",
         f"transactions_max = {config.mempool.transactions_max}",

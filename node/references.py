@@ -4,7 +4,8 @@ One rule: only what was paid is listed. A skipped leg and a failed transaction l
 and no row, at a height, says "not paid up to there".
 
 Beside the ledger, not in it: the ledger itself remembers references for a window only (``once``), and bulk pays stand
-in their payer's statement as one entry.
+in their payer's statement as one entry. What is settled from a hold is not listed: its transaction names neither payer
+nor reference, a hold may be settled in parts, and both statements have an entry for each part.
 """
 
 from collections.abc import Iterator

@@ -95,6 +95,7 @@ class Service:
             peers=self.peers,
             readiness=self.readiness,
             now_ms=self._now_ms,
+            shows_orders=genesis.kind == "devnet" or self._config.rpc.show_orders,
         )
 
     async def submit(self, raws: Sequence[bytes]) -> list[Submitted]:

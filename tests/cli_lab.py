@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from node.cli import main
 from node.ledger.genesis import format_genesis
-from tests.solo_chain import ALICE, BANK, BOB, ISSUER, TREASURY, SoloChain, digits, key, serving, solo_chain
+from tests.solo_chain import NUMBERS, SoloChain, digits, key, serving, solo_chain
 
 T = TypeVar("T")
 
@@ -101,7 +101,6 @@ def som_lab(home: Path) -> Iterator[Som]:
 
 def accounts() -> dict[str, Any]:
     """Return the accounts.json of the chain, in the form of a devnet's."""
-    numbers = {"issuer": ISSUER, "treasury": TREASURY, "bank": BANK, "alice": ALICE, "bob": BOB}
     rows = [
         {
             "name": name,
@@ -109,7 +108,7 @@ def accounts() -> dict[str, Any]:
             "threshold": 1,
             "keys": [{"public": key(name).public.hex(), "seed": seed(name).hex()}],
         }
-        for name, number in numbers.items()
+        for name, number in NUMBERS.items()
     ]
     return {"accounts": rows}
 

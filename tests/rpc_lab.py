@@ -54,7 +54,13 @@ class Lab:
 
 
 @asynccontextmanager
-async def rpc_lab(path: Path, limits: ServerLimits | None = None, hosts: tuple[str, ...] = ()) -> AsyncIterator[Lab]:
-    """Serve a funded chain and give a caller of it."""
-    async with solo_chain(path) as chain, serving(chain, limits, hosts) as url, aiohttp.ClientSession() as session:
+async def rpc_lab(
+    path: Path, limits: ServerLimits | None = None, hosts: tuple[str, ...] = (), acting: bool = False
+) -> AsyncIterator[Lab]:
+    """Serve a funded chain and give a caller of it; ``acting``: on which everything that examples name has happened."""
+    async with (
+        solo_chain(path, acting=acting) as chain,
+        serving(chain, limits, hosts) as url,
+        aiohttp.ClientSession() as session,
+    ):
         yield Lab(chain, url, session)

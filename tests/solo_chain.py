@@ -37,14 +37,21 @@ from node.home import create_data
 from node.ledger.account import Kind as AccountKind
 from node.ledger.account import Profile, account_number, format_account, kinds_mask
 from node.ledger.account_ops import OpenAccount
-from node.ledger.assets import Asset, AssetStatus
+from node.ledger.asset import SetAssetStatus
+from node.ledger.assets import Asset, AssetStatus, Attested, OnLedger
+from node.ledger.attest import Attest
 from node.ledger.errors import Code, Refused
 from node.ledger.execute import Ledger
 from node.ledger.genesis import Genesis, GenesisAccount
 from node.ledger.genesis import Validator as GenesisValidator
+from node.ledger.hold import MakeHold
+from node.ledger.holds import Condition
 from node.ledger.operations import Operation
-from node.ledger.parameters import DEFAULT
+from node.ledger.order import Arrest
+from node.ledger.parameters import DAY_MS, DEFAULT, MINUTE_MS, Attesters
 from node.ledger.pay import Pay
+from node.ledger.receipt import Receipt
+from node.ledger.recovery import RecoverAccount
 from node.ledger.transaction import Transaction, decode_transaction, make_transaction, signatures_valid
 from node.outcomes import Outcomes
 from node.references import references
@@ -71,10 +78,41 @@ LIFETIME_MS: Final = 5 * 60_000
 
 ISSUER: Final = account_number(1, 1)
 TREASURY: Final = account_number(2, 1)
+CENTRAL: Final = account_number(1, 2)
+REGISTRAR: Final = account_number(1, 3)
+AUDITOR: Final = account_number(1, 4)
+ENFORCER: Final = account_number(1, 5)
+KGST_ISSUER: Final = account_number(1, 6)
+RESERVE: Final = account_number(1, 7)
+GOLD_ISSUER: Final = account_number(1, 8)
+SPARE_ISSUER: Final = account_number(1, 9)  # of no asset
 BANK: Final = account_number(11, 1)
+OTHER_BANK: Final = account_number(12, 1)
+SHOP: Final = account_number(11, 102)
+DEVICE: Final = account_number(11, 103)  # Alice's purse
 ALICE: Final = account_number(11, 100)
 BOB: Final = account_number(11, 101)
 NOBODY: Final = account_number(11, 999)
+
+
+NUMBERS: Final = {
+    "issuer": ISSUER,
+    "treasury": TREASURY,
+    "bank": BANK,
+    "alice": ALICE,
+    "bob": BOB,
+    "central": CENTRAL,
+    "registrar": REGISTRAR,
+    "auditor": AUDITOR,
+    "enforcer": ENFORCER,
+    "kgst-issuer": KGST_ISSUER,
+    "reserve": RESERVE,
+    "gold-issuer": GOLD_ISSUER,
+    "spare-issuer": SPARE_ISSUER,
+    "other-bank": OTHER_BANK,
+    "shop": SHOP,
+    "device": DEVICE,
+}
 
 
 def key(name: str) -> SecretKey:
@@ -85,13 +123,29 @@ def key(name: str) -> SecretKey:
 def solo_genesis() -> Genesis:
     """Return the genesis: one validator, the central bank's issuer, the Treasury, a bank with two customers."""
     money = kinds_mask((AccountKind.BANK, AccountKind.TREASURY))
-    som = Asset("SOM", 2, ISSUER, int(AssetStatus.REGISTERED), 10**15, None, money, money, b"")
+    registered, anybody = int(AssetStatus.REGISTERED), kinds_mask(AccountKind)
+    assets = (
+        (1, Asset("SOM", 2, ISSUER, registered, 10**15, None, money, money, b"")),
+        (2, Asset("KGST", 2, KGST_ISSUER, registered, 10**15, OnLedger(RESERVE, 1), anybody, anybody, b"")),
+        (3, Asset("USDKG", 6, GOLD_ISSUER, registered, 10**15, Attested("gold", 10_000, DAY_MS), money, money, b"")),
+    )
     people = [
         ("issuer", ISSUER, AccountKind.ISSUER, 0, 0),
         ("treasury", TREASURY, AccountKind.TREASURY, 0, 0),
         ("bank", BANK, AccountKind.BANK, 0, 0),
         ("alice", ALICE, AccountKind.PERSON, 2, BANK),
         ("bob", BOB, AccountKind.PERSON, 2, BANK),
+        ("central", CENTRAL, AccountKind.CENTRAL_BANK, 0, 0),
+        ("registrar", REGISTRAR, AccountKind.REGISTRAR, 0, 0),
+        ("auditor", AUDITOR, AccountKind.AUDITOR, 0, 0),
+        ("enforcer", ENFORCER, AccountKind.ENFORCER, 0, 0),
+        ("kgst-issuer", KGST_ISSUER, AccountKind.ISSUER, 0, 0),
+        ("reserve", RESERVE, AccountKind.RESERVE, 0, 0),
+        ("gold-issuer", GOLD_ISSUER, AccountKind.ISSUER, 0, 0),
+        ("spare-issuer", SPARE_ISSUER, AccountKind.ISSUER, 0, 0),
+        ("other-bank", OTHER_BANK, AccountKind.BANK, 0, 0),
+        ("shop", SHOP, AccountKind.MERCHANT, 2, BANK),
+        ("device", DEVICE, AccountKind.DEVICE, 1, BANK),
     ]
     return Genesis(
         network=NETWORK,
@@ -101,14 +155,17 @@ def solo_genesis() -> Genesis:
         tree_depth=2,
         epoch_length=10**6,
         validators=(GenesisValidator("solo", key("consensus").public, key("node").public, 1),),
-        parameters=DEFAULT,
-        assets=((1, som),),
+        parameters=DEFAULT._replace(
+            attesters=(Attesters("delivered", (AUDITOR,)), Attesters("gold", (AUDITOR,))), recovery_delay_ms=MINUTE_MS
+        ),
+        assets=assets,
         accounts=tuple(_account(*person) for person in people),
     )
 
 
 def _account(name: str, number: int, kind: AccountKind, tier: int, bank: int) -> GenesisAccount:
-    profile = Profile(int(kind), tier, 0, bank, 0, ((key(name).public, 1),), 1, sha256(name.encode()).digest())
+    category = 5_411 if kind == AccountKind.MERCHANT else 0
+    profile = Profile(int(kind), tier, 0, bank, category, ((key(name).public, 1),), 1, sha256(name.encode()).digest())
     return GenesisAccount(name, number, profile)
 
 
@@ -127,6 +184,7 @@ class SoloChain:
         self.full = False
         self.readiness: Readiness | tuple[str, ...] = Readiness("solo", key("node").public, 16, bytes(32), bytes(64))
         self.ready = True
+        self.shows_orders = True
         self.certifying = True  # whether an empty block follows each block with transactions
         self.waiting: dict[bytes, Transaction] = {}
         self.waited = asyncio.Event()  # set when a caller waits for a final result
@@ -165,7 +223,7 @@ class SoloChain:
 
     def pay(self, payer: str, to: int, amount: int, ref: bytes = b"", once: bool = False) -> Transaction:
         """Return a signed pay of one leg."""
-        number = {"issuer": ISSUER, "treasury": TREASURY, "bank": BANK, "alice": ALICE, "bob": BOB}[payer]
+        number = NUMBERS[payer]
         return self.sign([number], [Pay(1, number, ((to, amount, ref),), once=once)], payer)
 
     def open_wallet(self, serial: int) -> Transaction:
@@ -180,6 +238,29 @@ class SoloChain:
         await self.execute([self.pay("issuer", TREASURY, 10**8), self.pay("issuer", BANK, 10**8)])
         await self.execute([self.pay("bank", ALICE, 10**5, b"SALARY-1")])
 
+    async def act(self) -> None:
+        """Use the rest of the ledger: KGST with its reserve, gold, a hold of Alice, an arrest, a lost key, a status."""
+        basis = sha256(b"basis").digest()
+        later_ms = self.now_ms + DAY_MS
+        terms = Condition(b"", (5_411,), 0, "", "", True)
+        say = Attest(AUDITOR, "gold", "USDKG", 10**9, self.now_ms, 0, basis, b"")
+        receipts = await self.add_block(
+            [
+                self.pay("bank", RESERVE, 3_000_00),
+                self.sign([KGST_ISSUER], [Pay(2, KGST_ISSUER, ((ALICE, 2_000_00, b""),))], "kgst-issuer"),
+                self.sign([AUDITOR], [say], "auditor"),
+                self.sign([GOLD_ISSUER], [Pay(3, GOLD_ISSUER, ((BANK, 5 * 10**8, b""),))], "gold-issuer"),
+                self.sign([ALICE], [MakeHold(1, ALICE, ((DEVICE, 200_00, b"PURSE"),), 0, later_ms, terms)], "alice"),
+                self.sign(
+                    [ENFORCER, CENTRAL], [Arrest(ENFORCER, "17/26", BANK, basis, 1, 500_00)], "enforcer", "central"
+                ),
+                self.sign([BANK], [RecoverAccount(BANK, BOB, ((key("bob's new").public, 1),), 1)], "bank"),
+                self.sign([REGISTRAR], [SetAssetStatus(REGISTRAR, 3, int(AssetStatus.SUSPENDED), basis)], "registrar"),
+            ]
+        )
+        assert all(receipt.applied for receipt in receipts), receipts
+        await self.add_block(())
+
     # --- blocks ---
 
     async def execute(self, transactions: Sequence[Transaction]) -> None:
@@ -188,8 +269,8 @@ class SoloChain:
         if self.certifying:
             await self.add_block(())
 
-    async def add_block(self, transactions: Sequence[Transaction], certified: bool = True) -> None:
-        """Execute one block, store it, and tell who waits."""
+    async def add_block(self, transactions: Sequence[Transaction], certified: bool = True) -> tuple[Receipt, ...]:
+        """Execute one block, store it, and tell who waits; return the receipts."""
         self.now_ms += BLOCK_MS
         batches = [self._batch(transactions)] if transactions else []
         block = self._block(batches)
@@ -231,6 +312,7 @@ class SoloChain:
             del self.waiting[tx_id]
         self.outcomes.ended(gone, Outcome.EXPIRED)
         self.outcomes.stored(block.header.height)
+        return executed.receipts
 
     async def release(self) -> None:
         """Execute what was held back."""
@@ -289,6 +371,7 @@ class SoloChain:
             peers=self.peers,
             readiness=lambda: self.readiness,
             now_ms=lambda: self.now_ms,
+            shows_orders=self.shows_orders,
         )
 
     async def submit(self, raws: Sequence[bytes]) -> list[Submitted]:
@@ -363,12 +446,14 @@ class SoloChain:
 
 
 @asynccontextmanager
-async def solo_chain(path: Path, funded: bool = True) -> AsyncIterator[SoloChain]:
-    """Give a chain with money in it."""
+async def solo_chain(path: Path, funded: bool = True, acting: bool = False) -> AsyncIterator[SoloChain]:
+    """Give a chain with money in it; ``acting``: with everything else that the ledger has, too."""
     chain = SoloChain(path)
     try:
         if funded:
             await chain.fund()
+        if acting:
+            await chain.act()
         yield chain
     finally:
         chain.close()

@@ -17,10 +17,11 @@ from node.ledger.asset import (
     change_key,
     changes_so_far,
     decode_change,
+    encode_change,
 )
-from node.ledger.assets import Asset, AssetStatus, Attested, Backing, OnLedger
+from node.ledger.assets import Asset, AssetStatus, Attested, Backing, OnLedger, encode_asset
 from node.ledger.commitment import verify_proof
-from node.ledger.errors import Code, Refused
+from node.ledger.errors import Code, InvariantViolation, Refused
 from node.ledger.execute import Executed
 from node.ledger.operations import Operation, operation_value
 from node.ledger.pay import Pay
@@ -59,6 +60,7 @@ SOM = 1
 NEW = 40  # an id that no asset has
 ALL = kinds_mask(Kind)
 BASIS = b"l" * 32
+HASH = b"h" * 32
 REGISTERED, SUSPENDED, REVOKED = (int(status) for status in AssetStatus)
 GENESIS_HASH = make_genesis().hash
 
@@ -328,6 +330,30 @@ def test_several_changes_of_one_block_are_kept_in_order() -> None:
     assert [change.status for change in history(world, CENTS)] == [REVOKED]
 
 
+# --- the audit ---
+
+
+@pytest.mark.parametrize(
+    ("key", "row"),
+    [
+        (change_key(KGST, 1), None),
+        (change_key(KGST, 0), None),
+        (change_key(KGST, 3), encode_change(StatusChange(SUSPENDED, REGISTRAR, BASIS, 1, 1, HASH))),
+        (change_key(KGST, 2), encode_change(StatusChange(REVOKED, REGISTRAR, BASIS, 1, 1, HASH))),
+        (change_key(99, 0), encode_change(StatusChange(SUSPENDED, REGISTRAR, BASIS, 1, 1, HASH))),
+        (asset_key(KGST), None),
+        (asset_key(99), encode_asset(Asset("X", 0, NOBODY, REVOKED, 1, None, 0, 0, b""))),
+    ],
+)
+def test_the_audit_sees_a_register_that_is_not_its_history(key: bytes, row: bytes | None) -> None:
+    world = a_world()
+    assert world.run(status(KGST, SUSPENDED), status(KGST, REGISTERED), status(KGST, SUSPENDED)).applied
+    world.ledger.audit()
+    world.reader.store({key: row})
+    with pytest.raises(InvariantViolation, match="asset"):
+        world.ledger.audit()
+
+
 # --- undo ---
 
 BACKINGS: tuple[Backing, ...] = (None, OnLedger(SPARE_RESERVE, SOM), Attested("gold", 10_000, 1))
@@ -386,6 +412,17 @@ def test_what_is_written_is_read_back(backing: Backing) -> None:
     operation = registration(backing=backing)
     assert decoded(*operation_value(operation)[1:]) == operation
     assert decoded(*STATUS_SOUND) == SetAssetStatus(*STATUS_SOUND[1:])
+
+
+def test_the_bytes_of_a_registration_and_of_a_status_are_the_same_for_ever() -> None:
+    by, issuer = (bytes((0xCF,)) + int(number).to_bytes(8, "big") for number in (REGISTRAR, SPARE_ISSUER))
+    basis = b"\xc4\x20" + BASIS
+    backing = b"\x94\x02\xa4gold\xcd\x27\x10\x05"
+    kinds = b"\xcd\x1f\xfe\x10"
+    registered = b"\x9c\x05\x01" + by + b"\x28\xa4NEW1\x03" + issuer + b"\xcd\x03\xe8" + backing + kinds + basis
+    operation = registration(backing=Attested("gold", 10_000, 5), redeem_from=16)
+    assert encode(operation_value(operation)) == registered
+    assert encode(operation_value(status(KGST, SUSPENDED))) == b"\x96\x05\x02" + by + b"\x02\x02" + basis
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from node.ledger.attestations import (
     valid,
 )
 from node.ledger.commitment import verify_proof
-from node.ledger.errors import Code, Refused
+from node.ledger.errors import Code, InvariantViolation, Refused
 from node.ledger.execute import Executed
 from node.ledger.holds import row_id
 from node.ledger.operations import Operation, operation_value
@@ -452,6 +452,39 @@ def require_consistent(world: World) -> None:
     assert sorted(listed) == sorted(all_rows)
 
 
+# --- the audit ---
+
+
+def test_the_audit_sees_attestations_that_are_not_as_they_are_listed() -> None:
+    world = a_world()
+    first = say(world, saying())
+    second = say(world, saying(revokes=first))
+    other = say(world, saying(subject="another"))
+    world.ledger.audit()
+    rows = world.reader.rows
+    named = {key: row for key, row in rows.items() if key[:1] == CURRENT}
+    [mine] = [key for key, row in named.items() if row == second]
+    listed = next(key for key in rows if key[:1] == BY_SUBJECT)
+    revoked, current_row = decode_attestation(rows[ATTESTATION + first]), rows[ATTESTATION + other]
+    for key, row in (
+        (mine, None),
+        (mine, first),
+        (mine + b"x", second),
+        (listed, None),
+        (listed + b"x", b""),
+        (ATTESTATION + first, None),
+        (ATTESTATION + other, None),
+        (ATTESTATION + first, encode(revoked._replace(revoked_ms=0, revoked_by=0))),
+        (ATTESTATION + bytes(16), current_row),
+    ):
+        before = rows.get(key)
+        world.reader.store({key: row})
+        with pytest.raises(InvariantViolation):
+            world.ledger.audit()
+        world.reader.store({key: before})
+        world.ledger.audit()
+
+
 # --- the form ---
 
 
@@ -465,6 +498,14 @@ SOUND = operation_value(saying())[1:]
 
 def but(place: int, value: object) -> tuple[object, ...]:
     return (*SOUND[:place], value, *SOUND[place + 1 :])
+
+
+def test_the_bytes_of_an_attestation_and_of_its_end_are_the_same_for_ever() -> None:
+    by, row = bytes((0xCF,)) + int(AUDITOR).to_bytes(8, "big"), b"\xc4\x10" + b"r" * 16
+    said = b"\x9a\x06\x01" + by + b"\xa4gold\xa5USDKG\x05\x06\x00\xc4\x20" + EVIDENCE + row
+    operation = Attest(AUDITOR, "gold", "USDKG", 5, 6, 0, EVIDENCE, b"r" * 16)
+    assert encode(operation_value(operation)) == said
+    assert encode(operation_value(RevokeAttestation(AUDITOR, b"r" * 16))) == b"\x94\x06\x02" + by + row
 
 
 @pytest.mark.parametrize("subject", ["a", "Ж" * 64, "€" * 42, "😀" * 32, "x" * 64])

@@ -340,6 +340,15 @@ def test_one_voided_in_the_block_that_would_release_it_is_released_once() -> Non
     assert read(world, first) is read(world, second) is None
 
 
+def test_one_voided_in_its_last_block_takes_no_place_among_the_thousand() -> None:
+    world = funded()
+    ids = sorted(make(world, hold(*[(BOB, 1, b"")] * (ENDED_MAX + 3))))
+    voids = [SettleHold(BOB, each, 0, 0, b"", close=True) for each in ids[:2]]
+    assert world.block([world.transaction(voids, expires_ms=SOON + 1)], SOON - world.time_ms).receipts[0].applied
+    assert [key[1:] for key, _ in world.reader.scan(HOLD, after(HOLD))] == ids[-1:]
+    assert held(world) == (50_000, 1)
+
+
 def release(ask: Callable[[World], None]) -> tuple[bytes, int]:
     """Let 90 holds end in one block, in whose pauses somebody asks; return its root and the number of pauses."""
     world = funded()

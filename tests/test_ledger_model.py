@@ -12,17 +12,16 @@ import pytest
 from node.ledger.errors import Code
 from tests.ledger_model import acts, model, money
 from tests.ledger_model.__main__ import main
-from tests.ledger_model.campaign import HASH_SEEDS, Table, digests, run_and_replay
+from tests.ledger_model.campaign import HASH_SEEDS, ROOT, Table, digests, run_and_replay
 from tests.ledger_model.chain import Disagreement, Result, run
 
 SEEDS = (1, 3, 4)
-TRANSACTIONS = 1_000
+TRANSACTIONS = 1_500
 
 # Too seldom for so short a run; the campaign fails without them.
 SELDOM = {
-    Code.LIMIT_DAY, Code.ISSUER_TAKEN, Code.RESERVE_TAKEN, Code.RESERVE_FLOOR, Code.PAYEE, Code.NOT_READY, Code.KEY,
-    Code.DUPLICATE_REF, Code.BASIS, Code.OPEN_HOLD, Code.LIMIT_TX, Code.EXISTS, Code.CHECKPOINT, Code.LEGS, Code.AMOUNT,
-    Code.UNBACKED, Code.LIMIT_BALANCE, Code.SECRET, Code.KEYS, Code.NOT_EMPTY,
+    Code.EXISTS, Code.KEYS, Code.AMOUNT, Code.LIMIT_DAY, Code.ISSUER_TAKEN, Code.RESERVE_TAKEN, Code.PAYEE, Code.BASIS,
+    Code.KEY, Code.COMMITTEE, Code.NOT_READY,
 }  # fmt: skip
 
 
@@ -87,6 +86,6 @@ def test_a_campaign_fails_for_a_code_that_was_never_seen(capsys: pytest.CaptureF
 
 def test_a_chain_is_told_alone() -> None:
     command = [sys.executable, "-m", "tests.ledger_model", "--chain", "4", "--transactions", "100"]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert "302 INSUFFICIENT" in told
     assert "operations applied, by number and act: 1: " in told

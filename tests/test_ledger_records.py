@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -60,7 +61,7 @@ class RecordsMachine(RuleBasedStateMachine):
 
     @rule(first=st.integers(0, len(MANY)), count=st.integers(0, len(MANY)), row=ROWS)
     def put_many(self, first: int, count: int, row: bytes) -> None:
-        for key in MANY[first : first + count]:
+        for key in reversed(MANY[first : first + count]):
             self.put(key, row)
 
     @rule()
@@ -100,6 +101,41 @@ class RecordsMachine(RuleBasedStateMachine):
 
 TestRecords = RecordsMachine.TestCase
 TestRecords.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def opened(rows: dict[bytes, bytes]) -> Records:
+    records = Records(Rows(rows))
+    records.begin_block()
+    records.begin_transaction()
+    return records
+
+
+@pytest.mark.parametrize("count", [1, FEW, FEW + 1, 3 * FEW])
+def test_a_transaction_that_was_undone_can_be_done_again(count: int) -> None:
+    records = opened({})
+    records.put(b"h\x01", b"kept")
+    records.begin_transaction()
+    for _ in range(2):
+        for key in reversed(MANY[:count]):
+            records.put(key, b"row")
+        assert list(records.scan(b"h", b"i")) == [(b"h\x01", b"kept"), *((key, b"row") for key in MANY[:count])]
+        records.put(b"h\x02", b"after the scan")
+        records.undo()
+        assert list(records.scan(b"h", b"i")) == [(b"h\x01", b"kept")]
+
+
+@pytest.mark.parametrize("count", [1, FEW, FEW + 1])
+def test_between_blocks_a_trial_leaves_the_finished_rows_that_are_not_stored_yet(count: int) -> None:
+    records = opened({})
+    for key in MANY[:count]:
+        records.put(key, b"row")
+    records.close_block()
+    records.begin_transaction()
+    for key in (b"h\x01", *MANY[:count]):
+        records.put(key, None)
+    assert list(records.scan(b"h", b"i")) == []
+    records.undo()
+    assert list(records.scan(b"h", b"i")) == [(key, b"row") for key in MANY[:count]]
 
 
 def test_the_key_after_a_prefix_is_above_all_that_begin_with_it() -> None:

@@ -24,7 +24,7 @@ FUZZED_CALLS: Final = 300  # for each method, against the real handlers
 
 @pytest.fixture
 async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
-    async with rpc_lab(tmp_path) as found:
+    async with rpc_lab(tmp_path, acting=True) as found:
         yield found
 
 

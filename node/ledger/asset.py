@@ -4,6 +4,7 @@ One rule: an asset's status is changed by who keeps the register, with a legal b
 """
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from consensus.encoding import as_bytes, as_int, as_tuple, decode, encode
@@ -21,10 +22,12 @@ from node.ledger.assets import (
     as_code,
     as_kinds,
     backing_value,
+    encode_asset,
 )
-from node.ledger.errors import Code, Refused
-from node.ledger.records import Records
-from node.ledger.state import State
+from node.ledger.errors import Code, InvariantViolation, Refused
+from node.ledger.recent import Reader
+from node.ledger.records import Records, after
+from node.ledger.state import ASSET_PREFIX, State, asset_key
 from node.ledger.step import Step
 
 ASSET: Final = 5  # operation number
@@ -214,6 +217,23 @@ def _keep_change(step: Step, by: int, asset: int, status: int, basis: bytes) -> 
     records = step.state.records
     change = StatusChange(status, by, basis, step.time_ms, step.height, step.transaction_id)
     records.put(change_key(asset, changes_so_far(records, asset)), encode_change(change))
+
+
+def audit_register(rows: Reader, assets: Mapping[int, Asset]) -> None:
+    """Check that the stored assets are these, and that each has the status of its last change."""
+    stored = {asset_key(number): encode_asset(asset) for number, asset in assets.items()}
+    if stored != dict(rows.scan(ASSET_PREFIX, after(ASSET_PREFIX))):
+        raise InvariantViolation("a stored asset is another one")
+    last: dict[int, tuple[int, int]] = {}  # asset -> number and status of its last change
+    for key, row in rows.scan(CHANGE, after(CHANGE)):
+        asset, number = int.from_bytes(key[1:3], "big"), int.from_bytes(key[3:], "big")
+        status = decode_change(row).status
+        number_before, status_before = last.get(asset, (-1, 0))
+        if number != number_before + 1 or status_before in (status, AssetStatus.REVOKED):
+            raise InvariantViolation("the changes of an asset's status do not follow each other")
+        last[asset] = number, status
+    if any(asset not in assets or assets[asset].status != status for asset, (_, status) in last.items()):
+        raise InvariantViolation("an asset's status is not that of its last change")
 
 
 def encode_change(change: StatusChange) -> bytes:

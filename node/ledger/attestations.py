@@ -10,7 +10,9 @@ from typing import Final, NamedTuple
 from consensus.encoding import as_bytes, as_int, as_tuple, decode, encode
 from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX
 from node.ledger.assets import RATIO_UNIT, Asset, Attested, as_schema
+from node.ledger.errors import InvariantViolation
 from node.ledger.readable import as_subject
+from node.ledger.recent import Reader
 from node.ledger.records import Records, after
 
 ATTESTATION: Final = b"e"  # id -> the attestation                                      in the tree
@@ -47,7 +49,7 @@ def find_attestation(records: Records, attestation_id: bytes) -> Attestation | N
 
 def current(records: Records, schema: str, subject: str) -> tuple[bytes, Attestation] | None:
     """Return the one that is not revoked, with its id. It may be out of date: see ``valid``."""
-    return _named(records, records.get(CURRENT + _subject_key(schema, subject)))
+    return _named(records, records.get(CURRENT + subject_key(schema, subject)))
 
 
 def valid(records: Records, schema: str, subject: str, time_ms: int) -> Attestation | None:
@@ -58,7 +60,7 @@ def valid(records: Records, schema: str, subject: str, time_ms: int) -> Attestat
 
 def add_attestation(records: Records, attestation_id: bytes, attestation: Attestation) -> None:
     """Add an attestation and make it the current one."""
-    subject = _subject_key(attestation.schema, attestation.subject)
+    subject = subject_key(attestation.schema, attestation.subject)
     records.put(ATTESTATION + attestation_id, encode_attestation(attestation))
     records.put(CURRENT + subject, attestation_id)
     records.put(_history_key(subject, attestation.height) + attestation_id, b"")
@@ -70,12 +72,12 @@ def revoke_attestation(
     """Mark the current one as revoked; none is current then."""
     revoked = attestation._replace(revoked_ms=time_ms, revoked_by=by)
     records.put(ATTESTATION + attestation_id, encode_attestation(revoked))
-    records.put(CURRENT + _subject_key(attestation.schema, attestation.subject), None)
+    records.put(CURRENT + subject_key(attestation.schema, attestation.subject), None)
 
 
 def attestations_of(records: Records, schema: str, subject: str) -> Iterator[tuple[bytes, Attestation]]:
     """Yield (id, attestation) of all there ever were, the oldest block first."""
-    prefix = _subject_key(schema, subject)
+    prefix = subject_key(schema, subject)
     return _listed(records, BY_SUBJECT + prefix + b"\0")
 
 
@@ -90,7 +92,7 @@ def attested_supply(records: Records, asset: Asset, time_ms: int) -> int | None:
 
 def attested_supply_of_block(records: Records, asset: Asset, height: int, time_ms: int) -> int | None:
     """Return the greatest supply that was allowed at any moment of the open block, which may have revoked since."""
-    subject = _subject_key(_backing(asset).schema, asset.code)
+    subject = subject_key(_backing(asset).schema, asset.code)
     counted = [attestation for _, attestation in _listed(records, _history_key(subject, height))]
     before = _named(records, records.before(CURRENT + subject))
     if before is not None:
@@ -109,6 +111,25 @@ def _supply_allowed(asset: Asset, attestation: Attestation, time_ms: int) -> int
 def _backing(asset: Asset) -> Attested:
     assert isinstance(asset.backing, Attested)
     return asset.backing
+
+
+def audit_attestations(rows: Reader) -> None:
+    """Check all attestations against what is current and what is listed. Raises InvariantViolation."""
+    standing: dict[bytes, bytes] = {}
+    listed: set[bytes] = set()
+    for key, row in rows.scan(ATTESTATION, after(ATTESTATION)):
+        attestation_id, attestation = key[1:], decode_attestation(row)
+        subject = subject_key(attestation.schema, attestation.subject)
+        listed.add(_history_key(subject, attestation.height) + attestation_id)
+        if attestation.revoked_by:
+            continue
+        if CURRENT + subject in standing:
+            raise InvariantViolation("two attestations of a subject are current")
+        standing[CURRENT + subject] = attestation_id
+    if standing != dict(rows.scan(CURRENT, after(CURRENT))):
+        raise InvariantViolation("what is said to be current is not what is not revoked")
+    if listed != {key for key, _ in rows.scan(BY_SUBJECT, after(BY_SUBJECT))}:
+        raise InvariantViolation("the index of attestations is not theirs")
 
 
 # --- rows ---
@@ -133,7 +154,8 @@ def _listed(records: Records, prefix: bytes) -> Iterator[tuple[bytes, Attestatio
         yield found
 
 
-def _subject_key(schema: str, subject: str) -> bytes:
+def subject_key(schema: str, subject: str) -> bytes:
+    """Return what stands for a subject in keys; with an empty one, the beginning of those of a schema."""
     return bytes((len(schema),)) + schema.encode() + subject.encode()
 
 

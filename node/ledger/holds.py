@@ -99,10 +99,15 @@ def holds_of_payer(records: Records, payer: int, asset: int) -> Iterator[tuple[b
     """Yield (id, hold), the newest block first, then the greatest id. Collect before writing."""
     prefix = BY_PAYER + payer.to_bytes(8, "big") + asset.to_bytes(2, "big")
     for key, _ in records.scan(prefix, after(prefix)):
-        hold_id = (_ID_MAX - int.from_bytes(key[-ROW_ID_BYTES:], "big")).to_bytes(ROW_ID_BYTES, "big")
+        hold_id = id_of_payers_row(key)
         hold = find_hold(records, hold_id)
         assert hold is not None, "an index names a hold that is not there"
         yield hold_id, hold
+
+
+def id_of_payers_row(key: bytes) -> bytes:
+    """Return the id of the hold that a key of BY_PAYER names."""
+    return (_ID_MAX - int.from_bytes(key[-ROW_ID_BYTES:], "big")).to_bytes(ROW_ID_BYTES, "big")
 
 
 def named_by_a_hold(records: Records, account: int) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from node.ledger.account import RECOVERING, Account, decode_account
+from node.ledger.asset import audit_register
 from node.ledger.assets import Attested, OnLedger, reserve_needed
-from node.ledger.attestations import attested_supply_of_block
+from node.ledger.attestations import attested_supply_of_block, audit_attestations
 from node.ledger.errors import InvariantViolation
 from node.ledger.genesis import Genesis
 from node.ledger.holds import audit_holds, held_changes
@@ -74,6 +75,8 @@ def audit(genesis: Genesis, reader: Reader, state: State) -> dict[int, int]:
     supplies = dict.fromkeys(sorted(state.assets), 0)
     issuers = {asset.issuer: number for number, asset in state.assets.items()}
     promised = audit_holds(reader)
+    audit_attestations(reader)
+    audit_register(reader, state.assets)
     blocked, recovering = audit_orders(reader), set(find_recovering(reader))
     for account in _all_accounts(reader):
         _require_sound(account, issuers)

@@ -8,14 +8,19 @@ from typing import Any, Final
 # A bank pays 1,000.00 som with the reference SALARY-1; executed in block 3.
 _ACCOUNT: Final = "0011000000010057"
 _BANK: Final = "0011000000000155"
-_TX_ID: Final = "b244c45cdd6024724e32639bbd07e06970897459d9735fb5b6aa191da47bc2f6"
-_EVIDENCE_ID: Final = "d47b17310957465ec0b77286542db6e3ec6a4984ee30f9cef31b12aa0e7ecdf9"
+_TX_ID: Final = "c36c1e2efb67bd1b22e41e07a1b83e0bda8c93a7260bbc0886e0d53d7f6c75f9"
+_EVIDENCE_ID: Final = "b0bf98cde51f55fdb7384bc95d261c8db41b54bae9f214429274f1d671436343"
+# Alice's hold for her device, the attestation behind USDKG, an authority's order; executed in block 5.
+_HOLD: Final = "f1d2c1cd20f33c369e7de59d4fb30df2"
+_ATTESTATION: Final = "a1177da6dcdb172f41e1846b8620a80d"
+_AUTHORITY: Final = "0001000000000554"
+_RECOVERING: Final = "0011000000010158"
 _REF: Final = b"SALARY-1".hex()
 _TX: Final = (
     "92c440960107cf000001a0c45501d40391cf00000a012317b09b91960101cf00000a012317b09b9193cf00000a012317d749ce000186a0c4"
-    "0853414c4152592d31c2c2919300c420c4aa2919259123e4b6191830e41191c781f5cd483f4d7ecf3f75acaa6f544d31c44007bb99ce6871"
-    "c2c47b03f28a49868d38b653e6a330b085455227258fe8b4c87ef6f69905957539c67b5a9086680aec9c5517bacc1c85acb45fb28a7b0d01"
-    "700b"
+    "0853414c4152592d31c2c2919300c420c4aa2919259123e4b6191830e41191c781f5cd483f4d7ecf3f75acaa6f544d31c44030353557cbc1"
+    "1cd5769c32e7c4ee648d1c6544f60fbad6f30c0c897a041638af34c73944e8ba8967448d14a95c36841971344e8b18ccc884d1145ca5840c"
+    "aa06"
 )
 
 EXAMPLES: Final[dict[str, dict[str, Any]]] = {
@@ -25,14 +30,28 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "chain_getConsensus": {},
     "tx_submit": {"tx": _TX, "wait": "final", "timeout_ms": 5_000},
     "tx_submitMany": {"txs": [_TX], "wait": "none"},
+    "tx_simulate": {"tx": _TX},
     "tx_get": {"tx_id": _TX_ID, "transaction": True},
     "tx_getByRef": {"account": _BANK, "refs": [_REF]},
     "tx_getProof": {"tx_id": _TX_ID},
     "account_get": {"account": _ACCOUNT, "min_height": 3},
     "account_getHistory": {"account": _ACCOUNT, "order": "desc", "limit": 20},
     "account_getProof": {"account": _ACCOUNT},
+    "account_getRecovery": {"account": _RECOVERING},
+    "state_getProof": {"key": b"h".hex() + _HOLD},
     "supply_get": {"asset": 1},
+    "asset_get": {"asset": 2},
     "asset_list": {"limit": 50},
+    "asset_getHistory": {"asset": 3, "limit": 10},
+    "attestation_get": {"id": _ATTESTATION},
+    "attestation_getCurrent": {"schema": "gold", "subject": "USDKG"},
+    "attestation_list": {"schema": "gold", "limit": 10},
+    "hold_get": {"id": _HOLD},
+    "hold_list": {"account": _ACCOUNT, "role": "payer", "limit": 10},
+    "order_getCounts": {},
+    "order_get": {"authority": _AUTHORITY, "number": "17/26"},
+    "order_list": {"authority": _AUTHORITY, "limit": 10},
+    "parameter_list": {},
     "validator_list": {},
     "validator_listCommittees": {"after": 0},
     "validator_getReadiness": {},

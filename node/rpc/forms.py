@@ -16,7 +16,7 @@ LIMIT_DEFAULT: Final = 50
 SUBMIT_MANY_MAX: Final = 1_000
 WAIT_MS_MAX: Final = 60_000
 WAIT_MS_DEFAULT: Final = 10_000
-CURSOR_CHARS_MAX: Final = 256
+CURSOR_CHARS_MAX: Final = 512
 
 # The end-of-line that Python's $ would let pass is excluded by the length, or by the look-ahead.
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", min_length=64, max_length=64, description="32 bytes, hex")]

@@ -12,17 +12,26 @@ from typing import Any, Final
 from consensus.messages import Header, decode_block
 from node.batches import decode_payload
 from node.ledger.account import format_account
-from node.ledger.commitment import encode_outcome_proof, encode_proof, outcome_leaf, prove_outcome
+from node.ledger.commitment import encode_outcome_proof, outcome_leaf, prove_outcome
 from node.ledger.errors import Code
 from node.ledger.pay import Pay
-from node.ledger.state import account_key
 from node.ledger.statement import decode_entry
 from node.ledger.transaction import Transaction
 from node.references import Reference, decode_reference
-from node.rpc import evidence_types, types, validator_types
-from node.rpc.anchors import certified_height, find_anchor, wait_for_anchor
+from node.rpc import (
+    assets,
+    attestations,
+    evidence_types,
+    holds,
+    orders,
+    rules,
+    state_proofs,
+    types,
+    validator_types,
+)
+from node.rpc.anchors import wait_for_anchor
 from node.rpc.cursors import decode_cursor, encode_cursor
-from node.rpc.errors import NOT_FOUND, PROOF_UNAVAILABLE, PRUNED, RpcError, fault_of
+from node.rpc.errors import NOT_FOUND, PRUNED, RpcError, fault_of
 from node.rpc.evidence import get_evidence, list_evidence
 from node.rpc.forms import LIMIT_MAX
 from node.rpc.openrpc import document
@@ -39,14 +48,13 @@ from node.rpc.reading import (
     outcome_of,
     receipt_of,
     signers_of,
-    supply_at,
     transaction_at,
     transaction_id_of,
     validator_names,
 )
 from node.rpc.registry import Method
 from node.rpc.validators import get_peers, get_readiness, list_committees, list_validators
-from node.rpc.views import account_view, asset_view, entry_view, header_view, transaction_view
+from node.rpc.views import account_view, entry_view, header_view, transaction_view
 from node.storage.reads import Reads
 from node.storage.store import Snapshot
 
@@ -272,55 +280,7 @@ async def get_history(ports: Ports, params: types.GetHistoryParams) -> types.Get
         )
 
 
-async def get_account_proof(ports: Ports, params: types.GetAccountProofParams) -> types.GetAccountProofResult:
-    """An account's record, or its absence, with everything that one who knows only the genesis needs to believe it."""
-    key = account_key(checked_number(params.account))
-    height, record, path = await _provable(ports, key)
-    return types.GetAccountProofResult(
-        at_height=ports.store.tip.height,
-        account=params.account,
-        record=None if record is None else record.hex(),
-        path=path.hex(),
-        anchor=find_anchor(ports.store, height) or await wait_for_anchor(ports, height),
-    )
-
-
-# --- assets, validators, peers ---
-
-
-async def get_supply(ports: Ports, params: types.GetSupplyParams) -> types.GetSupplyResult:
-    """What is issued of an asset and not redeemed."""
-    asset = ports.ledger.asset(params.asset)
-    if asset is None:
-        raise RpcError(NOT_FOUND, path="asset", actual=str(params.asset))
-    with ports.store.snapshot() as store:
-        return types.GetSupplyResult(
-            at_height=store.tip.height,
-            asset=params.asset,
-            code=asset.code,
-            scale=asset.scale,
-            supply=str(supply_at(store, asset.issuer, params.asset)),
-            max_supply=str(asset.max_supply),
-        )
-
-
-async def list_assets(ports: Ports, params: types.ListAssetsParams) -> types.ListAssetsResult:
-    """A page of the register of assets."""
-    of = ("asset_list", params.order)
-    start = decode_cursor(of, params.cursor)
-    rows = sorted(ports.ledger.assets().items(), reverse=params.order == "desc")
-    if start is not None:
-        rows = [row for row in rows if (row[0] >= start if params.order == "asc" else row[0] <= start)]
-    more = len(rows) > params.limit
-    with ports.store.snapshot() as store:
-        return types.ListAssetsResult(
-            at_height=store.tip.height,
-            assets=tuple(
-                asset_view(number, asset, supply_at(store, asset.issuer, number))
-                for number, asset in rows[: params.limit]
-            ),
-            next_cursor=encode_cursor(of, rows[params.limit][0]) if more else None,
-        )
+# --- this document ---
 
 
 async def discover(ports: Ports, params: types.DiscoverParams) -> dict[str, Any]:
@@ -404,24 +364,6 @@ def _paid(ports: Ports, store: Reads, decoded: dict[bytes, Transaction], ref: st
     )
 
 
-async def _provable(ports: Ports, key: bytes) -> tuple[int, bytes | None, bytes]:
-    """Return a height, the value of ``key`` then, and its path to that height's state tree root.
-
-    The tree in memory is that of the last executed block. If the newest certified height has the same tree, as it has
-    on an idle network, that one is named, and nobody waits.
-    """
-    ledger, store = ports.ledger, ports.store
-    for _ in range(PROOF_TRIES_MAX):
-        if ledger.height == store.tip.height:  # else a block is being written; no await from here on
-            value, path = ledger.value(key), encode_proof(ledger.prove(key))
-            certified = certified_height(store)
-            roots = None if certified is None else store.roots(certified)
-            same = roots is not None and roots.state_tree_root == ledger.state_tree_root
-            return (certified if same and certified is not None else ledger.height), value, path
-        await ports.reached(ledger.height, PROOF_WAIT_SECONDS)
-    raise RpcError(PROOF_UNAVAILABLE)
-
-
 _TABLE: Final = (
     Method("rpc.discover", types.DiscoverParams, types.DiscoverResult, discover, cost=10),
     Method("chain_getInfo", types.GetInfoParams, types.GetInfoResult, get_info),
@@ -436,9 +378,12 @@ _TABLE: Final = (
     ),
     Method("account_get", types.GetAccountParams, types.GetAccountResult, get_account),
     Method("account_getHistory", types.GetHistoryParams, types.GetHistoryResult, get_history, cost=2),
-    Method("account_getProof", types.GetAccountProofParams, types.GetAccountProofResult, get_account_proof, cost=5),
-    Method("supply_get", types.GetSupplyParams, types.GetSupplyResult, get_supply),
-    Method("asset_list", types.ListAssetsParams, types.ListAssetsResult, list_assets),
+    *state_proofs.METHODS,
+    *assets.METHODS,
+    *attestations.METHODS,
+    *holds.METHODS,
+    *orders.METHODS,
+    *rules.METHODS,
     Method(
         "validator_list", validator_types.ListValidatorsParams, validator_types.ListValidatorsResult, list_validators
     ),

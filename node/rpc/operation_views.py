@@ -59,7 +59,7 @@ def operation_view(operation: Operation) -> OperationView:
                 ),
                 to=_account(operation.to),
                 until_ms=operation.until_ms,
-                condition=_condition_view(operation.condition),
+                condition=condition_view(operation.condition),
             )
         case SettleHold():
             return OperationView(
@@ -166,7 +166,8 @@ def _account_view(
             return OperationView(type="move_account", account=account, bank=format_account(operation.bank))
 
 
-def _condition_view(condition: Condition) -> ConditionView:
+def condition_view(condition: Condition) -> ConditionView:
+    """Return what must be so before a hold is settled."""
     return ConditionView(
         hash=condition.hash.hex() or None,
         categories=condition.categories,
@@ -188,7 +189,7 @@ def _asset_view(operation: RegisterAsset | SetAssetStatus) -> OperationView:
                 scale=operation.scale,
                 issuer=format_account(operation.issuer),
                 max_supply=str(operation.max_supply),
-                backing=_backing_view(operation.backing),
+                backing=backing_view(operation.backing),
                 mint_to=kind_names(operation.mint_to),
                 redeem_from=kind_names(operation.redeem_from),
                 basis=operation.basis.hex(),
@@ -203,7 +204,8 @@ def _asset_view(operation: RegisterAsset | SetAssetStatus) -> OperationView:
             )
 
 
-def _backing_view(backing: Backing) -> BackingView | None:
+def backing_view(backing: Backing) -> BackingView | None:
+    """Return what must back an asset; None if nothing."""
     if backing is None:
         return None
     if isinstance(backing, OnLedger):
@@ -260,28 +262,33 @@ def _order_view(operation: OrderOperation) -> OperationView:
             )
 
 
+def tier_view(row: Tier) -> TierView:
+    """Return a tier in words."""
+    return TierView(
+        number=row.number,
+        out_per_transaction=str(row.out_per_transaction),
+        out_per_day=str(row.out_per_day),
+        balance_max=str(row.balance_max),
+    )
+
+
+def opener_view(row: Opener) -> OpenerView:
+    """Return who may open what, in words."""
+    return OpenerView(kind=kind_name(row.kind), kinds=kind_names(row.kinds))
+
+
+def attesters_view(row: Attesters) -> AttestersView:
+    """Return whose word counts under a schema."""
+    return AttestersView(schema=row.schema, accounts=tuple(format_account(number) for number in row.accounts))
+
+
 def _parameter_view(operation: SetParameter) -> OperationView:
     """Return a parameter's change in words, its value by the kind of its rows."""
     value = operation.value
     rows = () if isinstance(value, int) else value
-    tiers = tuple(
-        TierView(
-            number=row.number,
-            out_per_transaction=str(row.out_per_transaction),
-            out_per_day=str(row.out_per_day),
-            balance_max=str(row.balance_max),
-        )
-        for row in rows
-        if isinstance(row, Tier)
-    )
-    openers = tuple(
-        OpenerView(kind=kind_name(row.kind), kinds=kind_names(row.kinds)) for row in rows if isinstance(row, Opener)
-    )
-    attesters = tuple(
-        AttestersView(schema=row.schema, accounts=tuple(format_account(number) for number in row.accounts))
-        for row in rows
-        if isinstance(row, Attesters)
-    )
+    tiers = tuple(tier_view(row) for row in rows if isinstance(row, Tier))
+    openers = tuple(opener_view(row) for row in rows if isinstance(row, Opener))
+    attesters = tuple(attesters_view(row) for row in rows if isinstance(row, Attesters))
     validators = tuple(
         ListedValidator(
             name=row.name,

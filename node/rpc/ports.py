@@ -140,3 +140,4 @@ class Ports:
     peers: Callable[[], list[PeerInfo]]
     readiness: Callable[[], Readiness | tuple[str, ...]]  # signed, or why not
     now_ms: Callable[[], int]  # Unix time
+    shows_orders: bool  # what orders of authorities say is told, not only how many there are

@@ -34,6 +34,11 @@ def block_at(store: Reads, height: int) -> StoredBlock:
     return block
 
 
+def time_of(store: Snapshot) -> int:
+    """Return the block time of a moment of the store, Unix ms."""
+    return block_at(store, store.tip.height).timestamp_ms
+
+
 def named_block(store: Reads, tip: int, params: types.GetBlockParams) -> StoredBlock:
     """Return the block that params name, the latest if none. Raises RpcError."""
     if params.hash is not None and params.height is not None:
@@ -160,11 +165,11 @@ def outcome_leaves(store: Reads, height: int) -> list[bytes]:
     return [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
 
 
-def checked_number(text: str) -> int:
+def checked_number(text: str, path: str = "account") -> int:
     """Return an account's number. Raises RpcError unless its check digits hold."""
     number = int(text)
     if not is_account_number(number):
-        raise RpcError(INVALID_PARAMS, path="account", expected="check digits that hold", actual=text)
+        raise RpcError(INVALID_PARAMS, path=path, expected="check digits that hold", actual=text)
     return number
 
 
@@ -179,5 +184,10 @@ def account_at(store: Reads, text: str) -> Account:
 
 def supply_at(store: Reads, issuer: int, asset: int) -> int:
     """Return what is issued of an asset: what its issuer lacks."""
-    record = store.get(account_key(issuer))
-    return 0 if record is None else -decode_account(issuer, record).balance(asset)
+    return -balance_at(store, issuer, asset)
+
+
+def balance_at(store: Reads, number: int, asset: int) -> int:
+    """Return what an account has of an asset."""
+    record = store.get(account_key(number))
+    return 0 if record is None else decode_account(number, record).balance(asset)

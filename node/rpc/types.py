@@ -463,35 +463,6 @@ class GetSupplyResult(Result, frozen=True, kw_only=True):
     max_supply: Money
 
 
-class ListAssetsParams(Read, frozen=True, kw_only=True):
-    cursor: Cursor | None = None
-    order: Order = "asc"
-    limit: Limit = LIMIT_DEFAULT
-
-
-class AssetView(Struct, frozen=True, kw_only=True):
-    """A registered asset."""
-
-    asset: AssetId
-    code: Name
-    scale: Count
-    issuer: AccountNumber
-    status: Name
-    supply: Money
-    max_supply: Money
-    backing: Literal["none", "on_ledger", "attested"]
-    mint_to: tuple[Name, ...]
-    redeem_from: tuple[Name, ...]
-    basis: Bytes
-
-
-class ListAssetsResult(Result, frozen=True, kw_only=True):
-    """A page of the register, by asset number."""
-
-    assets: tuple[AssetView, ...]
-    next_cursor: Cursor | None
-
-
 class DiscoverParams(Params, frozen=True, kw_only=True):
     pass
 

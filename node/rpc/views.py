@@ -3,6 +3,7 @@
 One rule: pure, and nothing is left out that the source says.
 """
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from consensus.messages import Header
@@ -14,13 +15,13 @@ from node.ledger.account import (
     Account,
     format_account,
 )
-from node.ledger.assets import Asset, AssetStatus, Attested
+from node.ledger.assets import Asset
 from node.ledger.errors import Code
 from node.ledger.receipt import Receipt
 from node.ledger.statement import Entry
 from node.ledger.transaction import Transaction
 from node.rpc import types
-from node.rpc.operation_views import key_views, kind_name, kind_names, operation_view
+from node.rpc.operation_views import key_views, kind_name, operation_view
 
 Flag = Literal["out_blocked", "in_blocked", "closed", "recovering"]
 _FLAGS: Final[tuple[tuple[int, Flag], ...]] = (
@@ -41,11 +42,14 @@ def receipt_view(receipt: Receipt, height: int, index: int, timestamp_ms: int) -
         name=Code(receipt.code).name,
         op=receipt.op,
         leg=receipt.leg,
-        skipped=tuple(
-            types.SkippedLeg(op=op, leg=leg, code=code, name=Code(code).name) for op, leg, code in receipt.skipped
-        ),
+        skipped=skipped_views(receipt.skipped),
         original=None if receipt.original is None else receipt.original.hex(),
     )
+
+
+def skipped_views(skipped: Sequence[tuple[int, int, int]]) -> tuple[types.SkippedLeg, ...]:
+    """Return the legs that pays left out."""
+    return tuple(types.SkippedLeg(op=op, leg=leg, code=code, name=Code(code).name) for op, leg, code in skipped)
 
 
 def transaction_view(transaction: Transaction) -> types.TransactionView:
@@ -107,26 +111,6 @@ def entry_view(number: int, entry: Entry) -> types.Entry:
         balance=str(entry.balance),
         other=None if entry.counterparty is None else format_account(entry.counterparty),
         ref=None if entry.ref is None else entry.ref.hex(),
-    )
-
-
-def asset_view(number: int, asset: Asset, supply: int) -> types.AssetView:
-    """Return a row of the register."""
-    backing: Literal["none", "on_ledger", "attested"] = "none"
-    if asset.backing is not None:
-        backing = "attested" if isinstance(asset.backing, Attested) else "on_ledger"
-    return types.AssetView(
-        asset=number,
-        code=asset.code,
-        scale=asset.scale,
-        issuer=format_account(asset.issuer),
-        status=AssetStatus(asset.status).name.lower(),
-        supply=str(supply),
-        max_supply=str(asset.max_supply),
-        backing=backing,
-        mint_to=kind_names(asset.mint_to),
-        redeem_from=kind_names(asset.redeem_from),
-        basis=asset.basis.hex(),
     )
 
 

@@ -8,6 +8,10 @@ from typing import Any, Final
 from consensus.encoding import decode, encode
 from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX, ASSET_MAX, Kind, account_number
 from node.ledger.account_ops import CloseAccount, OpenAccount, SetAccount, SetKeys
+from node.ledger.asset import RegisterAsset, SetAssetStatus
+from node.ledger.assets import Attested, OnLedger
+from node.ledger.attest import Attest, RevokeAttestation
+from node.ledger.attestations import current
 from node.ledger.errors import Code, Refused
 from node.ledger.operations import Operation
 from node.ledger.order import Arrest, Freeze, Release, Seize, Unfreeze
@@ -15,23 +19,30 @@ from node.ledger.param import ProveReady, SetParameter
 from node.ledger.parameters import DEFAULT
 from node.ledger.pay import Pay
 from node.ledger.receipt import decode_receipt
+from node.ledger.records import Records
 from node.ledger.recovery import CancelRecovery, FinishRecovery, MoveAccount, RecoverAccount
 from node.ledger.transaction import Transaction, assemble, decode_transaction, sign_body
 from tests.hostile.values import opened, twist
 from tests.ledger_world import (
     ALICE,
+    AUDITOR,
     BANK,
     BOB,
     CENTRAL,
     CENTS_ISSUER,
     ENFORCER,
     GOLD_ISSUER,
+    INSPECTOR,
     ISSUER,
     KGST_ISSUER,
     KGST_RESERVE,
     NOBODY,
     OTHER_BANK,
+    PARAMETERS,
+    REGISTRAR,
     SHOP,
+    SPARE_ISSUER,
+    SPARE_RESERVE,
     TREASURY,
     World,
     keys_of,
@@ -43,7 +54,7 @@ TRANSACTIONS: Final = 6  # of a block
 
 ACTORS: Final = (
     ALICE, BOB, SHOP, BANK, OTHER_BANK, CENTRAL, ISSUER, TREASURY, KGST_ISSUER, KGST_RESERVE, GOLD_ISSUER, CENTS_ISSUER,
-    ENFORCER,
+    ENFORCER, REGISTRAR, AUDITOR, INSPECTOR, SPARE_ISSUER, SPARE_RESERVE,
 )  # fmt: skip
 NUMBERS: Final = (*ACTORS, *ACTORS, NOBODY, 0, 1, ACCOUNT_MAX)
 AMOUNTS: Final = (1, 1, 2, 99, 1_000, 10**6, 10**7, 10**15, 10**15 + 1, AMOUNT_MAX - 1, AMOUNT_MAX)
@@ -59,7 +70,7 @@ class Edges:
         self.world = world
 
     def operation(self) -> Operation:
-        match self.random.randrange(13):
+        match self.random.randrange(17):
             case 0 | 1 | 2:
                 return self._pay()
             case 3:
@@ -76,6 +87,10 @@ class Edges:
                 return self._order()
             case 11:
                 return self._recovery()
+            case 12 | 13:
+                return self._asset()
+            case 14 | 15:
+                return self._attestation()
             case _:
                 root = self.random.choice((bytes(32), self.world.ledger.root))
                 return ProveReady(
@@ -125,6 +140,41 @@ class Edges:
                 return CancelRecovery(number)
             case _:
                 return MoveAccount(number, self.random.choice((BANK, OTHER_BANK)))
+
+    def _asset(self) -> Operation:
+        by, asset = (
+            self.random.choice((REGISTRAR, REGISTRAR, CENTRAL, BANK)),
+            self.random.choice((*ASSETS[:9], ASSET_MAX)),
+        )
+        if self._maybe():
+            return SetAssetStatus(by, asset, self.random.choice((1, 1, 2, 3)), bytes(32))
+        backing = self.random.choice(
+            (
+                None,
+                OnLedger(self.random.choice((SPARE_RESERVE, KGST_RESERVE, BANK)), self.random.choice((1, 3, 7))),
+                Attested(self.random.choice(("gold", "silver")), self.random.choice((1, 100_000)), 2**53 - 1),
+            )
+        )
+        issuer = self.random.choice((SPARE_ISSUER, SPARE_ISSUER, ISSUER, ALICE, NOBODY))
+        code, scale = self.random.choice(("NEW", "SOM", "A" * 12)), self.random.choice((0, 12))
+        kinds = self.random.choice((0, 2**13 - 2))
+        return RegisterAsset(
+            by, asset, code, scale, issuer, self.random.choice(AMOUNTS), backing, kinds, kinds, bytes(32)
+        )
+
+    def _attestation(self) -> Operation:
+        by, schema = (
+            self.random.choice((AUDITOR, AUDITOR, INSPECTOR, BANK)),
+            self.random.choice(("gold", "delivered", "x")),
+        )
+        subject = self.random.choice(("USDKG", "USDKG", "NEW", "Ж" * 64))
+        found = current(Records(self.world.reader), schema, subject)
+        named = b"" if found is None or self.random.random() < 0.2 else found[0]
+        if self.random.random() < 0.3:
+            return RevokeAttestation(by, named or bytes(16))
+        now_ms = self.world.time_ms
+        times = self.random.choice((0, now_ms, now_ms, now_ms, 2**53 - 1)), self.random.choice((0, 0, 1, 2**53 - 1))
+        return Attest(by, schema, subject, self.random.choice((0, *AMOUNTS)), *times, bytes(32), named)
 
     def _parameter(self) -> SetParameter:
         name = self.random.choice((*DEFAULT._fields, "validators"))
@@ -195,7 +245,7 @@ def run(seed: int) -> Counter[Code]:
 
 
 def _run(random: Random) -> Counter[Code]:
-    world = World(accounts_in_memory=random.choice((8, 1_000)))
+    world = World(parameters=PARAMETERS, accounts_in_memory=random.choice((8, 1_000)))
     world.fund(ALICE, BANK, BOB)
     codes: Counter[Code] = Counter()
     for _ in range(BLOCKS):

@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from pathlib import Path
 
 from node.ledger.errors import Code
 from tests.ledger_model.chain import Result, replay, run
 
+ROOT = Path(__file__).parents[2]
 CHAIN = 4_000  # transactions: long enough for states far from the start, short enough for an account to stay open
 IN_MEMORY = (1, 10)  # accounts, beside the default
 HASH_SEEDS = ("0", "1", "4242")
@@ -51,7 +53,9 @@ def digests(seed: int, transactions: int) -> list[str]:
     found = []
     for hashes in HASH_SEEDS:
         environment = {**os.environ, "PYTHONHASHSEED": hashes}
-        done = subprocess.run((*command, "--hash"), env=environment, check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            (*command, "--hash"), env=environment, cwd=ROOT, check=True, capture_output=True, text=True
+        )
         found.append(done.stdout.strip())
     return found
 

@@ -320,7 +320,7 @@ SUMS: Final = (
     ),
     one(
         *("held money from nowhere", "invariant 3", INVARIANTS),
-        *("all(delta == 0 for delta in held_deltas.values())", "True"),
+        *("not any(promised.values())", "True"),
         IN_INVARIANTS,
     ),
     one(
