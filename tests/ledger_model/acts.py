@@ -359,14 +359,21 @@ def _set_flags(state: State, target: int) -> None:
 # --- param ---
 
 
-def set_parameter(state: State, by: int, key: str, value: Any) -> None:
+def set_parameter(state: State, by: int, key: str, based_on: bytes, value: Any) -> None:
     if state.actor(by).kind != CENTRAL_BANK:
         raise Fails(204)
+    if based_on != present(state, key):
+        raise Fails(612)
     if key == "validators":
         value = _seats(state, value)
     if key == "tiers" and {row[0] for row in state.get("p", key)} - {row[0] for row in value}:
         raise Fails(212)
     state.put("p", key, value)
+
+
+def present(state: State, key: str) -> bytes:
+    """Return what a change of a parameter names as that which it replaces."""
+    return h(b"som-parameter-1", encode(state.get("p", key)))
 
 
 def _seats(state: State, rows: Any) -> Any:

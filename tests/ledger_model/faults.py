@@ -58,6 +58,9 @@ def _variants(operation: Operation) -> list[tuple[Operation, int]]:
                 ((7, act, by, number, target, b"", asset, 1, *rest), 604),
                 ((7, act, by, number, target, bytes(32), asset, 0, *rest), 301),
             ]
-        case (8, 1, by, _, value):
-            found += [((8, 1, by, "nothing", value), 607), ((8, 1, by, "window_person_ms", 1), 212)]
+        case (8, 1, by, _, based_on, value):
+            found += [
+                ((8, 1, by, "nothing", based_on, value), 607),
+                ((8, 1, by, "window_person_ms", based_on, 1), 212),
+            ]
     return found

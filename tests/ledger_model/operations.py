@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from consensus.crypto import SecretKey
 from consensus.encoding import encode
 from node.ledger.account import account_number
-from tests.ledger_model.acts import ARREST, FREEZE
+from tests.ledger_model.acts import ARREST, FREEZE, present
 from tests.ledger_model.state import (
     BANK,
     CENTRAL_BANK,
@@ -484,7 +484,11 @@ class Operations:
     def parameter(self) -> Operation:
         key = self.of("tiers", "tiers", "day_offset_ms", "window_person_ms", "window_institution_ms", "openers")
         key = self.of(key, key, "attesters", "recovery_delay_ms", "hold_max_ms")
-        return (8, 1, self.mostly(CENTRAL, self.signer(CENTRAL_BANK), self.signer()), key, self.value(key))
+        by = self.mostly(CENTRAL, self.signer(CENTRAL_BANK), self.signer())
+        return (8, 1, by, key, self.based_on(key), self.value(key))
+
+    def based_on(self, key: str) -> bytes:
+        return self.mostly(present(self.state, key), bytes(32))
 
     def value(self, key: str) -> Any:
         now = self.state.get("p", key)
@@ -528,7 +532,9 @@ class Operations:
                 case _:
                     seats.setdefault(name, tuple(listed(name, place)))
         by = self.mostly(CENTRAL, self.signer())
-        return (8, 1, by, "validators", tuple(sorted(seats.values()))) if seats else self.ready()
+        if not seats:
+            return self.ready()
+        return (8, 1, by, "validators", self.based_on("validators"), tuple(sorted(seats.values())))
 
     def ready(self) -> Operation:
         waiting = [
