@@ -15,13 +15,13 @@ from tests.ledger_model.__main__ import main
 from tests.ledger_model.campaign import HASH_SEEDS, ROOT, Table, digests, run_and_replay
 from tests.ledger_model.chain import Disagreement, Result, run
 
-SEEDS = (1, 3, 4)
+SEEDS = (2, 3, 4)
 TRANSACTIONS = 1_500
 
 # Too seldom for so short a run; the campaign fails without them.
 SELDOM = {
     Code.EXISTS, Code.KEYS, Code.AMOUNT, Code.LIMIT_DAY, Code.ISSUER_TAKEN, Code.RESERVE_TAKEN, Code.PAYEE, Code.BASIS,
-    Code.KEY, Code.COMMITTEE, Code.NOT_READY,
+    Code.KEY, Code.COMMITTEE, Code.NOT_READY, Code.MAX_SUPPLY,
 }  # fmt: skip
 
 

@@ -47,6 +47,9 @@ def _variants(operation: Operation) -> list[tuple[Operation, int]]:
             found += [((4, 3, number, keys, 1_000), 203), ((4, 3, number, (), 1), 203)]
         case (4, 4, by, number, keys, _):
             found += [((4, 4, by, number, keys, 0), 203), ((4, 4, by, number, keys * 2, 1), 203)]
+        case (5, 1, by, asset, code, scale, issuer, _, *rest):
+            found += [((5, 1, by, asset, code, scale, issuer, 0, *rest), 301), ((5, 1, by, 0, code, *rest), 101)]
+            found += [((*operation[:-1], b""), 604)]
         case (5, *fields):
             found += [((5, *fields[:-1], b""), 604)]
         case (7, 1, by, number, target, _, incoming):

@@ -19,7 +19,13 @@ class Generator(Operations):
 
     def script(self) -> list[Operation]:
         return self.of(
-            self.deposit, self.newcomer, self.order_and_lift, self.attested_issue, self.pass_on, self.regret
+            self.deposit,
+            self.newcomer,
+            self.order_and_lift,
+            self.attested_issue,
+            self.pass_on,
+            self.regret,
+            self.in_two,
         )()
 
     def deposit(self) -> list[Operation]:
@@ -69,6 +75,17 @@ class Generator(Operations):
         return [
             (1, asset, first, ((second, amount, b"on"),), False, False),
             (1, asset, second, ((self.payee(second, asset), max(1, after), b"and on"),), False, False),
+        ]
+
+    def in_two(self) -> list[Operation]:
+        """Pay as much as a transaction may, or one more, in two parts."""
+        payer = self.pick([each for each in self.alive(PERSON) if self.state.available(each, SOM) > 10**6], BANKER)
+        account = self.accounts[payer]
+        most = self.state.tier(account)[0] if account.limited else 10
+        first = self.random.randrange(1, max(2, most))
+        return [
+            (1, SOM, payer, ((self.pick(self.alive(BANK), BANKER), amount, b"part"),), False, False)
+            for amount in (first, max(1, most - first + self.of(0, 1)))
         ]
 
     def regret(self) -> list[Operation]:
