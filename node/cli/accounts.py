@@ -128,7 +128,7 @@ def new(session: Session, participant: int, serial: int) -> None:
 def open_account(session: Session, /, number: str, opener: str, **given: Any) -> None:
     """Open an account: a bank does it for a customer, by its own signature."""
     by = account_of(session, opener)
-    keys = tuple(sorted((_public(session, text), 1) for text in given["owners"]))
+    keys = tuple(sorted((public_key(session, text), 1) for text in given["owners"]))
     operation = OpenAccount(
         by,
         account_of(session, number),
@@ -153,7 +153,8 @@ def _commitment(session: Session, commitment: str | None, identity: str | None, 
     return hmac_new(secret, identity.encode(), sha256).digest()
 
 
-def _public(session: Session, text: str) -> bytes:
+def public_key(session: Session, text: str) -> bytes:
+    """Return the public key that hex digits are, or that a key file names. Raises click.BadParameter, ConfigError."""
     path = Path(text)
     return _hex(session, key_header(path)["pub"] if path.is_file() else text, "--owner")
 

@@ -9,18 +9,23 @@ from typing import Final
 from node.ledger.account import AMOUNT_MAX
 
 SOM_SCALE: Final = 2
-_AMOUNT: Final = re.compile(r"(0|[1-9][0-9]{0,16})(?:\.([0-9]{1,2}))?", re.ASCII)
+_AMOUNT: Final = re.compile(r"(0|[1-9][0-9]{0,18})(?:\.([0-9]{1,12}))?", re.ASCII)
 
 
 def parse_som(text: str) -> int:
     """Return tyiyn, 1..AMOUNT_MAX. Raises ValueError."""
+    return parse_units(text, SOM_SCALE)
+
+
+def parse_units(text: str, scale: int) -> int:
+    """Return minor units of an asset with ``scale`` decimals, 1..AMOUNT_MAX. Raises ValueError."""
     found = _AMOUNT.fullmatch(text)
-    if found is None:
-        raise ValueError("not an amount in som")
-    tyiyn = int(found.group(1)) * 100 + int((found.group(2) or "").ljust(SOM_SCALE, "0"))
-    if not 1 <= tyiyn <= AMOUNT_MAX:
+    if found is None or len(found.group(2) or "") > scale:
+        raise ValueError("not an amount of this asset")
+    units = int(found.group(1) + (found.group(2) or "").ljust(scale, "0"))
+    if not 1 <= units <= AMOUNT_MAX:
         raise ValueError("out of range")
-    return tyiyn
+    return units
 
 
 def format_units(units: int, scale: int = SOM_SCALE) -> str:

@@ -4,7 +4,25 @@ from typing import Final
 
 import click
 
-from node.cli import accounts, chain, evidence, files, keys, nodes, payments, transactions, validators
+from node.cli import (
+    accounts,
+    assets,
+    attestations,
+    chain,
+    evidence,
+    files,
+    holds,
+    keys,
+    nodes,
+    orders,
+    parameters,
+    payments,
+    receipts,
+    recoveries,
+    statements,
+    transactions,
+    validators,
+)
 from node.cli.session import Session, SomGroup
 
 HELP: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -25,6 +43,12 @@ for _command in (
     *nodes.COMMANDS,
     *chain.COMMANDS,
     accounts.account,
+    holds.hold,
+    receipts.receipt,
+    assets.asset,
+    attestations.attest,
+    orders.order,
+    parameters.param,
     keys.key,
     *payments.COMMANDS,
     transactions.tx,
@@ -33,3 +57,5 @@ for _command in (
     evidence.evidence,
 ):
     main.add_command(_command)
+for _command in (statements.statement, *recoveries.COMMANDS):
+    accounts.account.add_command(_command)

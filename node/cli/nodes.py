@@ -1,4 +1,4 @@
-"""init, start, resync, config, devnet: running validators."""
+"""init, start, resync, audit, config, devnet: running validators."""
 
 import secrets
 import sys
@@ -15,10 +15,13 @@ from node.cli.session import Exit, Session, SomCommand, SomGroup
 from node.cli.signing import key_header, passphrase_of, read_passphrase
 from node.config import CONFIG_NAME, Config, ConfigError, Listen, Peer, Rpc, format_config
 from node.home import create_data, read_config, read_genesis
+from node.ledger.errors import InvariantViolation
+from node.ledger.execute import Ledger
 from node.ledger.genesis import Genesis, format_genesis
 from node.storage.files import write_file
 from node.storage.guard import Guard
 from node.storage.keystore import ANY_CHAIN, write_key
+from node.storage.store import Store
 
 HOME: Final = click.Option(
     ["--home"],
@@ -120,6 +123,38 @@ def resync(session: Session, home: Path) -> None:
     )
 
 
+@click.command(cls=HomeCommand)
+@click.pass_obj
+def audit(session: Session, home: Path) -> None:
+    """Check every invariant of the ledger over all that a node has stored. The validator must not run.
+
+    The state's root is computed anew, all balances are added up, and holds, orders, recoveries and the register are
+    compared with their indexes and with the accounts.
+    """
+    found = read_config(home)
+    genesis = read_genesis(home / found.genesis)
+    store = Store.open(home / found.data / "store", genesis.hash)
+    try:
+        ledger = Ledger(store, genesis)
+        supplies = ledger.audit()
+        assets = ledger.assets()
+    except InvariantViolation as violation:
+        session.end(Exit.ERROR, f"{session.say('error')}: {violation}")
+    finally:
+        store.close()
+    value = {
+        "height": ledger.height,
+        "root": ledger.root.hex(),
+        "supplies": {assets[number].code: str(supply) for number, supply in supplies.items()},
+    }
+    rows: list[tuple[str, object]] = [(session.say("height"), ledger.height), (session.say("sound"), ledger.root.hex())]
+    rows += [
+        (session.say("supply"), session.money(supply, assets[number].scale, assets[number].code))
+        for number, supply in supplies.items()
+    ]
+    session.data(value, lambda: session.pairs(rows))
+
+
 @click.group(cls=SomGroup)
 def config() -> None:
     """A node's own settings."""
@@ -180,7 +215,7 @@ def devnet_init(arguments: tuple[str, ...]) -> None:
     generate(list(arguments))
 
 
-COMMANDS: Final = (init, start, resync, config, devnet, *CHAIN_COMMANDS)
+COMMANDS: Final = (init, start, resync, audit, config, devnet, *CHAIN_COMMANDS)
 
 
 def _make_keys(session: Session, home: Path, config: Config, devnet: bool, passphrase_file: Path | None) -> None:

@@ -3,16 +3,17 @@
 One rule: a command that ends without knowing says so, with the line that finds out; "unknown" is never called "failed".
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from node.cli.amounts import parse_som
+from node.cli.prepared import Prepared, file_of, signers_for, write_prepared
 from node.cli.session import Exit, Session, SomCommand
 from node.cli.signing import account_of, keys_for
-from node.client.client import Client, Settled
+from node.client.client import LIFETIME_MS, Client, Settled, Signer
 from node.client.outbox import State
 from node.ledger.account import SOM, format_account
 from node.ledger.errors import Code
@@ -48,14 +49,37 @@ ONCE_KEY = click.Option(
     metavar="NAME",
     help="Name the purpose (an invoice): under the same name nothing is paid twice from this computer.",
 )
+APPROVERS = click.Option(
+    ["--with", "approvers"],
+    multiple=True,
+    metavar="ACCOUNT",
+    help="An account that agrees, and signs too: a second authority.",
+)
+PREPARE = click.Option(
+    ["--prepare", "prepared"],
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Send nothing: write a file that others sign (som tx sign) and one sends (som tx submit).",
+)
+LIFETIME = click.Option(
+    ["--expires-in", "lifetime_minutes"],
+    type=click.FloatRange(0, 7 * 24 * 60, min_open=True),
+    default=LIFETIME_MS / 60_000,
+    show_default=True,
+    metavar="MINUTES",
+    help="How long it may wait for signatures and a block: less than 10 for people, than 4320 for institutions.",
+)
+
+# Transaction id -> what the transaction makes, by name: the id of a hold.
+Names = Callable[[bytes], Mapping[str, str]]
 
 
 class SigningCommand(SomCommand):
-    """A command that signs, sends and waits."""
+    """A command that signs, sends and waits; or prepares what others sign."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params += [KEY_FILES, PASSPHRASE_FILE, TIMEOUT, ONCE_KEY]
+        self.params += [KEY_FILES, PASSPHRASE_FILE, TIMEOUT, ONCE_KEY, APPROVERS, PREPARE, LIFETIME]
 
 
 @click.command(cls=SigningCommand)
@@ -94,28 +118,64 @@ def redeem(session: Session, /, payer: str, issuer: str, ref: str, amount: str, 
 COMMANDS = (pay, issue, redeem)
 
 
-def sign_and_settle(session: Session, account: int, operation: Operation, signing: dict[str, Any]) -> None:
-    """Send one operation of one account, show what became of it, and end with the fitting code."""
+def sign_and_settle(
+    session: Session, account: int, operation: Operation, signing: dict[str, Any], names: Names | None = None
+) -> None:
+    """Send one operation of ``account``, show what became of it, and end with the fitting code.
+
+    Whoever else must be listed signs too: other actors of the operation, and --with. Under --prepare nothing is sent.
+    """
+    approvers = [account_of(session, text) for text in signing["approvers"]]
+    accounts = list(dict.fromkeys([account, *operation.actors, *approvers]))
+    lifetime_ms = int(signing["lifetime_minutes"] * 60_000)
+    if signing["prepared"] is not None:
+        _prepare(session, accounts, operation, lifetime_ms, signing)
+        return
 
     async def talk(client: Client) -> Settled:
         info = await client.info()
-        keys = keys_for(session, account, signing["key_files"], signing["passphrase_file"], info.kind)
         return await client.execute(
-            [account],
+            accounts,
             [operation],
-            [(0, key) for key in keys],
+            await _signers(session, client, accounts, info.kind, signing),
             key=signing["purpose"],
+            lifetime_ms=lifetime_ms,
             timeout_seconds=signing["timeout_seconds"],
         )
 
-    show_settled(session, [session.ask(talk, keeps=True)])
+    show_settled(session, [session.ask(talk, keeps=True)], names)
 
 
-def show_settled(session: Session, settled: Sequence[Settled]) -> None:
-    """Show results; the last word is the exit code."""
+async def _signers(
+    session: Session, client: Client, accounts: Sequence[int], kind: str, signing: dict[str, Any]
+) -> list[Signer]:
+    files, passphrase_file = signing["key_files"], signing["passphrase_file"]
+    if len(accounts) == 1:  # its keys need not be asked for: the ledger says which of the files sign for it
+        return [(0, key) for key in keys_for(session, accounts[0], files, passphrase_file, kind)]
+    views = [await client.account(number) for number in accounts]
+    return signers_for(session, views, files, passphrase_file, kind)
+
+
+def _prepare(
+    session: Session, accounts: Sequence[int], operation: Operation, lifetime_ms: int, signing: dict[str, Any]
+) -> None:
+    async def talk(client: Client) -> Prepared:
+        info = await client.info()
+        views = [await client.account(number) for number in accounts]
+        body = await client.prepare(accounts, [operation], lifetime_ms)
+        keys = signers_for(session, views, signing["key_files"], signing["passphrase_file"], info.kind, needs_all=False)
+        return file_of(info, body, views).signed(keys)
+
+    write_prepared(session, signing["prepared"], session.ask(talk))
+
+
+def show_settled(session: Session, settled: Sequence[Settled], names: Names | None = None) -> None:
+    """Show results; the last word is the exit code. ``names``: what a transaction made, if it is applied."""
     say = session.say
     for one in settled:
+        made = dict(names(one.tx_id)) if names is not None and one.state is State.APPLIED else {}
         value = {
+            **made,
             "tx_id": one.tx_id.hex(),
             "status": one.state.value,
             "final": one.state is not State.PENDING,
@@ -123,7 +183,8 @@ def show_settled(session: Session, settled: Sequence[Settled]) -> None:
             "code": one.code,
             "name": one.name,
         }
-        session.data(value, lambda one=one: session.pairs(_rows(session, one)))  # type: ignore[misc]
+        shown = [*_rows(session, one), *((say(name), text) for name, text in made.items())]
+        session.data(value, lambda shown=shown: session.pairs(shown))  # type: ignore[misc]
     if any(one.state is State.PENDING for one in settled):
         lines = [f"  som tx wait {one.tx_id.hex()}" for one in settled if one.state is State.PENDING]
         session.end(Exit.PENDING, "\n".join([say("still_pending"), *lines]))

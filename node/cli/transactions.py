@@ -1,4 +1,4 @@
-"""tx get, wait, decode, submit: one transaction, from bytes to its final result."""
+"""tx get, wait, decode, simulate, sign, submit: one transaction, from bytes to its final result."""
 
 from pathlib import Path
 from typing import Any
@@ -6,15 +6,18 @@ from typing import Any
 import click
 import msgspec
 
-from node.cli.payments import TIMEOUT_SECONDS, show_settled
+from node.cli.payments import KEY_FILES, PASSPHRASE_FILE, TIMEOUT_SECONDS, show_settled
+from node.cli.prepared import Prepared, parse_prepared, read_prepared, signers_for, write_prepared
 from node.cli.session import Exit, Session, SomGroup
 from node.cli.show import format_ref, format_time
 from node.client.client import Client, Settled
 from node.client.proofs import ProvenReceipt
 from node.client.trust import Trust
 from node.home import read_genesis
+from node.ledger.errors import Code
+from node.ledger.errors import text as ledger_text
 from node.ledger.transaction import decode_transaction, signatures_valid
-from node.rpc import types
+from node.rpc import ledger_types, types
 from node.rpc.views import transaction_view
 
 LEGS_SHOWN_MAX = 20  # the rest is in --json
@@ -67,15 +70,18 @@ def wait(session: Session, tx_id: str, timeout_seconds: float) -> None:
 @click.argument("source", metavar="HEX|FILE")
 @click.pass_obj
 def decode(session: Session, source: str) -> None:
-    """Show what a signed transaction says, and whether its signatures hold for the node's network."""
+    """Show what a transaction says, and whether its signatures hold for the node's network.
+
+    Of a file that others sign (--prepare), whether all that are needed are there: no node is asked.
+    """
     raw = _raw(session, source)
-
-    async def question(client: Client) -> bytes:
-        return bytes.fromhex((await client.info()).genesis_hash)
-
-    transaction = decode_transaction(raw, session.ask(question))
+    prepared = parse_prepared(raw)
+    if prepared is None:
+        transaction = decode_transaction(raw, session.ask(_genesis_hash))
+        valid = signatures_valid(transaction)
+    else:
+        transaction, valid = prepared.trial(), not prepared.missing()
     view = transaction_view(transaction)
-    valid = signatures_valid(transaction)
     session.data(
         {"tx_id": transaction.id.hex(), "signatures_valid": valid, "transaction": view},
         lambda: session.pairs(
@@ -90,6 +96,60 @@ def decode(session: Session, source: str) -> None:
         session.end(Exit.REFUSED, "SIGNATURE")
 
 
+@tx.command("simulate")
+@click.argument("source", metavar="HEX|FILE")
+@click.pass_obj
+def simulate(session: Session, source: str) -> None:
+    """Ask what would become of a transaction now, signed or not. Nothing is sent."""
+    raw = _raw(session, source)
+    prepared = parse_prepared(raw)
+    tried = raw if prepared is None else prepared.trial().raw
+
+    async def question(client: Client) -> ledger_types.SimulateResult:
+        return await client.simulate(tried)
+
+    found = session.ask(question)
+    rows: list[tuple[str, object]] = [
+        (session.say("transaction"), found.tx_id),
+        (session.say("code"), f"{found.code} {found.name}"),
+        *((session.say("skipped"), f"{leg.op}/{leg.leg}: {leg.code} {leg.name}") for leg in found.skipped),
+    ]
+    session.data(found, lambda: session.pairs(rows))
+    if found.code:
+        place = "" if found.op is None else f" ({found.op}{'' if found.leg is None else f'/{found.leg}'})"
+        session.end(Exit.REFUSED, f"{found.name}{place}: {ledger_text(Code(found.code), session.language)}")
+
+
+@tx.command("sign")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--genesis",
+    "genesis_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Your own copy: refuse what is of another network.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask whether to sign what is shown.")
+@click.pass_obj
+def sign(session: Session, /, file: Path, genesis_file: Path | None, yes: bool, **given: Any) -> None:
+    """Add signatures to a file that --prepare wrote. No node is asked, nothing is sent."""
+    prepared = read_prepared(file)
+    if genesis_file is not None and prepared.genesis_hash != read_genesis(genesis_file).hash.hex():
+        session.end(Exit.CONFIG, session.say("other_network"))
+    transaction = prepared.trial()
+    rows = [(session.say("transaction"), transaction.id.hex()), (session.say("genesis"), prepared.genesis_hash)]
+    for name, text in (*rows, *_transaction_rows(session, transaction_view(transaction))):
+        session.words(f"{name}: {text}")
+    if not yes and not click.confirm(session.say("sign_this"), err=True):
+        session.end(Exit.ERROR, session.say("not_signed"))
+    keys = signers_for(
+        session, prepared.accounts, given["key_files"], given["passphrase_file"], prepared.network_kind, needs_all=False
+    )
+    write_prepared(session, file, prepared.signed(keys))
+
+
+sign.params += [KEY_FILES, PASSPHRASE_FILE]
+
+
 @tx.command("submit")
 @click.argument("source", metavar="HEX|FILE")
 @click.option("--timeout", "timeout_seconds", type=click.FloatRange(0, 3_600), default=TIMEOUT_SECONDS)
@@ -97,13 +157,27 @@ def decode(session: Session, source: str) -> None:
 def submit(session: Session, source: str, timeout_seconds: float) -> None:
     """Send a signed transaction. Sending it again is harmless: the first receipt is shown."""
     raw = _raw(session, source)
+    prepared = parse_prepared(raw)
+    if prepared is not None:
+        raw = _complete(session, prepared)
 
     async def question(client: Client) -> Settled:
-        genesis_hash = bytes.fromhex((await client.info()).genesis_hash)
-        transaction = decode_transaction(raw, genesis_hash)
+        transaction = decode_transaction(raw, await _genesis_hash(client))
         return await client.submit(transaction, timeout_seconds=timeout_seconds)
 
     show_settled(session, [session.ask(question, keeps=True)])
+
+
+def _complete(session: Session, prepared: Prepared) -> bytes:
+    missing = prepared.missing()
+    if missing:
+        listed = ", ".join(f"{account}: {weight}" for account, weight in missing.items())
+        session.end(Exit.REFUSED, f"{session.say('missing')}: {listed}")
+    return prepared.transaction().raw
+
+
+async def _genesis_hash(client: Client) -> bytes:
+    return bytes.fromhex((await client.info()).genesis_hash)
 
 
 def _id(session: Session, text: str) -> bytes:

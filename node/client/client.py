@@ -17,14 +17,23 @@ import msgspec
 from consensus.crypto import SecretKey
 from node.client.errors import ClientError, NotReachable, ProofInvalid, Refused, RequestFailed
 from node.client.outbox import REPLACEABLE, Outbox, Row, State
-from node.client.proofs import ProvenAccount, ProvenReceipt, verify_account, verify_transaction
+from node.client.proofs import (
+    ProvenAccount,
+    ProvenReceipt,
+    ProvenRow,
+    ProvenStatement,
+    verify_account,
+    verify_row,
+    verify_statement,
+    verify_transaction,
+)
 from node.client.transport import Transport, height_of
 from node.client.trust import CommitteeUnknown, Trust
 from node.ledger.account import format_account
 from node.ledger.errors import Code
 from node.ledger.operations import Operation
-from node.ledger.transaction import Transaction, make_transaction
-from node.rpc import types, validator_types
+from node.ledger.transaction import Transaction, assemble, decode_transaction, make_body, sign_body
+from node.rpc import ledger_types, types, validator_types
 from node.rpc.forms import LIMIT_MAX, SUBMIT_MANY_MAX
 
 LIFETIME_MS: Final = 5 * 60_000  # of a transaction; persons may sign for 10 minutes ahead
@@ -188,6 +197,25 @@ class Client:
             raise ProofInvalid("a proof of another account")
         return await self._proven(lambda trust: verify_account(found, trust))
 
+    async def prove_row(self, key: bytes) -> ProvenRow:
+        """Return any row of the state tree, or that there is none, verified. Raises ProofInvalid, RequestFailed."""
+        found = await self._read("state_getProof", {"key": key.hex()}, ledger_types.GetStateProofResult)
+        if found.key != key.hex():
+            raise ProofInvalid("a proof of another row")
+        return await self._proven(lambda trust: verify_row(found, trust))
+
+    async def statement(self, number: int) -> ProvenStatement:
+        """Return all entries of an account, verified to be all from the genesis on. Raises ProofInvalid."""
+        proven = await self.prove_account(number)
+        length = 0 if proven.account is None else proven.account.length
+        shown: list[types.Entry] = []
+        if length:
+            async for entry in self.history(number, "asc"):
+                shown.append(entry)
+                if len(shown) == length:  # what was booked since is not proven yet
+                    break
+        return verify_statement(proven, shown)
+
     async def committees(self, after: int) -> validator_types.ListCommitteesResult:
         """Return the committees after an epoch, each with what shows that it followed. Nothing is verified here."""
         return await self._read("validator_listCommittees", {"after": after}, validator_types.ListCommitteesResult)
@@ -212,6 +240,18 @@ class Client:
 
     # --- payments ---
 
+    async def prepare(
+        self, accounts: Sequence[int], operations: Sequence[Operation], lifetime_ms: int = LIFETIME_MS
+    ) -> bytes:
+        """Return the body of a transaction for this network that expires in ``lifetime_ms``: what is to be signed."""
+        info = self._info or await self.info()
+        expires_ms = max(self._now_ms() + self._clock_offset_ms, info.block_time_ms) + lifetime_ms
+        return make_body(info.network, expires_ms, secrets.randbits(64), accounts, operations)
+
+    async def simulate(self, raw: bytes) -> ledger_types.SimulateResult:
+        """Return what would become of a transaction now. Its signatures need not be valid."""
+        return await self._read("tx_simulate", {"tx": raw.hex()}, ledger_types.SimulateResult)
+
     async def sign(
         self,
         accounts: Sequence[int],
@@ -220,16 +260,10 @@ class Client:
         lifetime_ms: int = LIFETIME_MS,
     ) -> Transaction:
         """Return a signed transaction for this network that expires in ``lifetime_ms``. Nothing is sent."""
-        info = self._info or await self.info()
-        return make_transaction(
-            info.network,
-            bytes.fromhex(info.genesis_hash),
-            max(self._now_ms() + self._clock_offset_ms, info.block_time_ms) + lifetime_ms,
-            secrets.randbits(64),
-            accounts,
-            operations,
-            signers,
-        )
+        body = await self.prepare(accounts, operations, lifetime_ms)
+        genesis_hash = await self._genesis_hash()
+        signatures = [sign_body(genesis_hash, body, index, key) for index, key in signers]
+        return decode_transaction(assemble(body, signatures), genesis_hash)
 
     async def execute(
         self,

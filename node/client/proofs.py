@@ -3,6 +3,7 @@
 One rule: every byte of a proof is either hashed into what a quorum signed or refused. Nothing here trusts a node.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -11,7 +12,7 @@ from consensus.encoding import DecodeError
 from consensus.messages import Header, decode_certificate, decode_header, header_hash
 from node.client.errors import ProofInvalid
 from node.client.trust import Trust
-from node.ledger.account import Account, decode_account
+from node.ledger.account import AMOUNT_MAX, Account, decode_account
 from node.ledger.commitment import (
     chain_root,
     decode_outcome_proof,
@@ -21,6 +22,9 @@ from node.ledger.commitment import (
 )
 from node.ledger.receipt import Receipt, decode_receipt
 from node.ledger.state import account_key
+from node.ledger.statement import Entry, encode_entry, statement_head
+from node.rpc import types
+from node.rpc.ledger_types import GetStateProofResult
 from node.rpc.types import Anchor, GetAccountProofResult, GetTransactionProofResult
 
 LINKS_MAX: Final = 100_000  # heights between what is proven and what certifies it; each costs a microsecond
@@ -41,6 +45,25 @@ class ProvenAccount:
     """An account after a height; None: there was none."""
 
     account: Account | None
+    height: int
+    certified_by: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenRow:
+    """A row of the state tree after a height; None: there was none."""
+
+    value: bytes | None
+    height: int
+    certified_by: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenStatement:
+    """All that an account ever booked up to a height, the oldest first: nothing is missing, added or changed."""
+
+    account: Account | None
+    entries: tuple[Entry, ...]
     height: int
     certified_by: int
 
@@ -68,17 +91,76 @@ def verify_transaction(found: GetTransactionProofResult, trust: Trust) -> Proven
 
 def verify_account(found: GetAccountProofResult, trust: Trust) -> ProvenAccount:
     """Return the account that the proof proves, or its absence. Raises ProofInvalid."""
-    roots = verify_anchor(found.anchor, trust)
     number = int(found.account)
-    record = None if found.record is None else bytes.fromhex(found.record)
+    row = _verify_row(account_key(number), found.record, found.path, found.anchor, trust)
     try:
-        proof = decode_proof(bytes.fromhex(found.path))
-        account = None if record is None else decode_account(number, record)
+        account = None if row.value is None else decode_account(number, row.value)
     except DecodeError as error:
-        raise ProofInvalid(f"the record or its path: {error}") from None
-    if not verify_proof(roots.state_tree_root, account_key(number), record, proof):
+        raise ProofInvalid(f"the record: {error}") from None
+    return ProvenAccount(account, row.height, row.certified_by)
+
+
+def verify_row(found: GetStateProofResult, trust: Trust) -> ProvenRow:
+    """Return the row of the state tree that the proof proves, or its absence. Raises ProofInvalid."""
+    return _verify_row(bytes.fromhex(found.key), found.value, found.path, found.anchor, trust)
+
+
+def verify_statement(proven: ProvenAccount, shown: Sequence[types.Entry]) -> ProvenStatement:
+    """Return the statement of a proven account if ``shown`` is all of it, the oldest first. Raises ProofInvalid.
+
+    The account's record has the number of entries and the head of their chain; both must be those of what is shown. The
+    sums are checked too: a statement begins at nothing and ends at the proven balances.
+    """
+    account = proven.account
+    length = 0 if account is None else account.length
+    if [entry.number for entry in shown] != list(range(length)):
+        raise ProofInvalid(f"the statement does not have the account's {length} entries")
+    entries = tuple(_entry(entry) for entry in shown)
+    if account is not None:
+        if statement_head(map(encode_entry, entries)) != account.head:
+            raise ProofInvalid("the entries do not lead to the account's statement head")
+        _require_sums(account, entries)
+    return ProvenStatement(account, entries, proven.height, proven.certified_by)
+
+
+def _entry(shown: types.Entry) -> Entry:
+    if max(abs(int(shown.amount)), abs(int(shown.balance))) > AMOUNT_MAX:
+        raise ProofInvalid("an amount that no ledger books")
+    return Entry(
+        shown.timestamp_ms,
+        shown.height,
+        bytes.fromhex(shown.tx_id),
+        shown.op,
+        shown.leg,
+        shown.asset,
+        None if shown.other is None else int(shown.other),
+        int(shown.amount),
+        int(shown.balance),
+        None if shown.ref is None else bytes.fromhex(shown.ref),
+    )
+
+
+def _require_sums(account: Account, entries: Sequence[Entry]) -> None:
+    balances: dict[int, int] = {}
+    for entry in entries:
+        balances[entry.asset] = balances.get(entry.asset, 0) + entry.amount
+        if balances[entry.asset] != entry.balance:
+            raise ProofInvalid("an entry's balance is not the sum of those before it")
+    ended = {asset: balance for asset, balance in balances.items() if balance}
+    if ended != {asset: balance for asset, balance, _ in account.holdings if balance}:
+        raise ProofInvalid("the statement does not end at the account's balances")
+
+
+def _verify_row(key: bytes, value: str | None, path: str, anchor: Anchor, trust: Trust) -> ProvenRow:
+    roots = verify_anchor(anchor, trust)
+    row = None if value is None else bytes.fromhex(value)
+    try:
+        proof = decode_proof(bytes.fromhex(path))
+    except DecodeError as error:
+        raise ProofInvalid(f"the path: {error}") from None
+    if not verify_proof(roots.state_tree_root, key, row, proof):
         raise ProofInvalid("the path does not lead to the state tree root")
-    return ProvenAccount(account, found.anchor.height, roots.certified_by)
+    return ProvenRow(row, anchor.height, roots.certified_by)
 
 
 def verify_anchor(anchor: Anchor, trust: Trust) -> _Roots:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from node.client.client import Client, Settled, Signer
-from node.client.proofs import ProvenAccount, ProvenReceipt
+from node.client.proofs import ProvenAccount, ProvenReceipt, ProvenStatement
 from node.ledger.operations import Operation
 from node.ledger.transaction import Transaction
 from node.rpc import types
@@ -92,3 +92,7 @@ class SyncClient:
     def prove_account(self, number: int) -> ProvenAccount:
         """As ``Client.prove_account``."""
         return self.run(lambda client: client.prove_account(number))
+
+    def statement(self, number: int) -> ProvenStatement:
+        """As ``Client.statement``."""
+        return self.run(lambda client: client.statement(number))

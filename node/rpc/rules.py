@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from consensus.encoding import decode, digest
+from consensus.encoding import decode
 from node.ledger.errors import Code, Refused
 from node.ledger.operations import legs_of
 from node.ledger.order import Seize
-from node.ledger.parameters import READERS, Attesters, Opener, Parameters, Tier
+from node.ledger.parameters import READERS, Attesters, Opener, Parameters, Tier, record_hash
 from node.ledger.recovery import Recovery, find_recovery
 from node.ledger.state import parameter_key
 from node.ledger.transaction import decode_transaction
@@ -75,7 +75,7 @@ def _parameter_view(name: str, row: bytes) -> types.ParameterView:
     attesters = tuple(attesters_view(each) for each in rows if isinstance(each, Attesters))
     return types.ParameterView(
         name=name,
-        hash=digest(b"som-parameter-1", row).hex(),
+        hash=record_hash(row).hex(),
         milliseconds=value if isinstance(value, int) else None,
         tiers=tiers if name == "tiers" else None,
         openers=openers if name == "openers" else None,
