@@ -18,7 +18,7 @@ from node.rpc.reading import account_at
 from node.rpc.registry import Method
 from node.rpc.views import skipped_views
 
-SIMULATED_LEGS_MAX: Final = 256  # a block executes them between two turns of the event loop, about 4 ms
+SIMULATED_LEGS_MAX: Final = 256  # between two turns of the event loop, 2.3 ms as a hold
 
 
 async def list_parameters(ports: Ports, params: types.ListParametersParams) -> types.ListParametersResult:
