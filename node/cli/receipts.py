@@ -8,7 +8,7 @@ import io
 import secrets
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import click
 import segno
@@ -23,7 +23,6 @@ from node.client.client import Client, Settled
 from node.home import read_genesis
 from node.ledger.account import format_account
 from node.ledger.errors import Refused
-from node.ledger.genesis import Genesis
 from node.ledger.holds import ROW_ID_BYTES
 from node.ledger.settle import SettleHold
 from node.ledger.transaction import Transaction, decode_transaction, make_transaction, signatures_valid
@@ -37,6 +36,16 @@ _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _GENESIS: Final = click.option(
     "--genesis", "genesis_file", type=_FILE, required=True, help="The network's genesis; no node is asked."
 )
+
+
+class Chain(Protocol):
+    """Which network a receipt is of: what a genesis says, or a node of it."""
+
+    @property
+    def network(self) -> int: ...
+
+    @property
+    def hash(self) -> bytes: ...
 
 
 @click.group(cls=SomGroup)
@@ -127,7 +136,7 @@ def format_receipt(transaction: Transaction, genesis_hash: bytes) -> str:
     return f"{PREFIX}:{genesis_hash.hex()[:NETWORK_CHARS].upper()}:{transaction.raw.hex().upper()}"
 
 
-def parse_receipt(text: str, genesis: Genesis) -> Transaction | None:
+def parse_receipt(text: str, genesis: Chain) -> Transaction | None:
     """Return the transaction of a receipt of this network whose signatures hold; None for anything else."""
     prefix, _, rest = text.partition(":")
     network, _, digits = rest.partition(":")
@@ -143,7 +152,7 @@ def parse_receipt(text: str, genesis: Genesis) -> Transaction | None:
     return transaction if signatures_valid(transaction) else None
 
 
-def _is_receipt(transaction: Transaction, genesis: Genesis) -> bool:
+def _is_receipt(transaction: Transaction, genesis: Chain) -> bool:
     """Return whether it is one payment from one hold by its settler alone, which names the payee and has no secret."""
     operation = transaction.operations[0]
     return (
