@@ -66,3 +66,5 @@ def _attempt(run: Callable[[int], Result], seed: int) -> Result | Failure:
         return run(seed)
     except Failure as failure:
         return failure
+    except Exception as error:  # the simulator itself is wrong: that seed failed too, and the others go on
+        return Failure(seed, 0, "simulator", f"simulator: {error!r}")

@@ -114,6 +114,8 @@ def draw(seed: int) -> Plan:
         drift=random.choice((0, 0, 1, 20)),
     )
     made = replace(made, jumping=_draw_part(random, weights, ()), wiped=_draw_wiped(random, made))
+    if len(weights) == 1:  # it waits for nobody: else its chain outruns all who follow it over slow links
+        return replace(made, pace_ms=timing.leader_ms // 4)
     if len(weights) >= min(LARGE):
         return _with_many(made)
     if made.seats_equal and len(weights) in (4, 5, 7) and random.random() < CHANGING:

@@ -87,7 +87,7 @@ class Replayer(Puppet):
                         replace(message, signatures=message.signatures[:-1]),
                         replace(message, signatures=message.signatures[1:]),
                         replace(message, signatures=message.signatures[::-1]),
-                        replace(message, signatures=(*message.signatures, message.signatures[-1])),
+                        replace(message, signatures=(*message.signatures, *message.signatures[-1:])),
                     )
                 )
             case Proposal():
