@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -54,7 +55,10 @@ def test_ctrl_c_prints_what_has_been_run() -> None:
         "2",
         "--hash",
     )
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as running:
+    heard = partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heard
+    ) as running:
         assert running.stdout is not None
         first = running.stdout.readline()
         os.killpg(running.pid, signal.SIGINT)
