@@ -1,6 +1,5 @@
 """Play scenarios on a devnet: one that runs already, or four validators that are started for it and stopped again."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -37,13 +36,6 @@ async def set_up(client: Client) -> None:
 async def play_one(scenario: Scenario, client: Client, hear: Hear, soon_ms: int = SOON_MS) -> None:
     """Play a scenario on a devnet that has its first money."""
     await scenario.run(Stage(client, lambda line: hear(scenario, line), soon_ms))
-
-
-async def play_together(scenarios: Sequence[Scenario], client: Client, hear: Hear, soon_ms: int = SOON_MS) -> None:
-    """Play all at the same time. Raise what the first that fails raises."""
-    async with asyncio.TaskGroup() as group:
-        for scenario in scenarios:
-            group.create_task(play_one(scenario, client, hear, soon_ms), name=scenario.name)
 
 
 @asynccontextmanager
