@@ -154,7 +154,7 @@ devnet: the National Bank, banks, the Treasury, a registrar, an enforcer, audito
 `✓` is a transaction that a block applied, `✗` one that was refused with the code that follows, `=` a fact that was read
 back from the chain. Nothing is only told: what turns out otherwise ends the story, and the exit code is 1. A test plays
 all rows on one network (`tests/test_scenarios.py`). Stories open accounts of their own, so they can be played again and
-beside each other; only `usdkg` and `reserve`, whose subject there is but one of, want to be played one at a time.
+beside each other; but `issue`, `kgst`, `usdkg` and `reserve` look at what there is one of: one run at a time.
 
 | # | Name | Title | Аталышы | Название | What it shows |
 |---|---|---|---|---|---|

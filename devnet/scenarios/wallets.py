@@ -155,7 +155,7 @@ def _recover(bank: int, number: int, key: SecretKey) -> RecoverAccount:
 
 
 async def offline(stage: Stage) -> None:
-    """A device without a network pays twice what it has: who settles first is paid, and the loss is bounded."""
+    """A device without a network signs for more than it has: the ledger pays no more than was put on it."""
     aida = await stage.open_wallet(1, som=SAVED)
     device = await stage.open_wallet(1, kind=Kind.DEVICE)
     baker = await stage.open_wallet(2, 3, kind=Kind.MERCHANT, category=5462)
