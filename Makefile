@@ -18,6 +18,7 @@ SAMPLE ?= 400
 TRANSACTIONS ?= 200000
 SEED ?= 1
 MINUTES ?= 10
+ROW ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 ARGS ?=
 
@@ -29,7 +30,7 @@ CANDIDATES = $(or $(PYTHON),python3.12 python3.11 python3 python \
 	$(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python $(HOME)/.pyenv/versions/3.11.*/bin/python) \
 	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.1[12].*/bin/python3))
 
-.PHONY: help demo devnet docker-devnet test test-quick test-docker lint format coverage model simulate simulate-shell ledger-campaign fuzz mutants mutation-sample bench lock install hooks clean distclean
+.PHONY: help demo devnet docker-devnet scenario test test-quick test-docker lint format coverage model simulate simulate-shell ledger-campaign fuzz mutants mutation-sample bench lock install hooks clean distclean
 
 help: ## List what there is
 	echo "make <target>, one of:"
@@ -45,6 +46,9 @@ docker-devnet: ## The same in containers: docker compose -f devnet/compose.yaml 
 	compose="docker compose"; docker compose version >/dev/null 2>&1 || compose=docker-compose
 	$$compose -f devnet/compose.yaml build
 	$$compose -f devnet/compose.yaml up
+
+scenario: $(STAMP) ## What the ledger is for, told while it happens on four validators: ROW=kgst (or all); ARGS="--lang ky"
+	$(BIN)/som scenario $(ROW) $(ARGS)
 
 test: lint ## All checks and tests; ARGS="-k name" is passed to pytest
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)

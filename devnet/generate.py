@@ -30,6 +30,7 @@ DISK: Final = Disk(refuse_percent=0, stop_percent=0, stop_bytes=256 * 2**20)  # 
 MAX_SUPPLY: Final = 1_000_000_000_000_00  # tyiyn
 GOLD_MAX_AGE_MS: Final = 92 * DAY_MS  # the gold is counted once a quarter
 EPOCH_LENGTH: Final = 128  # blocks: half a minute of a busy network, so that a change of validators can be watched
+RECOVERY_DELAY_MS: Final = 5_000  # likewise: an owner of money gets a day to stop a false recovery
 TREE_DEPTH: Final = 4  # 65,536 buckets: good for a million accounts, and quick to make
 WALLETS_FROM: Final = 900_001  # serials of the demo people, out of the way of opened wallets
 WARNING: Final = "These keys are public. The node refuses them on any network that is not a devnet."
@@ -173,7 +174,7 @@ def make_genesis(time_ms: int, names: Sequence[str] = VALIDATORS, name: str = "s
         validators=tuple(
             Validator(each, key_of(f"{each}-consensus").public, key_of(f"{each}-node").public, 1) for each in names
         ),
-        parameters=DEFAULT._replace(attesters=demo_attesters()),
+        parameters=DEFAULT._replace(attesters=demo_attesters(), recovery_delay_ms=RECOVERY_DELAY_MS),
         assets=demo_assets(),
         accounts=tuple(_genesis_account(demo) for demo in demo_accounts()),
     )

@@ -117,19 +117,19 @@ def test_the_chains_of_what_may_not_come_twice() -> None:
     """One record for each minute in the tree: how many, and a chain over them in order."""
     minute = 60_000
     seen, once = SeenIds(_Nothing()), OnceRefs(_Nothing())
-    tree: Changes = {}
-    side: Changes = {}
+    changes: Changes = {}
     for transaction in (ID, ROOT):
         seen.remember(transaction, 5 * minute + 1)
         once.remember(7, transaction[:3], 6 * minute, transaction)
-    for _ in (*seen.finishing(0, tree, side), *once.finishing(0, tree, side)):
+    for _ in (*seen.finishing(0, changes), *once.finishing(0, changes)):
         pass
     pairs = [(7).to_bytes(8, "big") + transaction[:3] for transaction in (ID, ROOT)]
     ids = digest(b"som-seen-1", digest(b"som-seen-1", bytes(32), ID), ROOT)
     refs = digest(b"som-once-1", digest(b"som-once-1", bytes(32), ID, pairs[0]), ROOT, pairs[1])
     at_5, at_6 = (number.to_bytes(8, "big") for number in (5, 6))
-    assert tree == {b"w" + at_5: pack(2, ids), b"o" + at_6: pack(2, refs)}
-    assert side == {
+    assert changes == {
+        b"w" + at_5: pack(2, ids),
+        b"o" + at_6: pack(2, refs),
         **{b"I" + at_5 + transaction: msgpack.packb(place) for place, transaction in enumerate((ID, ROOT))},
         **{b"R" + pair: pack(6, transaction) for pair, transaction in zip(pairs, (ID, ROOT), strict=True)},
         **{b"Q" + at_6 + place.to_bytes(4, "big"): pair for place, pair in enumerate(pairs)},

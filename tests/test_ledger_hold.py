@@ -572,14 +572,34 @@ def extra_in(table: bytes) -> Callable[[dict[bytes, bytes], bytes], None]:
     return add
 
 
+def moved_in(table: bytes) -> Callable[[dict[bytes, bytes], bytes], None]:
+    def move(rows: dict[bytes, bytes], hold_id: bytes) -> None:
+        (key,) = [key for key in rows if key[:1] == table]
+        extra_in(table)(rows, hold_id)
+        del rows[key]
+
+    return move
+
+
+def of_nobody(rows: dict[bytes, bytes], hold_id: bytes) -> None:
+    """Add a hold with its index of a payer who is not there."""
+    rows[HOLD + bytes(16)] = encode(decode_hold(rows[HOLD + hold_id])._replace(payer=NOBODY, by=0, to=0))
+    (key,) = [key for key in rows if key[:1] == b"P"]
+    rows[b"P" + NOBODY.to_bytes(8, "big") + key[9:19] + b"\xff" * 16] = b""
+    (end,) = [key for key in rows if key[:1] == b"E"]
+    rows[end[:9] + bytes(16)] = b""
+
+
 @pytest.mark.parametrize(
     "change",
     [
         other_amount,
         other_payer,
         half_an_arrest,
+        of_nobody,
         *(lost_from(table) for table in (b"h", b"E", b"P", b"B", b"Y")),
         *(extra_in(table) for table in (b"E", b"P", b"B", b"Y")),
+        *(moved_in(table) for table in (b"E", b"P", b"B", b"Y")),
     ],
 )
 def test_an_audit_finds_a_hold_that_is_not_what_accounts_and_indexes_say(

@@ -305,6 +305,13 @@ def test_lifting_the_incoming_freeze_leaves_the_outgoing_one() -> None:
     assert world.account(ALICE).flags == OUT_BLOCKED
 
 
+def test_what_stands_beside_a_freeze_takes_nothing_from_it() -> None:
+    world = start()
+    assert both(world, Arrest(ENFORCER, "b", ALICE, BASIS, SOM, 100)).applied
+    assert world.run(Freeze(ENFORCER, "a", ALICE, BASIS, incoming=False)).applied
+    assert world.account(ALICE).flags == OUT_BLOCKED
+
+
 def test_a_freeze_and_its_lifting_in_one_transaction_leave_only_the_log() -> None:
     world = start()
     assert both(world, ACTS[0], ACTS[1]).applied

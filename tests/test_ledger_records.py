@@ -124,6 +124,16 @@ def test_a_transaction_that_was_undone_can_be_done_again(count: int) -> None:
         assert list(records.scan(b"h", b"i")) == [(b"h\x01", b"kept")]
 
 
+def test_a_row_of_an_earlier_transaction_is_put_back() -> None:
+    records = opened({})
+    records.put(b"h\x01", b"first")
+    records.begin_transaction()
+    records.put(b"h\x01", b"second")
+    records.put(b"h\x01", None)
+    records.undo()
+    assert records.changes() == {b"h\x01": b"first"}
+
+
 @pytest.mark.parametrize("count", [1, FEW, FEW + 1])
 def test_between_blocks_a_trial_leaves_the_finished_rows_that_are_not_stored_yet(count: int) -> None:
     records = opened({})

@@ -3,13 +3,23 @@
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.mutants.__main__ import hunt_apart
 from tests.mutants.hunt import Kill
 from tests.mutants.mutant import ROOT, Edit, Mutant, Suite, mutated, plant
-from tests.mutants.page import Outcome, named_on_page
+from tests.mutants.page import (
+    PAGE,
+    Outcome,
+    alone_on_page,
+    named_on_page,
+    planted_part,
+    rows_on_page,
+    write_planted,
+)
 from tests.mutants.planted import MUTANTS, SOUND
 
 QUICKLY_KILLED = (
@@ -92,3 +102,34 @@ def test_a_survivor_needs_an_argument_and_a_dead_one_has_none(
 
 def test_the_page_tells_of_every_mutant_and_of_no_other() -> None:
     assert sorted(named_on_page()) == sorted(mutant.name for mutant in MUTANTS)
+
+
+def test_the_page_is_what_its_rows_make_of_it() -> None:
+    rows = rows_on_page()
+    part = planted_part(rows, alone_on_page())
+    page = PAGE.read_text(encoding="utf-8")
+    assert "\n".join(["<!-- begin planted -->", *part, "<!-- end planted -->"]) in page
+    assert part[0].startswith(f"{len(rows)} mutants: ")
+
+
+def test_a_run_of_some_renews_their_rows_and_names_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "mutants.md"
+    page.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr("tests.mutants.page.PAGE", page)
+    before = rows_on_page()
+    killed, stormed, survivor, *_ = MUTANTS
+    outcomes = [
+        Outcome(killed, Kill("test_x.py::test_y", "assert 1 == 2", 0)),
+        Outcome(stormed, Kill("simulator", "agreement", 3)),
+        Outcome(replace(survivor, equivalent="the same for everyone"), None),
+    ]
+    write_planted(outcomes, whole=False)
+    after = rows_on_page()
+    assert {name for name, row in after.items() if row != before[name]} == {each.mutant.name for each in outcomes}
+    assert after[killed.name] == f"| {killed.name} | {killed.breaks} | `test_x.py::test_y` |  |  |"
+    assert after[stormed.name] == f"| {stormed.name} | {stormed.breaks} | simulator | `agreement` | 3 |"
+    assert after[survivor.name] == f"- **{survivor.name}** ({survivor.breaks}): the same for everyone."
+    assert {killed.name, stormed.name, survivor.name} <= set(alone_on_page())
+    write_planted([Outcome(mutant, Kill("test_x.py::test_y", "", 0)) for mutant in MUTANTS])
+    assert alone_on_page() == []
+    assert len(rows_on_page()) == len(MUTANTS)

@@ -19,6 +19,7 @@ from node.cli import (
     payments,
     receipts,
     recoveries,
+    scenarios,
     statements,
     transactions,
     validators,
@@ -55,6 +56,7 @@ for _command in (
     files.iso,
     validators.validator,
     evidence.evidence,
+    scenarios.scenario,
 ):
     main.add_command(_command)
 for _command in (statements.statement, *recoveries.COMMANDS):

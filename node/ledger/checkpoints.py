@@ -38,16 +38,16 @@ class Checkpoints:
         if height and height % CHECKPOINT_HEIGHTS == 0:
             self._roots[height] = root
 
-    def finish(self, height: int, tree: Changes) -> None:
+    def finish(self, height: int, changes: Changes) -> None:
         """Add the changes of the block at ``height``: the row of the height before, and the oldest one's end."""
         before = height - 1
         root = self._roots.get(before)
         if root is None:
             return
-        tree[_key(before)] = encode(root)
+        changes[_key(before)] = encode(root)
         dropped = before - CHECKPOINT_HEIGHTS * CHECKPOINTS_MAX
         if self._roots.pop(dropped, None) is not None:
-            tree[_key(dropped)] = None
+            changes[_key(dropped)] = None
 
 
 def _key(height: int) -> bytes:

@@ -89,14 +89,14 @@ class Tree:
 
     def update(self, changes: Mapping[bytes, bytes | None]) -> bytes:
         """Put values, remove where None, and return the new root."""
-        for _ in self.updating(changes):
+        for _ in self.updating(changes.items()):
             pass
         return self.root
 
-    def updating(self, changes: Mapping[bytes, bytes | None]) -> Iterator[None]:
+    def updating(self, changes: Iterable[tuple[bytes, bytes | None]]) -> Iterator[None]:
         """Update in slices: yield every few hundred microseconds. To be run to its end before the next update."""
         old, buckets, depth = self._old_buckets, self._buckets, self._depth
-        for count, (key, value) in enumerate(changes.items(), 1):
+        for count, (key, value) in enumerate(changes, 1):
             index = bucket_index(key, depth)
             old.setdefault(index, buckets[index])
             self._put(index, key, value)

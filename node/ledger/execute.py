@@ -240,22 +240,17 @@ class Ledger:
         assert not block.closing, "the block is being finished"
         block.closing = True
         yield from self._ended.releasing(self._state, block.timestamp_ms)
+        block.changes = changes = self._state.seal()
         touched = self._state.touched()
         yield from checking_block(self._genesis, self._state, touched, block.height, block.timestamp_ms)
-        tree, side = block.changes, Changes()
         for done, (_, account) in enumerate(touched, 1):
-            tree[account_key(account.number)] = encode_account(account)
+            changes[account_key(account.number)] = encode_account(account)
             if done % SLICE == 0:
                 yield
-        for done, (key, row) in enumerate(self._state.changed_rows().items(), 1):
-            (tree if TREE_LOW <= key < TREE_HIGH else side)[key] = row
-            if done % SLICE == 0:
-                yield
-        self._checkpoints.finish(block.height, tree)
-        yield from self._seen.finishing(block.timestamp_ms, tree, side)
-        yield from self._once.finishing(block.timestamp_ms, tree, side)
-        yield from self._tree.updating(tree)
-        block.changes = {**tree, **side}
+        self._checkpoints.finish(block.height, changes)
+        yield from self._seen.finishing(block.timestamp_ms, changes)
+        yield from self._once.finishing(block.timestamp_ms, changes)
+        yield from self._tree.updating((key, row) for key, row in changes.items() if TREE_LOW <= key < TREE_HIGH)
         block.closed = True
 
     def finish(self) -> Executed:
@@ -266,11 +261,12 @@ class Ledger:
             for _ in self.finishing():
                 pass
         meta = self._next_meta(block)
+        block.changes[META_KEY] = _encode_meta(meta)
         executed = Executed(
             height=block.height,
             timestamp_ms=block.timestamp_ms,
             receipts=tuple(block.receipts),
-            changes={**block.changes, META_KEY: _encode_meta(meta)},
+            changes=block.changes,
             entries=self._state.entries,
             outcomes=tuple(block.outcomes),
             outcomes_root=meta.outcomes_root,

@@ -50,6 +50,7 @@ from node.ledger.parameters import (
     HOLD_MAX_MS,
     MINUTE_MS,
     RECOVERY_DELAY_MAX_MS,
+    RECOVERY_DELAY_MIN_MS,
     SCHEMAS_MAX,
     TIERS_MAX,
     WINDOW_MAX_MS,
@@ -279,7 +280,7 @@ def _read_parameters(node: _Node) -> Parameters:
         tuple(sorted(tiers.rows(_read_tier, TIERS_MAX))),
         tuple(sorted(openers.rows(_read_opener, len(Kind)))),
         tuple(sorted(attesters.rows(_read_attesters, SCHEMAS_MAX))),
-        delay.integer(MINUTE_MS, RECOVERY_DELAY_MAX_MS),
+        delay.integer(RECOVERY_DELAY_MIN_MS, RECOVERY_DELAY_MAX_MS),
         hold_max.integer(MINUTE_MS, HOLD_MAX_MS),
     )
     _require_unique(tiers, [row.number for row in parameters.tiers])

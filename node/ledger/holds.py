@@ -28,7 +28,8 @@ HASH_BYTES: Final = 32
 CATEGORIES_MAX: Final = 16
 REF_BYTES_MAX: Final = 35
 NUMBER_BYTES_MAX: Final = 35  # of an order
-ENDED_MAX: Final = 1_000  # holds that one block releases
+ENDED_MAX: Final = 1_000  # holds that an empty block releases
+ENDED_FACTOR: Final = 2  # and for each hold that the block made this many more, so that ended ones cannot pile up
 SLICE: Final = 20  # of them between two yields, about 0.5 ms
 
 _ROW_TAG: Final = b"som-row-1"
@@ -79,6 +80,7 @@ def open_hold(state: State, hold_id: bytes, hold: Hold) -> None:
     put(HOLD + hold_id, encode_hold(hold))
     for key in _index_keys(hold_id, hold):
         put(key, b"")
+    state.holds_made += 1
     _add_held(state, hold, hold.left)
 
 
@@ -127,11 +129,11 @@ class EndedHolds:
         self._from = BY_END  # nothing is left below: a new hold ends after the time of its block
 
     def releasing(self, state: State, time_ms: int) -> Iterator[None]:
-        """Release the holds that have ended, at most ENDED_MAX, the oldest end first, then by id, in slices."""
-        state.begin_transaction()
+        """Release the holds that have ended, the oldest end first, then by id, as many as a block may; in slices."""
         end = BY_END + (time_ms + 1).to_bytes(8, "big")
-        room = ENDED_MAX
+        room = ENDED_MAX + ENDED_FACTOR * state.holds_made
         while room:
+            state.begin_transaction()
             keys = [key for key, _ in islice(self._reader.scan(self._from, end), min(SLICE, room))]
             if not keys:
                 self._from = end
@@ -153,8 +155,8 @@ class EndedHolds:
 
 
 def held_changes(records: Records) -> Iterator[tuple[tuple[int, int], int]]:
-    """Yield ((payer, asset), by how much more is held) for each hold that the open block has written."""
-    for key, row in list(records.changes().items()):
+    """Yield ((payer, asset), by how much more is held) for each hold that the open block, sealed, has written."""
+    for key, row in records.changes().items():
         if key[:1] == HOLD:
             for each, sign in ((records.before(key), -1), (row, 1)):
                 if each is not None:

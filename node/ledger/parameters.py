@@ -11,12 +11,14 @@ from consensus.encoding import DecodeError, as_int, as_tuple, decode, digest, en
 from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX, KIND_MAX, TIER_MAX, Kind, kinds_mask
 from node.ledger.assets import KINDS_MASK_MAX, as_schema
 
-MINUTE_MS: Final = 60_000
+SECOND_MS: Final = 1_000
+MINUTE_MS: Final = 60 * SECOND_MS
 HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
 WINDOW_MAX_MS: Final = 7 * DAY_MS  # bounds `seen`
 DAY_OFFSET_MAX_MS: Final = 14 * HOUR_MS  # UTC+14 is the easternmost time zone
 TIERS_MAX: Final = 32
+RECOVERY_DELAY_MIN_MS: Final = SECOND_MS  # no shield: a network for money sets a day, one for teaching seconds
 RECOVERY_DELAY_MAX_MS: Final = 30 * DAY_MS
 HOLD_MAX_MS: Final = 10 * 366 * DAY_MS
 SCHEMAS_MAX: Final = 32
@@ -172,7 +174,7 @@ def _as_attesters(value: object) -> tuple[Attesters, ...]:
 
 
 def _as_recovery_delay(value: object) -> int:
-    return as_int(value, MINUTE_MS, RECOVERY_DELAY_MAX_MS)
+    return as_int(value, RECOVERY_DELAY_MIN_MS, RECOVERY_DELAY_MAX_MS)
 
 
 def _as_hold_max(value: object) -> int:

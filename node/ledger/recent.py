@@ -86,27 +86,27 @@ class SeenIds:
             fullest = max(self._ids, key=lambda minute: (len(self._ids[minute]), minute))
             self._count -= len(self._ids.pop(fullest))
 
-    def finishing(self, time_ms: int, tree: Changes, side: Changes) -> Iterator[None]:
+    def finishing(self, time_ms: int, changes: Changes) -> Iterator[None]:
         """Add the changes of the block, in the tree and beside it, in slices."""
         for done, (transaction_id, minute) in enumerate(self._fresh.items(), 1):
             if minute not in self._chains:
                 self._ids[minute] = set()
             count, chain = self._chains.get(minute, (0, _EMPTY_CHAIN))
-            side[_seen_key(minute, transaction_id)] = encode(count)
+            changes[_seen_key(minute, transaction_id)] = encode(count)
             self._chains[minute] = (count + 1, digest(_SEEN_TAG, chain, transaction_id))
             if done % SLICE == 0:
                 yield
         for minute in dict.fromkeys(self._fresh.values()):
-            tree[_minute_key(SEEN, minute)] = encode(self._chains[minute])
-        for minute in _drop_dead(self._chains, time_ms, SEEN, tree):
+            changes[_minute_key(SEEN, minute)] = encode(self._chains[minute])
+        for minute in _drop_dead(self._chains, time_ms, SEEN, changes):
             self._count -= len(self._ids.pop(minute, ()))
-        yield from self._sweep(time_ms, side)
+        yield from self._sweep(time_ms, changes)
 
-    def _sweep(self, time_ms: int, side: Changes) -> Iterator[None]:
+    def _sweep(self, time_ms: int, changes: Changes) -> Iterator[None]:
         most = SWEEP_ROWS + SWEEP_FACTOR * len(self._fresh)
         rows = self._reader.scan(self._sweep_from, _minute_key(SEEN_ID, time_ms // MINUTE_MS))
         for done, (key, _) in enumerate(islice(rows, most), 1):
-            side[key] = None
+            changes[key] = None
             self._sweep_from = key + b"\0"
             if done % SLICE == 0:
                 yield
@@ -146,21 +146,21 @@ class OnceRefs:
         """Start a block: the reader now has all of the last one."""
         self._fresh = {}
 
-    def finishing(self, time_ms: int, tree: Changes, side: Changes) -> Iterator[None]:
+    def finishing(self, time_ms: int, changes: Changes) -> Iterator[None]:
         """Add the changes of the block, in the tree and beside it, in slices."""
         changed: dict[int, None] = {}
         for done, (key, (minute, transaction_id)) in enumerate(list(self._fresh.items()), 1):
             count, chain = self._chains.get(minute, (0, _EMPTY_CHAIN))
-            side[key] = encode((minute, transaction_id))
-            side[_minute_key(ONCE_ROW, minute) + count.to_bytes(4, "big")] = key[1:]
+            changes[key] = encode((minute, transaction_id))
+            changes[_minute_key(ONCE_ROW, minute) + count.to_bytes(4, "big")] = key[1:]
             self._chains[minute] = (count + 1, digest(_ONCE_TAG, chain, transaction_id, key[1:]))
             changed[minute] = None
             if done % SLICE == 0:
                 yield
         for minute in changed:
-            tree[_minute_key(ONCE, minute)] = encode(self._chains[minute])
-        _drop_dead(self._chains, time_ms, ONCE, tree)
-        yield from self._sweep(time_ms, side)
+            changes[_minute_key(ONCE, minute)] = encode(self._chains[minute])
+        _drop_dead(self._chains, time_ms, ONCE, changes)
+        yield from self._sweep(time_ms, changes)
 
     def _find(self, key: bytes) -> tuple[int, bytes] | None:
         fresh = self._fresh.get(key)
@@ -172,15 +172,15 @@ class OnceRefs:
         minute, transaction_id = as_tuple(decode(row), 2)
         return as_int(minute), as_bytes(transaction_id, 32)
 
-    def _sweep(self, time_ms: int, side: Changes) -> Iterator[None]:
+    def _sweep(self, time_ms: int, changes: Changes) -> Iterator[None]:
         most = SWEEP_ROWS + SWEEP_FACTOR * len(self._fresh)
         dead = time_ms // MINUTE_MS
         rows = self._reader.scan(self._sweep_from, _minute_key(ONCE_ROW, dead))
         for done, (key, pair) in enumerate(islice(rows, most), 1):
             found = self._find(ONCE_REF + pair)
             if found is not None and found[0] < dead:  # else the pair was paid again after its window
-                side[ONCE_REF + pair] = None
-            side[key] = None
+                changes[ONCE_REF + pair] = None
+            changes[key] = None
             self._sweep_from = key + b"\0"
             if done % SLICE == 0:
                 yield
@@ -194,12 +194,12 @@ def _read_chains(reader: Reader, prefix: bytes) -> dict[int, Chain]:
     return chains
 
 
-def _drop_dead(chains: dict[int, Chain], time_ms: int, prefix: bytes, tree: Changes) -> list[int]:
+def _drop_dead(chains: dict[int, Chain], time_ms: int, prefix: bytes, changes: Changes) -> list[int]:
     """Drop the minutes that lie wholly before block time; return them."""
     dead = [minute for minute in chains if minute < time_ms // MINUTE_MS]
     for minute in dead:
         del chains[minute]
-        tree[_minute_key(prefix, minute)] = None
+        changes[_minute_key(prefix, minute)] = None
     return dead
 
 

@@ -18,11 +18,12 @@ _ABSENT: Final = object()
 class Records:
     """Rows over the stored state: those of the open block, those of the finished block that may not be stored yet."""
 
-    __slots__ = ("_finished", "_fresh", "_keys", "_log", "_reader", "_recent")
+    __slots__ = ("_finished", "_fresh", "_keys", "_log", "_reader", "_recent", "_sealed")
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._finished: Changes = {}
+        self._sealed: Changes = {}  # of the open block, when it writes no more
         self._fresh: Changes = {}
         self._keys: list[bytes] = []  # of both, ascending
         self._recent: list[bytes] = []  # keys that no scan has asked for yet, as they came
@@ -32,6 +33,8 @@ class Records:
         """Return the row as the open transaction sees it."""
         if key in self._fresh:
             return self._fresh[key]
+        if key in self._sealed:
+            return self._sealed[key]
         return self.before(key)
 
     def before(self, key: bytes) -> bytes | None:
@@ -42,7 +45,7 @@ class Records:
 
     def put(self, key: bytes, row: bytes | None) -> None:
         """Write a row, or remove it where None."""
-        if key not in self._fresh and key not in self._finished:
+        if key not in self._fresh and self._is_new(key):
             self._recent.append(key)
         self._log.append((key, self._fresh.get(key, _ABSENT)))
         self._fresh[key] = row
@@ -65,8 +68,16 @@ class Records:
             yield from self._present(key)
 
     def changes(self) -> Changes:
-        """Return what the open block has written so far; None removes."""
-        return self._fresh
+        """Return what the open block has written so far, once sealed without trials; None removes."""
+        return self._sealed or self._fresh
+
+    def seal(self) -> Changes:
+        """End the writing of the block: what is written from here on is a trial, to be undone.
+
+        Return its changes, which no trial touches, so that they can be read in slices; the caller may add other rows.
+        """
+        self._sealed, self._fresh, self._log = self._fresh, {}, []
+        return self._sealed
 
     def begin_block(self) -> None:
         """Start a block: the reader now has all of the last one."""
@@ -84,7 +95,7 @@ class Records:
         for key, row in reversed(self._log):
             if row is _ABSENT:
                 del self._fresh[key]
-                if key not in self._finished:
+                if self._is_new(key):
                     gone.append(key)
             else:
                 self._fresh[key] = row  # type: ignore[assignment]
@@ -93,7 +104,11 @@ class Records:
 
     def close_block(self) -> None:
         """From here on readers see the block as finished."""
-        self._finished, self._fresh = self._fresh, {}
+        self._finished, self._fresh, self._sealed = self.changes(), {}, {}
+
+    def _is_new(self, key: bytes) -> bool:
+        """Return whether only the open transaction or a trial has written it."""
+        return key not in self._sealed and key not in self._finished
 
     def _sort(self) -> None:
         """Put the recent keys in their places: one by one if they are few, else all at once."""

@@ -74,6 +74,8 @@ class State:
         self._before: dict[int, Saved | None] = {}  # since the block began
         self._loaded: list[int] = []  # since the transaction began
         self._mark = 0
+        self.holds_made = 0  # by the open block
+        self._holds_mark = 0
         self.entries: list[EntryRow] = []
         self.records = Records(reader)
         self.assets: Mapping[int, Asset] = {
@@ -175,6 +177,7 @@ class State:
             keep = self._bound - self._bound // EVICT_SHARE
             for number in list(islice(self._accounts, len(self._accounts) - keep)):
                 del self._accounts[number]
+        self.holds_made = 0
         self.records.begin_block()
 
     def begin_transaction(self) -> None:
@@ -182,6 +185,7 @@ class State:
         self._saved = {}
         self._loaded = []
         self._mark = len(self.entries)
+        self._holds_mark = self.holds_made
         self._drafts = (self.next_parameters, self.roster, self.assets)
         self.records.begin_transaction()
 
@@ -206,6 +210,7 @@ class State:
                 del self._before[number]
         self._saved = {}
         del self.entries[self._mark :]
+        self.holds_made = self._holds_mark
         self.next_parameters, self.roster, assets = self._drafts
         if assets is not self.assets:
             self.assets, self.backed_by = assets, _backed_by(assets)
@@ -221,23 +226,19 @@ class State:
         """Return (before, after) of each account that the block touched, in the order of the first touch."""
         return [(saved, self._accounts[number]) for number, saved in self._before.items()]
 
-    def changed_rows(self) -> Changes:
-        """Return the rows other than accounts that the block changed, in the tree and beside it."""
-        names = Parameters._fields
-        rows: Changes = {
-            parameter_key(name): encode(after)
-            for name, before, after in zip(names, self.parameters, self.next_parameters, strict=True)
-            if before != after
-        }
+    def seal(self) -> Changes:
+        """End the writing of the block: return the rows other than accounts that it changed (``Records.seal``)."""
+        rows = self.records.seal()
+        for name, before, after in zip(Parameters._fields, self.parameters, self.next_parameters, strict=True):
+            if before != after:
+                rows[parameter_key(name)] = encode(after)
         if self.roster != self.finished_roster:
             rows[parameter_key(ROSTER)] = encode_roster(self.roster)
         if self.assets is not self.finished_assets:
-            rows |= {
-                asset_key(number): encode_asset(asset)
-                for number, asset in self.assets.items()
-                if self.finished_assets.get(number) != asset
-            }
-        return rows | self.records.changes()
+            for number, asset in self.assets.items():
+                if self.finished_assets.get(number) != asset:
+                    rows[asset_key(number)] = encode_asset(asset)
+        return rows
 
     def close_block(self) -> None:
         """From here on readers see the block as finished. What it changed stays in memory until the next begins."""

@@ -9,6 +9,7 @@ from tests.ledger_model.state import (
     CHECKPOINTS_FOR,
     MINUTE,
     NOTHING,
+    SWEPT_FOR_EACH_MADE,
     SWEPT_MAX,
     Fails,
     State,
@@ -50,6 +51,7 @@ def begin(state: State, height: int, time: int) -> None:
     """Begin a block."""
     state.height, state.time = height, time
     state.entries = []
+    state.made = 0
     state.parameters = dict(state.tables["p"])
     if height > 1 and (height - 1) % CHECKPOINT_EVERY == 0:
         state.put("c", height - 1, state.root)
@@ -83,6 +85,7 @@ def execute(state: State, raw: bytes, network: int) -> Receipt:
             state.take_back()
             del state.entries[mark:]
             return fails.code, index, fails.leg, fails.skipped, fails.first
+    state.made += sum(map(_holds_made, operations))
     return 0, None, None, tuple(skipped), state.first
 
 
@@ -98,6 +101,11 @@ def apply(state: State, operation: tuple[Any, ...]) -> list[tuple[int, int, int]
         case (number, act, *fields):
             ACTS[number, act](state, *fields)
     return []
+
+
+def _holds_made(operation: tuple[Any, ...]) -> int:
+    """Return how many holds an operation makes: one for each leg of a hold, one in an arrest."""
+    return len(operation[3]) if operation[0] == 2 else int(operation[:2] == (7, 3))
 
 
 def _check_envelope(state: State, here: bool, expires: int, accounts: Sequence[int], signatures: Any) -> None:
@@ -125,7 +133,7 @@ def _check_envelope(state: State, here: bool, expires: int, accounts: Sequence[i
 def finish(state: State) -> None:
     """End a block: release holds that ended, forget minutes that passed."""
     ended = [(hold.until, key) for key, hold in state.tables["h"].items() if hold.until and hold.until <= state.time]
-    for _, key in sorted(ended)[:SWEPT_MAX]:
+    for _, key in sorted(ended)[: SWEPT_MAX + SWEPT_FOR_EACH_MADE * state.made]:
         state.reduce(key, state.tables["h"][key].left)
     for letter in "wo":
         for minute in [minute for minute in state.tables[letter] if minute < state.time // MINUTE]:

@@ -19,6 +19,7 @@ MINUTE = 60_000
 DAY = 86_400_000
 NOTHING = bytes(32)
 SWEPT_MAX = 1_000
+SWEPT_FOR_EACH_MADE = 2
 CHECKPOINT_EVERY, CHECKPOINTS_FOR = 16, 4_096
 
 
@@ -150,6 +151,7 @@ class State:
         self.undo: list[tuple[str, Key, Any]] = []
         self.dirty: dict[tuple[str, Key], None] = {}
         self.shown: dict[tuple[str, Key], dict[bytes, bytes]] = {}
+        self.made = 0  # holds, in this block
         self.entries: list[tuple[int, int, bytes]] = []  # account, number, bytes; of this block
         self.height = 0
         self.time = 0

@@ -1,7 +1,8 @@
 """python -m tests.mutants [--only NAME] [--jobs 2] [--seeds N]: plant every mutant, or one, and see who notices.
 
-Without --only and --seeds the outcome becomes docs/mutants.md. The exit status is 1 if a mutant survived without an
-argument, or was killed in spite of one, or if the sound code did not pass.
+Without --seeds the outcome becomes docs/mutants.md: the whole part of it, or with --only the rows of these mutants,
+which the page then names. The exit status is 1 if a mutant survived without an argument, or was killed in spite of one,
+or if the sound code did not pass.
 """
 
 import argparse
@@ -46,8 +47,8 @@ def main(arguments: Sequence[str]) -> int:
     print(f"{len(outcomes)} in {time.monotonic() - began:.0f} s; not as claimed: {len(wrong)}")
     for outcome in wrong:
         print(f"  {_line(outcome)}")
-    if not wrong and options.only is None and options.seeds is None:
-        write_planted(outcomes[1:])
+    if not wrong and options.seeds is None:
+        write_planted([outcome for outcome in outcomes if outcome.mutant is not SOUND], whole=options.only is None)
     return 1 if wrong else 0
 
 

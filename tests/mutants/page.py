@@ -1,10 +1,11 @@
 """docs/mutants.md, of two generated parts: what became of the planted mutants, and of a sample of random ones.
 
-One rule: nobody writes figures there by hand; each part is replaced as a whole by the run that it tells of.
+One rule: nobody writes figures there by hand. Each part is replaced as a whole by the run that it tells of. Rows of
+mutants that were hunted alone since are younger, and the page names them.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,9 @@ from tests.mutants.planted import ROOMS
 
 PAGE: Final = ROOT / "docs" / "mutants.md"
 _BEGIN, _END = "<!-- begin {} -->", "<!-- end {} -->"
+_SURVIVOR: Final = "- **"  # begins the row of a mutant that nobody killed
+_BY_STORM: Final = " | simulator | "
+_ALONE: Final = "Hunted alone since the last run of all (`--only`), so that their rows are younger than the others: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +34,27 @@ class Outcome:
         return not self.trouble and (self.kill is None) == bool(self.mutant.equivalent)
 
 
-def write_planted(outcomes: Sequence[Outcome]) -> None:
-    """Replace the part of the planted mutants."""
-    by_name = {outcome.mutant.name: outcome for outcome in outcomes}
-    by_storm = sum(outcome.kill is not None and outcome.kill.seeds > 0 for outcome in outcomes)
-    survivors = [outcome for outcome in outcomes if outcome.kill is None]
-    by_test = len(outcomes) - by_storm - len(survivors)
-    lines = [
-        f"{len(outcomes)} mutants: the simulator kills {by_storm}, tests kill {by_test}, {len(survivors)} survive."
-    ]
+def write_planted(outcomes: Sequence[Outcome], whole: bool = True) -> None:
+    """Replace the part of the planted mutants; unless ``whole``, the rows of these mutants alone."""
+    rows = ({} if whole else rows_on_page()) | {outcome.mutant.name: _row(outcome) for outcome in outcomes}
+    alone = set() if whole else {*alone_on_page(), *(outcome.mutant.name for outcome in outcomes)}
+    write_part("planted", planted_part(rows, alone))
+
+
+def planted_part(rows: Mapping[str, str], alone: Collection[str]) -> list[str]:
+    """Return the part that has these rows, by name; those of mutants that are not in the list are left out."""
+    told = [mutant.name for _, mutants in ROOMS for mutant in mutants if mutant.name in rows]
+    survivors = [rows[name] for name in told if rows[name].startswith(_SURVIVOR)]
+    by_storm = sum(_BY_STORM in rows[name] for name in told)
+    by_test = len(told) - by_storm - len(survivors)
+    lines = [f"{len(told)} mutants: the simulator kills {by_storm}, tests kill {by_test}, {len(survivors)} survive."]
+    if alone:
+        lines += ["", _ALONE + "; ".join(f"`{name}`" for name in told if name in alone) + "."]
     for room, mutants in ROOMS:
+        found = [rows[mutant.name] for mutant in mutants if mutant.name in rows]
         lines += ["", f"### {room}", "", "| Mutant | Breaks | Killed by | Which saw | Seeds |", "|---|---|---|---|---|"]
-        lines += [_row(by_name[mutant.name]) for mutant in mutants if by_name[mutant.name].kill is not None]
-    lines += ["", "### Survivors", ""]
-    lines += [f"- **{each.mutant.name}** ({each.mutant.breaks}): {each.mutant.equivalent}." for each in survivors]
-    write_part("planted", lines if survivors else [*lines, "None."])
+        lines += [row for row in found if not row.startswith(_SURVIVOR)]
+    return [*lines, "", "### Survivors", "", *(survivors or ["None."])]
 
 
 def write_part(name: str, lines: Iterable[str]) -> None:
@@ -58,15 +68,34 @@ def write_part(name: str, lines: Iterable[str]) -> None:
 
 def named_on_page() -> list[str]:
     """Return the names of the planted mutants that the page tells of."""
+    return [match[1] for match in _matches()]
+
+
+def rows_on_page() -> dict[str, str]:
+    """Return what the page tells of each planted mutant, by name."""
+    return {match[1]: match[0] for match in _matches()}
+
+
+def alone_on_page() -> list[str]:
+    """Return the names of the mutants whose rows are younger than the last run of all."""
+    found = re.search(rf"^{re.escape(_ALONE)}(.*)$", _planted_on_page(), flags=re.MULTILINE)
+    return re.findall(r"`(.+?)`", found[1]) if found else []
+
+
+def _planted_on_page() -> str:
     page = PAGE.read_text(encoding="utf-8")
-    part = page.split(_BEGIN.format("planted"))[1].split(_END.format("planted"))[0]
-    rows = re.findall(r"^\| (.*?) \|", part, flags=re.MULTILINE)
-    return [name for name in rows if name != "Mutant"] + re.findall(r"^- \*\*(.*?)\*\* \(", part, flags=re.MULTILINE)
+    return page.split(_BEGIN.format("planted"))[1].split(_END.format("planted"))[0]
+
+
+def _matches() -> list[re.Match[str]]:
+    rows = re.finditer(r"^(?:\| (?!Mutant )|- \*\*)(.+?)(?: \||\*\* \().*$", _planted_on_page(), flags=re.MULTILINE)
+    return list(rows)
 
 
 def _row(outcome: Outcome) -> str:
     mutant, kill = outcome.mutant, outcome.kill
-    assert kill is not None
-    killer = kill.killer if kill.seeds else f"`{kill.killer}`"
-    saw = f"`{kill.saw}`" if kill.seeds else ""
-    return f"| {mutant.name} | {mutant.breaks} | {killer} | {saw} | {kill.seeds or ''} |"
+    if kill is None:
+        return f"{_SURVIVOR}{mutant.name}** ({mutant.breaks}): {mutant.equivalent}."
+    if kill.seeds:
+        return f"| {mutant.name} | {mutant.breaks}{_BY_STORM}`{kill.saw}` | {kill.seeds} |"
+    return f"| {mutant.name} | {mutant.breaks} | `{kill.killer}` |  |  |"
