@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from node.rpc.errors import RpcError
+from node.ledger.errors import Code
+from node.rpc.errors import FAULTS, RpcError, fault_of
 from node.rpc.methods import DOCUMENT, METHODS
 from node.rpc.registry import call_method
 from tests.rpc_lab import Lab, rpc_lab
@@ -51,11 +52,14 @@ def test_every_reference_leads_somewhere() -> None:
         assert reference.removeprefix("#/components/schemas/") in schemas
 
 
-def test_every_error_is_listed_once() -> None:
-    errors = DOCUMENT["components"]["errors"].values()
-    codes = [error["code"] for error in errors]
-    assert len(codes) == len(set(codes))
-    assert all(-32019 <= code <= -32001 or code in (-32700, -32600, -32601, -32602, -32603) for code in codes)
+def test_every_error_is_listed_once_with_its_texts() -> None:
+    errors = DOCUMENT["components"]["errors"]
+    listed = {error["code"]: (name, error["x-texts"], error["x-retryable"]) for name, error in errors.items()}
+    assert len(listed) == len(errors) == len(FAULTS) + len(Code) - 1
+    for fault in (*FAULTS, *(fault_of(int(code)) for code in Code if code)):
+        assert listed[fault.code] == (fault.name, {"ky": fault.ky, "ru": fault.ru, "en": fault.en}, fault.retryable)
+    own = [code for code in listed if code < 0]
+    assert all(-32019 <= code <= -32001 or code in (-32700, -32600, -32601, -32602, -32603) for code in own)
 
 
 async def test_discover_gives_the_document(lab: Lab) -> None:

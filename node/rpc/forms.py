@@ -30,9 +30,8 @@ RawTransaction = Annotated[
     str,
     Meta(
         pattern="^(?:[0-9a-f]{32})*(?:[0-9a-f]{2}){0,15}$(?!\n)",  # sixteen bytes a step: a tenth of the time
-        min_length=2,
-        max_length=2 * TRANSACTION_BYTES_MAX,
-        description="a signed transaction, lower-case hex",
+        min_length=2,  # and no bound above but the body's: what is too large is refused by the ledger's own code
+        description=f"a signed transaction of at most {TRANSACTION_BYTES_MAX} bytes, lower-case hex",
     ),
 ]
 Ref = Annotated[

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from node.rpc.errors import FAULTS
+from node.ledger.errors import LANGUAGES, Code
+from node.rpc.errors import FAULTS, Fault, fault_of
 from node.rpc.registry import Method
 
 OPENRPC: Final = "1.3.2"
@@ -35,12 +36,20 @@ def document(methods: Iterable[Method]) -> dict[str, Any]:
         "methods": [_method(method, components) for method in listed],
         "components": {
             "schemas": {name: schema for name, schema in sorted(components.items()) if name not in used},
-            "errors": {
-                fault.name: {"code": fault.code, "message": fault.en}
-                for fault in sorted(FAULTS, key=lambda fault: -fault.code)
-            },
+            "errors": {fault.name: _error(fault) for fault in _faults()},
         },
     }
+
+
+def _faults() -> list[Fault]:
+    """Return the server's errors and the ledger's, of which receipts have only the number and the name."""
+    refusals = (fault_of(int(code)) for code in Code if code != Code.APPLIED)
+    return sorted((*FAULTS, *refusals), key=lambda fault: abs(fault.code))
+
+
+def _error(fault: Fault) -> dict[str, Any]:
+    texts = {language: fault.text(language) for language in LANGUAGES}
+    return {"code": fault.code, "message": fault.en, "x-texts": texts, "x-retryable": fault.retryable}
 
 
 def _method(method: Method, components: dict[str, Any]) -> dict[str, Any]:

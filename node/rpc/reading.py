@@ -13,7 +13,7 @@ from node.ledger.account import Account, decode_account, is_account_number
 from node.ledger.errors import Code
 from node.ledger.receipt import decode_receipt
 from node.ledger.state import account_key
-from node.ledger.transaction import Transaction, decode_transaction, transaction_id
+from node.ledger.transaction import TRANSACTION_BYTES_MAX, Transaction, decode_transaction, transaction_id
 from node.rpc import types
 from node.rpc.cursors import decode_cursor, encode_cursor
 from node.rpc.errors import INVALID_PARAMS, NOT_FOUND, PRUNED, RpcError
@@ -113,6 +113,8 @@ def block_ids(ports: Ports, store: Reads, block: Block) -> list[bytes]:
 
 def transaction_id_of(raw: bytes, genesis_hash: bytes) -> bytes | None:
     """Return the id, None for bytes that are no transaction."""
+    if len(raw) > TRANSACTION_BYTES_MAX:
+        return None
     try:
         body, _ = as_tuple(decode(raw), 2)
         return transaction_id(genesis_hash, as_bytes(body))

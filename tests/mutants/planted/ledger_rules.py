@@ -91,6 +91,11 @@ PROMISES: Final = (
         IN_HOLD,
     ),
     one(
+        *("ended holds pile up behind new ones", "holds that end: more in a block with new ones", HOLDS),
+        *("room = ENDED_MAX + ENDED_FACTOR * state.holds_made", "room = ENDED_MAX"),
+        suite("ledger_finishing", "ledger_hold"),
+    ),
+    one(
         *("a voided hold takes a place among the thousand", "holds that end: at most 1,000", HOLDS),
         *("return False\n        reduce_hold", "return True\n        reduce_hold"),
         IN_HOLD,
