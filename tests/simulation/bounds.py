@@ -1,0 +1,46 @@
+"""Bounds that the product has as constants, and values at which they bite within a run.
+
+One rule: a bound on which nodes must agree is none of these. What is here each node may set for itself: how much it
+remembers, keeps, asks for or says again. A run may be slower for it, and never wrong.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+
+class Narrow(NamedTuple):
+    """A constant, in every module that has it, and the value for a run."""
+
+    modules: tuple[str, ...]
+    constant: str
+    value: int
+
+
+BOUNDS: Final[dict[str, Narrow]] = {
+    "votes ahead": Narrow(("consensus.rounds", "consensus.core"), "VIEW_WINDOW", 1),
+    "votes said again": Narrow(("consensus.rounds",), "RESENT_MAX", 6),
+    "blocks fetched": Narrow(("consensus.chain",), "FETCHES_MAX", 1),
+    "heights fetched": Narrow(("consensus.chain",), "FETCH_HEIGHTS_MAX", 6),  # further ones come in ranges
+    "certificates answered": Narrow(("consensus.peers",), "ANSWERS_MAX", 4),
+    "signatures remembered": Narrow(("consensus.verify",), "SEEN_MAX", 1),
+    "views in the guard": Narrow(("node.storage.guard",), "VIEWS_KEPT", 64),
+    "records in the guard": Narrow(("node.storage.guard",), "RECORDS_MAX", 200),  # three a view, and some more
+    "bytes before a sync": Narrow(("node.storage.journal",), "PENDING_BYTES_MAX", 512),
+    "bytes in a write": Narrow(("node.storage.journal",), "CHUNK_BYTES", 300),
+}
+
+
+@contextmanager
+def narrowed(names: Sequence[str]) -> Iterator[None]:
+    """Let these bounds be narrow for a while."""
+    chosen = [(sys.modules[module], BOUNDS[name]) for name in names for module in BOUNDS[name].modules]
+    before = [getattr(module, bound.constant) for module, bound in chosen]
+    for module, bound in chosen:
+        setattr(module, bound.constant, bound.value)
+    try:
+        yield
+    finally:
+        for (module, bound), value in zip(chosen, before, strict=True):
+            setattr(module, bound.constant, value)
