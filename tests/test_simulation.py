@@ -19,7 +19,7 @@ from consensus.crypto import SecretKey
 from node.ledger.execute import Ledger
 from node.ledger.param import Listed
 from node.ledger.transaction import decode_transaction
-from node.ledger.validators import Roster, Seat
+from node.ledger.validators import Keys, Roster, Seat
 from node.storage.errors import Damaged, GuardError
 from node.storage.guard import Guard
 from node.storage.journal import Journal
@@ -29,7 +29,7 @@ from tests.simulation.campaign import Failure
 from tests.simulation.cluster import GENESIS_HASH, Cluster, run
 from tests.simulation.files import MemoryDisk
 from tests.simulation.liars import FAMILIES
-from tests.simulation.members import node_of
+from tests.simulation.members import node_key, node_of
 from tests.simulation.money import Clients, genesis_rows, make_genesis
 from tests.simulation.network import Weather
 from tests.simulation.plan import Breaks, Plan, draw
@@ -193,11 +193,11 @@ def test_bounds_are_narrow_for_a_run_and_no_longer() -> None:
 
 def test_a_registrar_bears_the_faulty_whoever_is_ready_when() -> None:
     random = Random("registrar")
-    signers = [keys.QuickKey(bytes([node])).public for node in range(10)]
+    pairs = [Keys(bytes([node]) * 32, node_key(node)) for node in range(10)]
     found = 0
     for _ in range(400):
         groups = [frozenset(random.sample(range(10), random.randint(0, 4))) for _ in range(2)]
-        registrar = Registrar(random, signers, groups, frozenset(), drafts=5)
+        registrar = Registrar(random, pairs, groups, frozenset(), drafts=5)
         roster = _some_roster(random, registrar)
         listed = registrar.next_list(roster)
         if listed is None:

@@ -15,6 +15,7 @@ from consensus.committee import Validator as Member
 from consensus.messages import NO_HASH, Block, Hash, Header, make_block, payload_hash
 from node.ledger.genesis import Validator as Row
 from node.ledger.state import ACCOUNTS_IN_MEMORY
+from node.ledger.validators import Keys
 from tests.simulation import keys
 from tests.simulation.application import encode_payload
 from tests.simulation.bounds import narrowed
@@ -102,7 +103,7 @@ class Cluster:
             keys.quick_verify if not plan.real_signatures else keys.real_verify,
             self._genesis,
         )
-        self._registrar = Registrar(self.loop.random("registrar"), [s.public for s in self._signers], *plan.registry)
+        self._registrar = Registrar(self.loop.random("registrar"), self._keys(), *plan.registry)
         self._network = self._make_network()
         self._settings = Settings(
             GENESIS_HASH,
@@ -120,6 +121,9 @@ class Cluster:
         self._stormy = True
 
     # --- making ---
+
+    def _keys(self) -> list[Keys]:
+        return [Keys(bytes(signer.public), node_key(node)) for node, signer in enumerate(self._signers)]
 
     def _make_committee(self, epoch: int, members: list[Member]) -> Committee:
         return Committee(epoch, members)

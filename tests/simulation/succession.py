@@ -11,7 +11,6 @@ from typing import Final
 
 from node.ledger.param import Listed
 from node.ledger.validators import Keys, Roster, Seat
-from tests.simulation.members import node_key, node_of
 
 WEIGHT_MAX: Final = 4
 SIZE_MIN: Final = 4
@@ -21,19 +20,20 @@ Act = Callable[[Draft], None]
 
 
 class Registrar:
-    """``keys`` are the consensus keys by node; nobody of ``unwanted`` becomes a member."""
+    """``keys`` are those of each node: 0, 1, ...; nobody of ``unwanted`` becomes a member."""
 
     def __init__(
         self,
         random: Random,
-        keys: Sequence[bytes],
+        keys: Sequence[Keys],
         faulty: Sequence[frozenset[int]],
         unwanted: frozenset[int],
         drafts: int,
     ) -> None:
         """Each set of ``faulty`` weighs less than a third in every committee; ``drafts`` are made to find one."""
         self._random = random
-        self.keys = [Keys(key, node_key(node)) for node, key in enumerate(keys)]
+        self.keys = tuple(keys)
+        self._nodes = {pair.node_key: node for node, pair in enumerate(keys)}
         self._faulty = faulty
         self._unwanted = unwanted
         self._drafts = drafts
@@ -56,10 +56,23 @@ class Registrar:
         seated = {seat.name: seat.current for seat in roster if seat.current and seat.name in draft}
         at_once = [(draft[name][0], keys) for name, keys in seated.items()]
         return all(
-            _bears(members, faulty)
+            self._bears(members, faulty)
             for faulty in self._faulty
-            for members in (at_once, [*draft.values()], _worst(seated, draft, faulty))
+            for members in (at_once, [*draft.values()], self._worst(seated, draft, faulty))
         )
+
+    def _bears(self, members: Sequence[tuple[int, Keys]], faulty: frozenset[int]) -> bool:
+        total = sum(weight for weight, _ in members)
+        bad = sum(weight for weight, keys in members if self._nodes[keys.node_key] in faulty)
+        return len(members) >= SIZE_MIN and 3 * bad < total and 3 * max(weight for weight, _ in members) < total
+
+    def _worst(self, seated: dict[str, Keys], draft: Draft, faulty: frozenset[int]) -> list[tuple[int, Keys]]:
+        """Return the worst that may come of a draft: each faulty newcomer has its seat, and nobody else of them."""
+        return [
+            (weight, keys if self._nodes[keys.node_key] in faulty or name not in seated else seated[name])
+            for name, (weight, keys) in draft.items()
+            if self._nodes[keys.node_key] in faulty or name in seated
+        ]
 
     def _admit(self, draft: Draft) -> None:
         keys = self._outsider(draft)
@@ -90,21 +103,6 @@ class Registrar:
         taken = {keys for _, keys in draft.values()}
         free = [keys for node, keys in enumerate(self.keys) if keys not in taken and node not in self._unwanted]
         return self._random.choice(free) if free else None
-
-
-def _bears(members: Sequence[tuple[int, Keys]], faulty: frozenset[int]) -> bool:
-    total = sum(weight for weight, _ in members)
-    bad = sum(weight for weight, keys in members if node_of(keys.node_key) in faulty)
-    return len(members) >= SIZE_MIN and 3 * bad < total and 3 * max(weight for weight, _ in members) < total
-
-
-def _worst(seated: dict[str, Keys], draft: Draft, faulty: frozenset[int]) -> list[tuple[int, Keys]]:
-    """Return the worst that may come of a draft: each faulty newcomer has its seat, and nobody else of them."""
-    return [
-        (weight, keys if node_of(keys.node_key) in faulty or name not in seated else seated[name])
-        for name, (weight, keys) in draft.items()
-        if node_of(keys.node_key) in faulty or name in seated
-    ]
 
 
 def _current(seat: Seat) -> Keys:
