@@ -4,9 +4,9 @@ One rule: a bound on which nodes must agree is none of these. What is here each 
 remembers, keeps, asks for or says again. A run may be slower for it, and never wrong.
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Final, NamedTuple
 
 
@@ -30,12 +30,28 @@ BOUNDS: Final[dict[str, Narrow]] = {
     "bytes before a sync": Narrow(("node.storage.journal",), "PENDING_BYTES_MAX", 512),
     "bytes in a write": Narrow(("node.storage.journal",), "CHUNK_BYTES", 300),
 }
+NODE_BOUNDS: Final[dict[str, Narrow]] = BOUNDS | {  # what the shell has besides
+    "roots in memory": Narrow(("node.executor",), "ROOTS_KEPT", 1),
+    "committees in memory": Narrow(("node.epochs",), "KNOWN_MAX", 1),
+    "blocks in a range": Narrow(("node.sync",), "RANGE_BLOCKS_MAX", 2),
+    "bytes in a range": Narrow(("node.sync",), "RANGE_BYTES_MAX", 1_000),
+    "bytes of batches in an answer": Narrow(("node.sync",), "BATCHES_BYTES_MAX", 1),
+    "blocks to execute": Narrow(("node.sync",), "EXECUTING_MAX", 2),
+    "fetches": Narrow(("node.sync",), "FETCHES_MAX", 1),
+    "proposals fetched": Narrow(("node.driver",), "PROPOSALS_FETCHED_MAX", 1),
+    "bytes of batches before a sync": Narrow(("node.driver",), "UNSYNCED_BYTES_MAX", 1),
+    "gone ids in the mempool": Narrow(("node.mempool",), "STALE_MAX", 1),
+    "blocks checked at the start": Narrow(("node.storage.store",), "CHECKED_BLOCKS", 1),
+    "write buffer": Narrow(("node.storage.store",), "WRITE_BUFFER_BYTES", 64 << 10),
+    "cache": Narrow(("node.storage.store",), "CACHE_BYTES", 4 << 10),
+}
 
 
 @contextmanager
 def narrowed(names: Sequence[str]) -> Iterator[None]:
     """Let these bounds be narrow for a while."""
-    chosen = [(sys.modules[module], BOUNDS[name]) for name in names for module in BOUNDS[name].modules]
+    bounds = [NODE_BOUNDS[name] for name in names]
+    chosen = [(import_module(module), bound) for bound in bounds for module in bound.modules]
     before = [getattr(module, bound.constant) for module, bound in chosen]
     for module, bound in chosen:
         setattr(module, bound.constant, bound.value)

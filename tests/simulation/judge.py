@@ -96,6 +96,11 @@ class Judge:
         """The highest height that any honest validator has ever called final."""
         return len(self._chain) - 1
 
+    @property
+    def committees(self) -> int:
+        """How many different ones have begun an epoch."""
+        return len({(bench.keys, bench.weights) for bench in self._benches.values()})
+
     def epoch_starts(self, epoch: int, root: Block, end_height: int) -> None:
         """An epoch's genesis and last height, as every honest validator must see them."""
         if self._roots.setdefault(epoch, root.hash) != root.hash:
