@@ -3,6 +3,7 @@
 One rule: everything that a run depends on is in its plan, or in a generator named in its tree (VirtualLoop.random).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
@@ -77,6 +78,13 @@ class Plan:
             f"a change every {self.appoint_ms} ms, epochs of {self.epoch_heights}, views of {self.timing.view_ms} ms, "
             f"narrow: {self.bounds}, a storm of {self.storm_seconds} s, {self.weather}, {self.breaks}"
         )
+
+
+DRAWS: Final[dict[str, Callable[[Plan], bool]]] = {  # what a campaign may look for
+    "committees": lambda plan: bool(plan.appoint_ms),
+    "disks": lambda plan: bool(plan.faulty - dict(plan.liars).keys() or plan.breaks.full_ms or plan.breaks.unread_ms),
+    "bounds": lambda plan: bool(plan.bounds),
+}
 
 
 def draw(seed: int) -> Plan:

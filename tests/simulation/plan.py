@@ -3,7 +3,7 @@
 One rule: everything that a run depends on is in its plan or in a generator named in the run's tree (Loop.random).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Final, TypeVar
@@ -109,10 +109,22 @@ class Plan:
     def summary(self) -> str:
         """Return the plan in a line."""
         liars = ", ".join(f"n{index} {family}" for index, family in self.liars) or "no liars"
+        lost = "".join(
+            f"n{index} loses its {'guard' if guard_too else 'data'}, "
+            for index, guard_too in (*self.wiped, *self.damaged)
+        )
         return (
-            f"{len(self.weights)} validators {self.weights}, {liars}, epochs of {self.epoch_heights}, "
+            f"{len(self.weights)} validators {self.weights}, {liars}, {lost}epochs of {self.epoch_heights}, "
+            f"a change every {self.appoint_ms} ms, journals of {self.rotate_bytes} bytes, narrow: {self.bounds}, "
             f"views of {self.timing.view_ms} ms, {self.weather}, {self.breaks}"
         )
+
+
+DRAWS: Final[dict[str, Callable[[Plan], bool]]] = {  # what a campaign may look for
+    "committees": lambda plan: plan.readmits,
+    "disks": lambda plan: bool(plan.damaged or plan.breaks.unread_ms),
+    "bounds": lambda plan: bool(plan.bounds),
+}
 
 
 def draw(seed: int) -> Plan:
