@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -24,7 +25,7 @@ from node.storage.errors import Damaged, GuardError
 from node.storage.guard import Guard
 from node.storage.journal import Journal
 from tests.simulation import keys
-from tests.simulation.bounds import BOUNDS, narrowed
+from tests.simulation.bounds import BOUNDS, NODE_BOUNDS, narrowed
 from tests.simulation.campaign import Failure
 from tests.simulation.cluster import GENESIS_HASH, Cluster, run
 from tests.simulation.files import MemoryDisk
@@ -181,13 +182,15 @@ def test_who_lost_its_guard_votes_again_in_a_later_epoch_and_not_before() -> Non
 
 
 def test_bounds_are_narrow_for_a_run_and_no_longer() -> None:
+    settings = [setting for each in NODE_BOUNDS.values() for setting in each.settings]
+
     def values() -> list[int]:
-        return [getattr(sys.modules[module], each.constant) for each in BOUNDS.values() for module in each.modules]
+        return [getattr(import_module(module), constant) for module, constant, _ in settings]
 
     before = values()
-    with narrowed(tuple(BOUNDS)):
+    with narrowed(tuple(NODE_BOUNDS)):
         assert all(narrow < wide for narrow, wide in zip(values(), before, strict=True))
-        assert values() == [each.value for each in BOUNDS.values() for _ in each.modules]
+        assert values() == [value for _, _, value in settings]
     assert values() == before
 
 

@@ -115,13 +115,17 @@ def draw(seed: int) -> Plan:
     if disks.random() < DAMAGING:
         made = _with_bad_disks(disks, made)
     if bounds.random() < NARROWING:
-        made = replace(made, rotate_bytes=1, bounds=tuple(name for name in NODE_BOUNDS if bounds.random() < 0.5))
+        made = replace(
+            made,
+            rotate_bytes=bounds.choice((500, 4_000, made.rotate_bytes)),
+            bounds=tuple(name for name in NODE_BOUNDS if bounds.random() < 0.5),
+        )
     return made
 
 
 def _with_changes(random: Random, made: Plan) -> Plan:
     """Return the plan with a committee that changes at the boundaries of short epochs; newcomers may lie too."""
-    observers = random.randint(1, 3)
+    observers = random.randint(1, 2)
     newcomers = range(made.size, made.size + observers)
     lies = tuple(
         (node, tuple(sorted(random.sample(LIES, random.choice((1, 2)))))) for node in newcomers if random.random() < 0.3
@@ -131,10 +135,10 @@ def _with_changes(random: Random, made: Plan) -> Plan:
         liars=(*made.liars, *lies),
         epoch_heights=random.choice((3, 4, 6, 12)),
         observers=observers,
-        appoint_ms=random.choice((2_000, 4_000)),
+        appoint_ms=random.choice((1_000, 3_000)),
         bytes_per_second=(*made.bytes_per_second, *(random.choice((1e8, 1e7)) for _ in newcomers)),
         disk_ms=(*made.disk_ms, *(random.choice((0.0, 2.0, 20.0)) for _ in newcomers)),
-        storm_seconds=random.choice((20, 30)),
+        storm_seconds=random.choice((12, 20)),
     )
 
 

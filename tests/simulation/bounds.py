@@ -16,6 +16,13 @@ class Narrow(NamedTuple):
     modules: tuple[str, ...]
     constant: str
     value: int
+    room: tuple[str, int] | None = None  # another constant that must leave room for this one, and its value
+
+    @property
+    def settings(self) -> list[tuple[str, str, int]]:
+        """Module, constant and value of each."""
+        values = [(self.constant, self.value), *([self.room] if self.room else [])]
+        return [(module, *setting) for module in self.modules for setting in values]
 
 
 BOUNDS: Final[dict[str, Narrow]] = {
@@ -25,8 +32,9 @@ BOUNDS: Final[dict[str, Narrow]] = {
     "heights fetched": Narrow(("consensus.chain",), "FETCH_HEIGHTS_MAX", 6),  # further ones come in ranges
     "certificates answered": Narrow(("consensus.peers",), "ANSWERS_MAX", 4),
     "signatures remembered": Narrow(("consensus.verify",), "SEEN_MAX", 1),
-    "views in the guard": Narrow(("node.storage.guard",), "VIEWS_KEPT", 64),
-    "records in the guard": Narrow(("node.storage.guard",), "RECORDS_MAX", 200),  # three a view, and some more
+    "views in the guard": Narrow(
+        ("node.storage.guard",), "VIEWS_KEPT", 64, ("RECORDS_MAX", 200)
+    ),  # three records a view, and some more
     "bytes before a sync": Narrow(("node.storage.journal",), "PENDING_BYTES_MAX", 512),
     "bytes in a write": Narrow(("node.storage.journal",), "CHUNK_BYTES", 300),
 }
@@ -50,13 +58,13 @@ NODE_BOUNDS: Final[dict[str, Narrow]] = BOUNDS | {  # what the shell has besides
 @contextmanager
 def narrowed(names: Sequence[str]) -> Iterator[None]:
     """Let these bounds be narrow for a while."""
-    bounds = [NODE_BOUNDS[name] for name in names]
-    chosen = [(import_module(module), bound) for bound in bounds for module in bound.modules]
-    before = [getattr(module, bound.constant) for module, bound in chosen]
-    for module, bound in chosen:
-        setattr(module, bound.constant, bound.value)
+    settings = [setting for name in names for setting in NODE_BOUNDS[name].settings]
+    chosen = [(import_module(module), constant, value) for module, constant, value in settings]
+    before = [getattr(module, constant) for module, constant, _ in chosen]
+    for module, constant, value in chosen:
+        setattr(module, constant, value)
     try:
         yield
     finally:
-        for (module, bound), value in zip(chosen, before, strict=True):
-            setattr(module, bound.constant, value)
+        for (module, constant, _), value in zip(chosen, before, strict=True):
+            setattr(module, constant, value)
