@@ -161,7 +161,7 @@ async def _make(path: Path, genesis: Genesis, accounts: int, workers: int, told:
     store = Store.open(path, genesis.hash)
     try:
         with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
-            chain = _Maker(genesis, store)
+            chain = Maker(genesis, store)
             executing = asyncio.create_task(chain.executor.run())
             try:
                 await _add_all(chain, _transactions(genesis, accounts, pool, workers), accounts, told)
@@ -173,7 +173,7 @@ async def _make(path: Path, genesis: Genesis, accounts: int, workers: int, told:
         gc.set_threshold(*thresholds)
 
 
-async def _add_all(chain: "_Maker", transactions: Iterator[bytes], accounts: int, told: Callable[[str], None]) -> None:
+async def _add_all(chain: "Maker", transactions: Iterator[bytes], accounts: int, told: Callable[[str], None]) -> None:
     """Put all transactions into full blocks."""
     raws: list[bytes] = []
     size, said = 0, time.monotonic()
@@ -190,7 +190,7 @@ async def _add_all(chain: "_Maker", transactions: Iterator[bytes], accounts: int
     await chain.add_block([])  # it certifies the results of the last
 
 
-class _Maker:
+class Maker:
     """Adds blocks to a chain whose validators all agree."""
 
     def __init__(self, genesis: Genesis, store: Store) -> None:

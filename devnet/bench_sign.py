@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, Self
 
 from consensus.crypto import SecretKey
 from devnet.bench_scenarios import PAYLOADS, Draw, PayloadName
-from devnet.generate import bank_account, demo_accounts
+from devnet.generate import bank_account, demo_accounts, key_of
 from devnet.money import Wallet, bank_key, wallet_key
 from node.ledger.account import SOM, account_number
 from node.ledger.hold import MakeHold
@@ -34,6 +34,7 @@ BANKS: Final = 3
 CALLS_A_JOB: Final = 16  # signed by one worker at a time
 AMOUNT_TYIYN: Final = 1
 NO_TERMS: Final = Condition(b"", (), 0, "", "", True)
+MERCHANT: Final = "market"  # a devnet's account
 MERCHANT_SHARE: Final = 0.5
 GOLDEN: Final = 0.618  # of all accounts lie between two that pay one after the other: no two are neighbours
 
@@ -215,9 +216,9 @@ def _stride(accounts: int) -> int:
 @cache
 def merchant() -> int:
     """Return the account of the merchant that many pay."""
-    return next(demo.number for demo in demo_accounts() if demo.name == "market")
+    return next(demo.number for demo in demo_accounts() if demo.name == MERCHANT)
 
 
 @lru_cache(maxsize=KEYS_KEPT)
 def _key(number: int) -> SecretKey:
-    return wallet_key(number)
+    return key_of(MERCHANT) if number == merchant() else wallet_key(number)
