@@ -13,12 +13,11 @@ import os
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +37,7 @@ from consensus.messages import (
 from devnet.bench_sign import BANKS, Chain, wallet
 from devnet.generate import ISSUER, TREASURY, TREE_DEPTH, bank_account, key_of, make_genesis
 from devnet.money import BANK_TYIYN, TREASURY_TYIYN, bank_key, open_wallet
+from devnet.processes import worker_pool
 from node.batches import Batch, BatchPool, decode_transactions, encode_payload, make_batch
 from node.config import Config
 from node.epochs import Epochs
@@ -61,6 +61,7 @@ OPENINGS_A_JOB: Final = 1_000  # transactions that a worker signs at a time, of 
 JOBS_AHEAD: Final = 4  # of the executor, by worker
 BIG_STATE: Final = 1_000_000  # accounts beyond which the tree gets another level
 TOLD_SECONDS: Final = 10.0  # between two words on how far it is
+LOCK_SECONDS: Final = 0.2  # between two looks whether another process has finished preparing
 
 # What decides the bytes of a prepared chain.
 SOURCES: Final = (
@@ -79,21 +80,21 @@ class Prepared:
     data: Path
 
 
-def prepared(names: Sequence[str], accounts: int, workers: int, told: Callable[[str], None]) -> Prepared:
+async def prepared(names: Sequence[str], accounts: int, workers: int, told: Callable[[str], None]) -> Prepared:
     """Return the chain of these validators with so many wallets, made if it is not there; ``told`` hears of progress.
 
     Older chains of the same size, which another source made, are removed.
     """
     PREPARED.mkdir(parents=True, exist_ok=True)
     kept = PREPARED / f"{len(names)}-{accounts}-{_source_digest()}"
-    with _lock():
+    async with _lock():
         if not kept.exists():
             for old in PREPARED.glob(f"{len(names)}-{accounts}-*"):
                 shutil.rmtree(old)
             fresh = kept.with_name(kept.name + ".new")
             genesis = bench_genesis(names, accounts)
             create_data(fresh, Config(name=names[0]), genesis)
-            asyncio.run(_make(fresh / "data" / "store", genesis, accounts, workers, told))
+            await _make(fresh / "data" / "store", genesis, accounts, workers, told)
             (fresh / "genesis.json").write_text(format_genesis(genesis))
             os.rename(fresh, kept)
     return Prepared(read_genesis(kept / "genesis.json"), kept / "data")
@@ -128,17 +129,26 @@ def _link_or_copy(source: str, target: str) -> None:
     shutil.copyfile(source, target)
 
 
-@contextmanager
-def _lock() -> Iterator[None]:
+@asynccontextmanager
+async def _lock() -> AsyncIterator[None]:
     """Let one process at a time prepare."""
     descriptor = os.open(PREPARED / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        while not _locked(descriptor):  # noqa: ASYNC110 (another process holds it)
+            await asyncio.sleep(LOCK_SECONDS)
         for unfinished in PREPARED.glob("*.new"):
             shutil.rmtree(unfinished)
         yield
     finally:
         os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _source_digest() -> str:
@@ -160,7 +170,7 @@ async def _make(path: Path, genesis: Genesis, accounts: int, workers: int, told:
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     store = Store.open(path, genesis.hash)
     try:
-        with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
+        with worker_pool(workers) as pool:
             chain = Maker(genesis, store)
             executing = asyncio.create_task(chain.executor.run())
             try:

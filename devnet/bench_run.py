@@ -5,8 +5,9 @@ One rule: a figure is what a client sees, or what the kernel counts, never what 
 
 import asyncio
 import statistics
+import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,12 @@ from devnet.bench_load import APPLIED, Nodes, Tally, closed_loop, open_loop
 from devnet.bench_measure import Moment, Reading, cores, look, verify_us
 from devnet.bench_network import BenchNetwork, names_of
 from devnet.bench_prepare import prepared
-from devnet.bench_profile import Profiler
+from devnet.bench_profile import Profiler, spy
 from devnet.bench_results import Run, Stage, ValidatorCost, latency_of
 from devnet.bench_scenarios import PAYLOADS, Load, Scenario
 from devnet.bench_sign import Call, Chain, Mix, Signers
 from node.client.client import Client
+from node.ledger.genesis import Genesis
 
 LIFETIME_MS: Final = 9 * 60_000  # persons may sign for ten minutes ahead
 PROBE_SHARE: Final = 2  # a first closed loop of so many times what is in flight: it tells how much to sign
@@ -234,7 +236,9 @@ async def run(scenario: Scenario, directory: Path, workers: int, tell: Tell) -> 
     payload = PAYLOADS[scenario.payload]
     mix = Mix(scenario.accounts, scenario.payload, scenario.draw, scenario.batch or payload.batch)
     tell(f"{scenario.accounts:,} wallets ...")
-    made = await asyncio.to_thread(prepared, names_of(scenario.validators), scenario.accounts, workers, tell)
+    made = await prepared(names_of(scenario.validators), scenario.accounts, workers, tell)
+    if scenario.profile and spy() is None:
+        tell("py-spy is not installed: no profile.")
     network = BenchNetwork(directory, scenario, made)
     found: list[str] = []
     tell(f"Starting {scenario.validators} validators ...")
@@ -252,7 +256,7 @@ async def run(scenario: Scenario, directory: Path, workers: int, tell: Tell) -> 
         found += [f"{name} ended by itself; see {network.log_path(name)}" for name in ended]
     tell("Checking the stores ...")
     homes = {name: directory / name for name in network.names}
-    found += await asyncio.to_thread(faults, homes, network.genesis)
+    found += await _checked(homes, network.genesis)
     after_us = verify_us()
     check_us = (before_us + after_us) / 2
     stages = tuple(window.stage(scenario, len(network.running), check_us) for window in windows)
@@ -265,6 +269,15 @@ async def run(scenario: Scenario, directory: Path, workers: int, tell: Tell) -> 
         stages=stages,
         faults=(*found, *_wrong(stages)),
     )
+
+
+async def _checked(homes: Mapping[str, Path], genesis: Genesis) -> list[str]:
+    """Return what is wrong with the stores; who is cancelled waits for no more than the one that is being read."""
+    stop = threading.Event()
+    try:
+        return await asyncio.to_thread(faults, homes, genesis, stop.is_set)
+    finally:
+        stop.set()
 
 
 def _wrong(stages: Iterable[Stage]) -> list[str]:

@@ -5,11 +5,9 @@ HTTP. While it measures, the load generator only writes bytes and reads short re
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from math import gcd
-from multiprocessing import get_context
 from random import Random
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -18,6 +16,7 @@ from consensus.crypto import SecretKey
 from devnet.bench_scenarios import PAYLOADS, Draw, PayloadName
 from devnet.generate import bank_account, demo_accounts, key_of
 from devnet.money import Wallet, bank_key, wallet_key
+from devnet.processes import worker_pool
 from node.ledger.account import SOM, account_number
 from node.ledger.hold import MakeHold
 from node.ledger.holds import Condition, row_id
@@ -90,7 +89,7 @@ class Signers:
     """Worker processes that sign. Use it as a context manager."""
 
     def __init__(self, workers: int, chain: Chain, mix: Mix) -> None:
-        self._pool = ProcessPoolExecutor(workers, mp_context=get_context("forkserver"))
+        self._pool = worker_pool(workers)
         self._chain = chain
         self._mix = mix
         self._next = 0

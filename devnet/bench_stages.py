@@ -7,6 +7,7 @@ figures of a busy machine and of a quiet one can be compared: a neighbour slows 
 """
 
 import argparse
+import asyncio
 import shutil
 import statistics
 import sys
@@ -192,7 +193,7 @@ def block_record(
 def measure(directory: Path, accounts: int, blocks: int, workers: int = 2) -> Watch:
     """Measure in a home of its own, made anew under ``directory``, with a prepared chain that ``workers`` sign."""
     shutil.rmtree(directory, ignore_errors=True)
-    made = prepared(VALIDATORS, accounts, workers, lambda _: None)
+    made = asyncio.run(prepared(VALIDATORS, accounts, workers, lambda _: None))
     config = Config(name=NAME)
     create_home(directory, config, made.genesis, seed_of(f"{NAME}-consensus"), seed_of(f"{NAME}-node"), passphrase=None)
     link_data(made, directory / config.data)

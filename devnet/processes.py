@@ -16,9 +16,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
@@ -274,7 +276,7 @@ def _launch(module: Sequence[str], *, stdout: IO[bytes] | int, stderr: IO[bytes]
         stderr=stderr,
         cwd=Path(__file__).parents[1],
         process_group=0,  # Ctrl-C is for the launcher, which stops them in order
-        preexec_fn=lambda: _die_with(launcher),
+        preexec_fn=lambda: die_with(launcher),
     )
 
 
@@ -286,8 +288,18 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _die_with(parent: int) -> None:
-    """Runs in the child before exec: a launcher that is killed leaves no validators behind."""
+def worker_pool(workers: int) -> ProcessPoolExecutor:
+    """Return processes that compute for us. They end when we do, however we do; Ctrl-C is for us alone."""
+    return ProcessPoolExecutor(workers, mp_context=get_context("forkserver"), initializer=_begin_work)
+
+
+def _begin_work() -> None:
+    die_with(os.getppid())  # the server that forked it, which ends with us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def die_with(parent: int) -> None:
+    """Runs in the child: a launcher that is killed leaves nothing behind."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before we asked
         os._exit(1)

@@ -6,7 +6,7 @@ import math
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from itertools import pairwise
@@ -84,7 +84,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """Return a chain with as few wallets as the bench takes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench_prepare, "PREPARED", tmp_path_factory.mktemp("prepared"))
-        return prepared(VALIDATORS, ACCOUNTS_MIN, 1, print)
+        return asyncio.run(prepared(VALIDATORS, ACCOUNTS_MIN, 1, print))
 
 
 # --- scenarios ---
@@ -237,12 +237,12 @@ async def test_a_prepared_chain_is_certified_through_all_its_epochs(tmp_path: Pa
         store.close()
 
 
-def test_a_chain_is_made_once_and_again_when_its_source_changes(
+async def test_a_chain_is_made_once_and_again_when_its_source_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Prepared
 ) -> None:
     monkeypatch.setattr(bench_prepare, "PREPARED", made.data.parents[1])
     before = made.data.stat().st_ino
-    assert prepared(VALIDATORS, ACCOUNTS_MIN, 1, print).data.stat().st_ino == before
+    assert (await prepared(VALIDATORS, ACCOUNTS_MIN, 1, print)).data.stat().st_ino == before
     name = bench_prepare._source_digest()
     monkeypatch.setattr(bench_prepare, "SOURCES", (*bench_prepare.SOURCES, "devnet/svg.py"))
     assert bench_prepare._source_digest() != name
@@ -591,28 +591,31 @@ async def test_a_short_run_finds_every_store_whole(
     assert len(stage.validators) == 3
 
 
-def children_in(folder: Path) -> Sequence[int]:
-    """Return the processes that were started with a path in ``folder``."""
+def in_session(leader: int) -> list[int]:
+    """Return the processes that a program has started, and theirs, whatever their groups and parents are now."""
     found = []
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if os.fsencode(folder) in command and b"node.cli" in command:
-                found.append(int(entry.name))
+        if entry.name.isdigit() and runs(int(entry.name)):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                if int(fields[3]) == leader:
+                    found.append(int(entry.name))
     return found
 
 
 @pytest.mark.slow
 @pytest.mark.processes
-def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_runs_on_when_a_bench_is_stopped_or_killed(tmp_path: Path, sign: signal.Signals) -> None:
     arguments = ("--accounts", "1000", "--seconds", "60", "--directory", tmp_path / "net")
     with program(tmp_path, "-m", "devnet.bench", *arguments) as bench:
-        bench.says("Starting 4 validators")
-        until(lambda: len(children_in(tmp_path)) == 4, lambda: f"four validators in {children_in(tmp_path)}")
-        pids = children_in(tmp_path)
-        os.killpg(bench.process.pid, signal.SIGINT)
-        assert bench.ends() == 130
-    assert [pid for pid in pids if runs(pid)] == []
+        leader = bench.process.pid
+        bench.says("Signing")
+        # The bench, four validators, and who signs: two, and the server that forks them.
+        until(lambda: len(in_session(leader)) >= 8, lambda: f"all have started: {in_session(leader)}")
+        if sign is signal.SIGINT:
+            assert bench.interrupt() == 130
+            assert "Traceback" not in bench.said
+        else:
+            bench.process.kill()
+        until(lambda: not in_session(leader), lambda: f"nothing left of {leader}: {in_session(leader)}")
