@@ -14,13 +14,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
@@ -276,7 +277,7 @@ def _launch(module: Sequence[str], *, stdout: IO[bytes] | int, stderr: IO[bytes]
         stderr=stderr,
         cwd=Path(__file__).parents[1],
         process_group=0,  # Ctrl-C is for the launcher, which stops them in order
-        preexec_fn=lambda: die_with(launcher),
+        preexec_fn=lambda: _die_with(launcher),
     )
 
 
@@ -294,12 +295,20 @@ def worker_pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _begin_work() -> None:
-    die_with(os.getppid())  # the server that forked it, which ends with us
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def die_with(parent: int) -> None:
-    """Runs in the child: a launcher that is killed leaves nothing behind."""
+def _end_with_parent() -> None:
+    """Wait for the end of who gave us work: the server that forked us lives for as long as we do."""
+    parent = parent_process()
+    assert parent is not None, "runs in a worker"
+    parent.join()
+    os._exit(1)
+
+
+def _die_with(parent: int) -> None:
+    """Runs in the child before exec: a launcher that is killed leaves no validators behind."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before we asked
         os._exit(1)
