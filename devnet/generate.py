@@ -9,7 +9,7 @@ compared; the node refuses such keys on any network whose genesis does not say d
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -187,10 +187,24 @@ def _genesis_account(demo: Demo) -> GenesisAccount:
     return GenesisAccount(demo.name, demo.number, profile)
 
 
-def write_network(output: Path, places: Sequence[Place], genesis: Genesis, signature_workers: int = 0) -> None:
-    """Write a home for each place, the genesis, and accounts.json."""
+def write_network(
+    output: Path,
+    places: Sequence[Place],
+    genesis: Genesis,
+    signature_workers: int = 0,
+    via: Mapping[tuple[str, str], int] | None = None,
+) -> None:
+    """Write a home for each place, the genesis, and accounts.json.
+
+    ``via`` (who dials, whom) -> the port of a proxy that it dials instead.
+    """
+    ports = via or {}
     for place in places:
-        peers = tuple(Peer(other.name, other.host, other.p2p_port) for other in places if other != place)
+        peers = tuple(
+            Peer(other.name, other.host, ports.get((place.name, other.name), other.p2p_port))
+            for other in places
+            if other != place
+        )
         config = Config(
             name=place.name,
             signature_workers=signature_workers,

@@ -555,6 +555,18 @@ async def test_who_arrives_as_the_mesh_stops_is_hung_up_on(turns: int) -> None:
     gc.collect()  # an open socket that nobody holds is a warning, and so a failure
 
 
+async def test_a_connection_that_was_closed_twice_already_can_still_be_cut() -> None:
+    a, b = (Node(one) for one in identities(2))
+    async with running(a, b):
+        await connect(a, b)
+        link = a.mesh._slots[b.peer].link
+        assert link is not None
+        link._connection._transport.close()
+        link._connection._transport.close()
+        link._connection.abort()
+        await eventually(lambda: len(a.connected) == 2 and b.has_link(a.peer))
+
+
 def test_the_mesh_runs_on_uvloop_too() -> None:
     uvloop = pytest.importorskip("uvloop")
 
