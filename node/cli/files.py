@@ -3,7 +3,6 @@
 One rule: a file is checked whole before anything of it is signed, and importing it again pays nothing more.
 """
 
-import io
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from consensus.crypto import SecretKey
 from node.cli.importing import Imported, Record, import_file, look
 from node.cli.payments import PASSPHRASE_FILE
+from node.cli.publishing import write_published
 from node.cli.session import Exit, Session, SomGroup
 from node.cli.show import business_date, unix_ms
 from node.cli.signing import keys_for
@@ -27,7 +27,6 @@ from node.iso20022.pain002 import ACSC, PDNG, RJCT, status, write_refusal, write
 from node.iso20022.plan import Plan, Ref, plan
 from node.iso20022.resume import Outcome
 from node.ledger.account import AccountNumber, format_account
-from node.storage.files import write_file
 
 IMPORT_TIMEOUT_SECONDS: Final = 300.0
 STATUS_SUFFIX: Final = ".pain002.xml"
@@ -142,9 +141,7 @@ def _refuse(session: Session, refused: FileRefused, report: Path | None) -> NoRe
         place = f"{problem.line}: {problem.path or session.say('file')}"
         session.words(f"{problem.code}  {place}  {problem.text(session.language)}")
     if report is not None:
-        out = io.BytesIO()
-        write_refusal(out, refused, unix_ms(), session.language)
-        write_file(report, out.getvalue())
+        write_published(report, lambda out: write_refusal(out, refused, unix_ms(), session.language))
     session.end(Exit.REFUSED, f"{session.say('refused')}: {refused.code}")
 
 
@@ -168,9 +165,7 @@ def _show_plan(session: Session, planned: Plan) -> None:
 def _write_report(
     session: Session, payments: PaymentFile, outcomes: Mapping[Ref, Outcome], now_ms: int, report: Path
 ) -> None:
-    out = io.BytesIO()
-    write_status(out, payments, outcomes, now_ms, session.language)
-    write_file(report, out.getvalue())
+    write_published(report, lambda out: write_status(out, payments, outcomes, now_ms, session.language))
 
 
 def _end(session: Session, payments: PaymentFile, imported: Imported, report: Path) -> None:

@@ -8,6 +8,7 @@ from node.cli import (
     accounts,
     assets,
     attestations,
+    bank_statements,
     chain,
     evidence,
     files,
@@ -61,3 +62,5 @@ for _command in (
     main.add_command(_command)
 for _command in (statements.statement, *recoveries.COMMANDS):
     accounts.account.add_command(_command)
+for _command in (bank_statements.statement,):
+    files.iso.add_command(_command)

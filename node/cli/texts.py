@@ -170,6 +170,13 @@ TEXTS: Final[dict[str, Words]] = {
     "ready_at": Words("Күчүнө кирет", "Вступят в силу", "In force from"),
     "cancelled": Words("Токтотулган", "Отменено", "Cancelled"),
     "opening": Words("Башталышы", "На начало", "Opening"),
+    "credits": Words("Киреше", "Зачислено", "Credits"),
+    "debits": Words("Чыгаша", "Списано", "Debits"),
+    "day_open": Words(
+        "Бул күн чынжырда али бүтө элек; --interim менен ушул убакытка чейинки көчүрмө жазылат",
+        "Этот день в цепочке ещё не окончен; --interim запишет выписку на текущий момент",
+        "This day has not ended on the chain yet; --interim writes what there is so far",
+    ),
     "closing": Words("Акыры", "На конец", "Closing"),
     "parameter": Words("Параметр", "Параметр", "Parameter"),
     "no_such_parameter": Words("мындай параметр жок", "такого параметра нет", "there is no such parameter"),

@@ -233,23 +233,22 @@ class Client:
 
     async def statement(self, number: int) -> ProvenStatement:
         """Return all entries of an account, verified to be all from the genesis on. Raises ProofInvalid."""
-        entries: list[Entry] = []
-        proven = await self.walk_statement(await self.prove_account(number), entries.append)
-        return ProvenStatement(proven.account, tuple(entries), proven.height, proven.certified_by)
+        proven = await self.prove_account(number)
+        entries = tuple([entry async for entry in self.walk_statement(proven)])
+        return ProvenStatement(proven.account, entries, proven.height, proven.certified_by)
 
-    async def walk_statement(self, proven: ProvenAccount, each: Callable[[Entry], None]) -> ProvenAccount:
-        """Hand every entry of a proven account to ``each``, the oldest first, in bounded memory.
+    async def walk_statement(self, proven: ProvenAccount) -> AsyncIterator[Entry]:
+        """Yield every entry of a proven account, the oldest first, in bounded memory.
 
-        Nothing of it is proven before this returns. Raises ProofInvalid.
+        Nothing of it is proven before the last step ends without ProofInvalid.
         """
         check = StatementCheck(proven)
         if check.length:
             async for entry in self.history(proven.number, "asc"):
-                each(check.add(entry))
+                yield check.add(entry)
                 if check.seen == check.length:  # what was booked since is not proven yet
                     break
         check.finish()
-        return proven
 
     async def committees(self, after: int) -> validator_types.ListCommitteesResult:
         """Return the committees after an epoch, each with what shows that it followed. Nothing is verified here."""
