@@ -15,9 +15,11 @@ from node.cli import (
     holds,
     keys,
     nodes,
+    notifications,
     orders,
     parameters,
     payments,
+    qr,
     receipts,
     recoveries,
     scenarios,
@@ -47,6 +49,7 @@ for _command in (
     accounts.account,
     holds.hold,
     receipts.receipt,
+    qr.qr,
     assets.asset,
     attestations.attest,
     orders.order,
@@ -62,5 +65,5 @@ for _command in (
     main.add_command(_command)
 for _command in (statements.statement, *recoveries.COMMANDS):
     accounts.account.add_command(_command)
-for _command in (bank_statements.statement,):
+for _command in (bank_statements.statement, notifications.notify):
     files.iso.add_command(_command)

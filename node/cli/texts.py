@@ -180,6 +180,32 @@ TEXTS: Final[dict[str, Words]] = {
     "closing": Words("Акыры", "На конец", "Closing"),
     "parameter": Words("Параметр", "Параметр", "Parameter"),
     "no_such_parameter": Words("мындай параметр жок", "такого параметра нет", "there is no such parameter"),
+    "provider": Words("Провайдер", "Провайдер", "Provider"),
+    "category": Words("Категория", "Категория", "Category"),
+    "static": Words("туруктуу", "статический", "static"),
+    "dynamic": Words("бир жолку", "одноразовый", "dynamic"),
+    "editable": Words("Сумманы өзгөртсө болот", "Сумму можно изменить", "Amount may be changed"),
+    "link": Words("Шилтеме", "Ссылка", "Link"),
+    "amount_needed": Words(
+        "бул коддо сумма жок: --amount бериңиз",
+        "в этом коде нет суммы: укажите --amount",
+        "this code has no amount: give --amount",
+    ),
+    "amount_fixed": Words(
+        "бул коддун суммасын өзгөртүүгө болбойт",
+        "сумму этого кода изменить нельзя",
+        "the amount of this code may not be changed",
+    ),
+    "other_provider": Words(
+        "Бул башка провайдердин коду, алуучусу санарип сомдун эсеби эмес. Ошол провайдердин колдонмосу менен төлөңүз",
+        "Это код другого провайдера, его получатель не счёт цифрового сома. Заплатите через приложение провайдера",
+        "This is another provider's code: its payee is no account of the digital som. Pay it with that provider's app",
+    ),
+    "already_paid": Words(
+        "Бул код боюнча ушул эсептен мурда төлөнгөн",
+        "По этому коду с этого счёта уже заплачено",
+        "This code was paid from this account before",
+    ),
     "receipt": Words("Дүмүрчөк", "Чек", "Receipt"),
     "bad_receipt": Words("чек туура эмес", "чек повреждён или не чек", "this is no receipt, or a damaged one"),
     "bad_time": Words(
