@@ -3,19 +3,18 @@
 One rule: a file is checked whole before anything of it is signed, and importing it again pays nothing more.
 """
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from consensus.crypto import SecretKey
 from node.cli.importing import Imported, Record, import_file, look
 from node.cli.payments import PASSPHRASE_FILE
+from node.cli.progress import reported
 from node.cli.publishing import write_published
 from node.cli.session import Exit, Session, SomGroup
 from node.cli.show import business_date, unix_ms
@@ -74,14 +73,14 @@ def import_command(session: Session, /, file: Path, **given: Any) -> None:
         require_due(payments, business_date(info.now_ms))
         for batch in payments.payment_informations:
             keys(batch.debtor)  # a missing key ends the command before anything is sent
-        with Record(_record_path(session, payments, info.genesis_hash)) as record, _bar(session) as bar:
-            task = bar.add_task(session.say("payments"), total=payments.payments)
+        with Record(_record_path(session, payments, info.genesis_hash)) as record, reported(session) as progress:
             imported = await import_file(
                 client,
                 payments,
                 record,
                 keys,
-                lambda known, total: bar.update(task, completed=known, total=total),
+                partial(progress, "settled"),
+                looked_up=partial(progress, "looked_up"),
                 timeout_seconds=given["timeout_seconds"],
                 retry=given["retry"],
             )
@@ -201,14 +200,3 @@ def _end(session: Session, payments: PaymentFile, imported: Imported, report: Pa
 
 def _record_path(session: Session, payments: PaymentFile, genesis_hash: str) -> Path:
     return session.outbox_path.parent / "imports" / f"{payments.digest.hex()[:32]}-{genesis_hash[:16]}.record"
-
-
-def _bar(session: Session) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(file=sys.stderr),
-        disable=session.as_json or not sys.stderr.isatty(),
-    )

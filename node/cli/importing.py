@@ -5,7 +5,7 @@ keeps refusals. Every "sent" line is on disk before the transaction is on the wi
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,7 @@ from node.iso20022.resume import (
     Outcome,
     Pending,
     Rejected,
+    confirm,
     due,
     expires_ms,
     look_up,
@@ -39,23 +40,33 @@ from node.ledger.transaction import Transaction, make_transaction
 from node.rpc import types
 
 ROUNDS_MAX: Final = 3  # a second one when another import was faster, a third when both met again
-AT_ONCE: Final = 100  # transactions under way: 100,000 payments, and their results are not waited for one by one
+AT_ONCE: Final = 100  # transactions under way: their results are not waited for one by one
+LEGS_AT_ONCE: Final = 10_000  # payments under way: after so many we say how far we are
 ATTEMPTS_MAX: Final = 16  # whole pays that failed before and are tried again, each as a new transaction
 FILE_MODE: Final = 0o600
 
 Keys = Callable[[AccountNumber], Sequence[SecretKey]]
-Progress = Callable[[int, int], None]  # payments with an outcome, of how many
+Progress = Callable[[int, int], None]  # payments with an outcome, or looked up; of how many
+
+
+def _quietly(_done: int, _of: int) -> None:
+    """Tell nobody."""
 
 
 class RpcLookup:
     """The chain's memory of payments, by tx_getByRef (node/iso20022/resume.py: Lookup)."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, asked: Callable[[int], None] = lambda _: None) -> None:
+        """``asked`` is told how many references were looked up so far."""
         self._client = client
+        self._asked = asked
+        self._refs = 0
 
     async def paid(self, debtor: AccountNumber, refs: Sequence[Ref]) -> Answer:
         """Return what ``debtor`` has paid under ``refs``, complete up to a block's time."""
         found = await self._client.paid(debtor, refs)
+        self._refs += len(refs)
+        self._asked(self._refs)
         known: dict[Ref, Known] = {}
         for payment in reversed(found.payments):  # the latest first; the first payment of a reference is the one
             if payment.asset == SOM:
@@ -129,6 +140,7 @@ async def import_file(
     keys: Keys,
     progress: Progress,
     *,
+    looked_up: Progress = _quietly,
     timeout_seconds: float,
     retry: bool = False,
     legs_max: int = PAY_LEGS_MAX,
@@ -143,16 +155,19 @@ async def import_file(
     record.append([Begun(file.digest, file.message_id, network.genesis_hash, (await client.info()).now_ms)])
     outcomes: dict[Ref, Outcome] = {leg.ref: PENDING for pay in planned.pays for leg in pay.legs}
     refused: list[Code] = []
+
+    def lookup() -> RpcLookup:
+        return RpcLookup(client, lambda refs: looked_up(refs, planned.legs))
+
     for round_number in range(ROUNDS_MAX):
-        answers = await look_up(planned, RpcLookup(client))
+        answers = await look_up(planned, lookup())
         left = due(planned, answers, recorded, retry=retry and round_number == 0)
         outcomes.update(left.outcomes)
         progress(_known(outcomes), planned.legs)
         if not left.pays:
             break
         found: dict[Ref, Outcome] = {}
-        for start in range(0, len(left.pays), at_once):
-            pays = left.pays[start : start + at_once]
+        for pays in _chunks(left.pays, at_once):
             sent, refusals_now = await _send(client, network, file, record, pays, answers.at_ms, keys, timeout_seconds)
             refused += refusals_now
             found.update(sent)
@@ -163,7 +178,24 @@ async def import_file(
             progress(_known(outcomes), planned.legs)
         if refused or not any(isinstance(outcome, Pending) for outcome in found.values()):
             break
+    if any(isinstance(outcome, Rejected) for outcome in outcomes.values()):
+        # What was refused here may have been paid by another import a moment before: the chain has the last word.
+        outcomes = confirm(planned, outcomes, await look_up(planned, lookup()))
     return Imported(planned, outcomes, tuple(refused))
+
+
+def _chunks(pays: Sequence[Pay], at_once: int) -> Iterator[Sequence[Pay]]:
+    """Yield pays that are sent together: at most ``at_once``, and LEGS_AT_ONCE payments unless one pay has more."""
+    chunk: list[Pay] = []
+    legs = 0
+    for pay in pays:
+        if chunk and (len(chunk) == at_once or legs + len(pay.legs) > LEGS_AT_ONCE):
+            yield chunk
+            chunk, legs = [], 0
+        chunk.append(pay)
+        legs += len(pay.legs)
+    if chunk:
+        yield chunk
 
 
 async def _send(

@@ -172,6 +172,8 @@ TEXTS: Final[dict[str, Words]] = {
     "opening": Words("Башталышы", "На начало", "Opening"),
     "credits": Words("Киреше", "Зачислено", "Credits"),
     "debits": Words("Чыгаша", "Списано", "Debits"),
+    "looked_up": Words("Текшерилди", "Проверено", "Looked up"),
+    "settled": Words("Аткарылды", "Исполнено", "Settled"),
     "day_open": Words(
         "Бул күн чынжырда али бүтө элек; --interim менен ушул убакытка чейинки көчүрмө жазылат",
         "Этот день в цепочке ещё не окончен; --interim запишет выписку на текущий момент",
