@@ -16,6 +16,7 @@ from node.cli.show import BISHKEK
 from node.client.client import Client
 from node.client.errors import ProofInvalid
 from node.client.history import Page, first_since, read_page
+from node.client.proofs import ProvenAccount
 from node.iso20022.camt import Line
 from node.ledger.account import SOM, account_number
 from node.ledger.parameters import DAY_MS
@@ -126,6 +127,24 @@ def test_a_day_that_is_not_proven_to_have_ended_has_no_proven_statement(som: Som
     out, genesis = som.home / "s.xml", str(som.home / "genesis.json")
     result = som.run("iso", "statement", "alice", "--day", DAY, "--out", str(out), "--genesis", genesis)
     assert (result.exit_code, out.exists()) == (4, False)
+
+
+class Proving(Client):
+    """A client whose node proves the account at heights that a test names: (height, certified by, then)."""
+
+    def __init__(self, *proofs: tuple[int, int, int]) -> None:
+        super().__init__(["http://127.0.0.1:1"])
+        self.proofs = [ProvenAccount(ALICE, None, *proof) for proof in proofs]
+
+    async def prove_account(self, number: int) -> ProvenAccount:
+        return self.proofs.pop(0)
+
+
+async def test_a_state_after_a_certified_header_of_the_next_day_is_waited_for() -> None:
+    found = await Proving((5, 7, 1_000), (6, 8, 1_001), (7, 9, 1_002)).prove_account_after(ALICE, 1_000)
+    assert found is not None
+    assert (found.height, found.certified_by) == (7, 9)
+    assert await Proving((5, 7, 999)).prove_account_after(ALICE, 1_000) is None
 
 
 @pytest.mark.parametrize("language", ["ky", "ru", "en"])
@@ -313,3 +332,37 @@ async def test_a_node_that_leaves_out_an_entry_is_found_out(som: Som) -> None:
 
         with pytest.raises(ProofInvalid):
             await read_page(Skipping([som.url]), ALICE, 0)
+
+
+# Returns
+
+
+def test_a_payment_of_a_file_is_paid_back_once_and_both_statements_say_so(som: Som) -> None:
+    path = file_of(som, [("E-1", ALICE, "10.00")])
+    som.json("iso", "import", path)
+    report = etree.fromstring(Path(f"{path}.pain002.xml").read_bytes())
+    (ref,) = texts(report, "CstmrPmtStsRpt/OrgnlPmtInfAndSts/TxInfAndSts/AcctSvcrRef")
+    before = som.balance(TREASURY)
+    command = ("iso", "return", str(ref), "--of", "treasury", "--from", "alice")
+    som.json(*command)
+    assert som.balance(TREASURY) == before + 10_00
+    again = som.run(*command, "--lang", "en")
+    assert (again.exit_code, "before" in again.output) == (4, True)
+    assert som.balance(TREASURY) == before + 10_00
+    next_day(som)
+    for name in ("treasury", "alice"):
+        out = som.home / f"{name}.xml"
+        som.json("iso", "statement", name, "--day", DAY, "--out", str(out))
+        root = written(out)
+        assert texts(root, f"{ENTRY}/BkTxCd/Domn/Fmly/SubFmlyCd")[-1] == "RRTN"
+        uetr = str(ref)
+        shown = texts(root, f"{ENTRY}/NtryDtls/TxDtls/Refs/UETR")[-1]
+        assert str(shown).replace("-", "") == uetr
+
+
+@pytest.mark.parametrize(
+    ("reference", "code"), [("00" * 16, 4), ("8a562c67-ca16-4b75-b0fb-4e5a1ec5a95f", 4), ("INV-42", 2), ("x" * 32, 2)]
+)
+def test_what_was_not_paid_is_not_paid_back(som: Som, reference: str, code: int) -> None:
+    assert som.run("iso", "return", reference, "--of", "treasury", "--from", "alice").exit_code == code
+    assert som.chain.submissions == 0

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from node.qr.link import Kind, Link, format_link
 from tests.cli_lab import Som, som_lab
-from tests.solo_chain import ALICE, BOB, SHOP, digits
+from tests.solo_chain import ALICE, BOB, SHOP, SoloChain, digits
 from tests.test_qr import REAL
 
 
@@ -20,6 +21,15 @@ def drawn(som: Som, *more: str) -> str:
     value = som.json("qr", "draw", "--to", digits(SHOP), "--name", "Нан дүкөнү", *more)
     link: str = value["link"]
     return link
+
+
+def later(som: Som) -> None:
+    async def pass_window(chain: SoloChain) -> None:
+        chain.now_ms += 11 * 60_000
+        await chain.add_block(())
+        await chain.add_block(())
+
+    som.on_chain(pass_window)
 
 
 def test_a_static_code_is_paid_with_the_payers_amount(som: Som) -> None:
@@ -53,6 +63,8 @@ def test_a_dynamic_code_is_paid_once_and_leaves_its_reference(som: Som) -> None:
     som.json("qr", "pay", link, "--from", "alice")
     again = som.run("qr", "pay", link, "--from", "alice")
     assert again.exit_code == 4, again.output
+    later(som)  # the ledger's own memory of references has ended
+    assert som.run("qr", "pay", link, "--from", "alice").exit_code == 4
     assert som.balance(SHOP) == before + 5_00
     assert som.json("account", "history", digits(SHOP))["entries"][0]["ref"] == b"INV-7".hex()
 
@@ -63,6 +75,13 @@ def test_a_code_of_another_provider_is_read_and_not_paid(som: Som, name: str) ->
     assert (read["account"], read["payee"] is not None) == (None, True)
     result = som.run("qr", "pay", REAL[name], "--from", "alice", "--amount", "1", "--lang", "en")
     assert (result.exit_code, "another provider" in result.output) == (4, True)
+    assert som.chain.submissions == 0
+
+
+def test_a_number_of_another_provider_that_looks_like_an_account_is_none(som: Som) -> None:
+    link = format_link(Link(Kind.STATIC, "qr.bank.kg", "Shop", "5411", payee=digits(SHOP), amount=1_00))
+    assert som.json("qr", "read", link)["account"] is None
+    assert som.run("qr", "pay", link, "--from", "alice").exit_code == 4
     assert som.chain.submissions == 0
 
 
@@ -108,13 +127,7 @@ def test_one_invoice_number_of_two_shops_is_not_taken_for_one_payment(som: Som) 
     som.json("qr", "pay", links[0], "--from", "alice")
     soon = som.run("qr", "pay", links[1], "--from", "alice")  # the ledger's own rule: one reference a payer and window
     assert (soon.exit_code, "DUPLICATE_REF" in soon.output) == (4, True)
-
-    async def later(chain: object) -> None:
-        som.chain.now_ms += 11 * 60_000
-        await som.chain.add_block(())
-        await som.chain.add_block(())
-
-    som.on_chain(later)
+    later(som)
     before = som.balance(BOB)
     som.json("qr", "pay", links[1], "--from", "alice")
     assert som.balance(BOB) == before + 1_00

@@ -22,6 +22,7 @@ from node.cli import (
     qr,
     receipts,
     recoveries,
+    returning,
     scenarios,
     statements,
     transactions,
@@ -65,5 +66,5 @@ for _command in (
     main.add_command(_command)
 for _command in (statements.statement, *recoveries.COMMANDS):
     accounts.account.add_command(_command)
-for _command in (bank_statements.statement, notifications.notify):
+for _command in (bank_statements.statement, notifications.notify, returning.return_command):
     files.iso.add_command(_command)

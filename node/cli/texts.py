@@ -174,6 +174,12 @@ TEXTS: Final[dict[str, Words]] = {
     "debits": Words("Чыгаша", "Списано", "Debits"),
     "looked_up": Words("Текшерилди", "Проверено", "Looked up"),
     "settled": Words("Аткарылды", "Исполнено", "Settled"),
+    "no_such_payment": Words(
+        "мындай төлөм жок: бул эсептен ал эсепке ушул белги менен төлөнгөн эмес",
+        "такого платежа нет: с этого счёта на тот с такой ссылкой не платили",
+        "there is no such payment: that account has not paid this one under that reference",
+    ),
+    "returned_already": Words("бул төлөм кайтарылган", "этот платёж уже возвращён", "it was paid back before"),
     "day_open": Words(
         "Бул күн чынжырда али бүтө элек; --interim менен ушул убакытка чейинки көчүрмө жазылат",
         "Этот день в цепочке ещё не окончен; --interim запишет выписку на текущий момент",
