@@ -40,7 +40,7 @@ _REPORT = click.option(
 
 @click.group(cls=SomGroup)
 def iso() -> None:
-    """Bank files (ISO 20022): pain.001.001.09 in, pain.002.001.12 out."""
+    """Bank files (ISO 20022): pain.001.001.09 in; pain.002.001.12, camt.053.001.08 and camt.054.001.08 out."""
 
 
 @iso.command("import")
