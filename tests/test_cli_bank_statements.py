@@ -2,6 +2,10 @@
 
 import asyncio
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -205,6 +209,26 @@ def test_every_block_that_books_has_a_notification_and_none_is_told_twice(som: S
     (last,) = notified(som)
     assert last["entries"] == 1
     assert numbers(som) == list(range(len(numbers(som))))
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+def test_who_is_killed_while_following_goes_on_where_it_was(som: Som) -> None:
+    directory = som.home / "out"
+    command = [sys.executable, "-m", "node.cli", "iso", "notify", "alice", "--json", "--out-dir", str(directory)]
+    environment = {**os.environ, "SOM_NODE": som.url, "SOM_ACCOUNTS": str(som.home / "accounts.json")}
+    told: set[int] = set()
+    for end in (signal.SIGKILL, signal.SIGINT):
+        som.json("pay", "--from", "bank", "--to", digits(ALICE), "1")
+        wanted = len(som.json("account", "history", "alice")["entries"])
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            while told != set(range(wanted)):
+                assert process.stdout.readline()
+                told.update(numbers(som))
+            process.send_signal(end)
+            assert process.wait(60) == (0 if end == signal.SIGINT else -signal.SIGKILL)
+    assert numbers(som) == sorted(told)
 
 
 def test_files_that_were_taken_away_are_not_written_again(som: Som) -> None:

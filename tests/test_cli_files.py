@@ -94,6 +94,11 @@ def test_it_pays_nothing_more_when_the_ledgers_own_memory_has_ended(som: Som) ->
     assert som.balance(BOB) == 2_050
 
 
+def test_a_file_is_paid_within_the_window_that_the_central_bank_has_set(som: Som) -> None:
+    assert som.run("param", "set", "window_institution_ms", "600000", "--from", "central").exit_code == 0
+    assert som.json("iso", "import", file_of(som, TWO))["paid"] == 2
+
+
 def test_a_dry_run_sends_nothing(som: Som) -> None:
     path = file_of(som, TWO)
     value = som.json("iso", "import", path, "--dry-run")

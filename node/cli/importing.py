@@ -32,12 +32,12 @@ from node.iso20022.resume import (
     pay_outcomes,
 )
 from node.iso20022.resume import Settled as PaidLeg
-from node.ledger.account import LIMITED_KINDS, SOM, AccountNumber, Kind, parse_account
+from node.ledger.account import SOM, AccountNumber, Kind, parse_account
 from node.ledger.errors import Code
 from node.ledger.parameters import DEFAULT
 from node.ledger.pay import Pay as PayOperation
 from node.ledger.transaction import Transaction, make_transaction
-from node.rpc import types
+from node.rpc import ledger_types
 
 ROUNDS_MAX: Final = 3  # a second one when another import was faster, a third when both met again
 AT_ONCE: Final = 100  # transactions under way: their results are not waited for one by one
@@ -166,9 +166,12 @@ async def import_file(
         progress(_known(outcomes), planned.legs)
         if not left.pays:
             break
+        windows_ms = await _windows_ms(client, planned)
         found: dict[Ref, Outcome] = {}
         for pays in _chunks(left.pays, at_once):
-            sent, refusals_now = await _send(client, network, file, record, pays, answers.at_ms, keys, timeout_seconds)
+            sent, refusals_now = await _send(
+                client, network, file, record, pays, answers.at_ms, windows_ms, keys, timeout_seconds
+            )
             refused += refusals_now
             found.update(sent)
             outcomes.update(sent)
@@ -205,14 +208,15 @@ async def _send(
     record: Record,
     pays: Sequence[Pay],
     at_ms: int,
+    windows_ms: Mapping[AccountNumber, int],
     keys: Keys,
     timeout_seconds: float,
 ) -> tuple[dict[Ref, Outcome], list[Code]]:
     """Sign and settle pays; return the outcome of each leg, and the codes of pays that no node took."""
     signed: list[Transaction] = []
     for pay in pays:
-        window_ms = await _window_ms(client, pay.debtor)
-        transaction, attempt = await _signed(client, network, file, pay, expires_ms(at_ms, window_ms), keys(pay.debtor))
+        expires = expires_ms(at_ms, windows_ms[pay.debtor])
+        transaction, attempt = await _signed(client, network, file, pay, expires, keys(pay.debtor))
         record.append([Sent(pay.index, transaction.id, transaction.expires_ms, attempt)])
         signed.append(transaction)
     names = [
@@ -258,10 +262,18 @@ async def _network(client: Client) -> _Network:
     return _Network(info.network, bytes.fromhex(info.genesis_hash))
 
 
-async def _window_ms(client: Client, debtor: AccountNumber) -> int:
-    account: types.AccountView = await client.account(debtor)
-    limited = LIMITED_KINDS >> int(Kind[account.kind.upper()]) & 1
-    return DEFAULT.window_person_ms if limited else DEFAULT.window_institution_ms
+async def _windows_ms(client: Client, planned: Plan) -> dict[AccountNumber, int]:
+    """Return the replay window of each debtor, as the central bank has set it."""
+    listed = await client.request("parameter_list", {}, ledger_types.ListParametersResult)
+    set_ms = {each.name: each.milliseconds for each in listed.parameters if each.milliseconds is not None}
+    parameters = DEFAULT._replace(
+        window_person_ms=set_ms["window_person_ms"], window_institution_ms=set_ms["window_institution_ms"]
+    )
+    found: dict[AccountNumber, int] = {}
+    for debtor in dict.fromkeys(pay.debtor for pay in planned.pays):
+        account = await client.account(debtor)
+        found[debtor] = parameters.window_ms(Kind[account.kind.upper()])
+    return found
 
 
 def _known(outcomes: Mapping[Ref, Outcome]) -> int:

@@ -19,7 +19,7 @@ from node.cli.publishing import publish, stage, staged
 from node.cli.session import Exit, Session, SomCommand
 from node.cli.signing import account_of
 from node.client.client import Client
-from node.client.errors import NotReachable
+from node.client.errors import NotReachable, RequestFailed
 from node.client.history import EntrySource, Page, PolledHistory
 from node.client.proofs import entry_of
 from node.config import ConfigError
@@ -156,8 +156,8 @@ def notify(session: Session, /, number: str, directory: Path, start: str, once: 
         while True:
             try:
                 await follow(client, PolledHistory(client, account), outbox, genesis_hash, grouping, tell, once=once)
-            except NotReachable as error:
-                if once:
+            except (NotReachable, RequestFailed) as error:
+                if once or (isinstance(error, RequestFailed) and not error.retryable):
                     raise
                 session.words(f"{session.say('not_reachable')}: {error}")
                 await asyncio.sleep(RETRY_SECONDS)
