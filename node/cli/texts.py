@@ -193,7 +193,7 @@ TEXTS: Final[dict[str, Words]] = {
     "static": Words("туруктуу", "статический", "static"),
     "dynamic": Words("бир жолку", "одноразовый", "dynamic"),
     "editable": Words("Сумманы өзгөртсө болот", "Сумму можно изменить", "Amount may be changed"),
-    "link": Words("Шилтеме", "Ссылка", "Link"),
+    "link": Words("Интернет-шилтеме", "Ссылка", "Link"),
     "amount_needed": Words(
         "бул коддо сумма жок: --amount бериңиз",
         "в этом коде нет суммы: укажите --amount",
