@@ -25,6 +25,7 @@ from node.iso20022.camt import Line
 from node.ledger.account import SOM, account_number
 from node.ledger.parameters import DAY_MS
 from node.rpc import types
+from node.storage.files import lock
 from tests.cli_lab import Som, som_lab
 from tests.solo_chain import ALICE, BANK, BOB, START_MS, TREASURY, SoloChain, digits
 from tests.test_cli_files import file_of
@@ -209,6 +210,16 @@ def test_every_block_that_books_has_a_notification_and_none_is_told_twice(som: S
     (last,) = notified(som)
     assert last["entries"] == 1
     assert numbers(som) == list(range(len(numbers(som))))
+
+
+def test_one_process_follows_an_account_into_a_directory(som: Som) -> None:
+    notified(som)
+    held = lock(next((som.home / "out").glob("*.lock")))
+    try:
+        assert som.run("iso", "notify", "alice", "--out-dir", str(som.home / "out"), "--once").exit_code == 7
+        assert som.run("iso", "notify", "bob", "--out-dir", str(som.home / "out"), "--once").exit_code == 0
+    finally:
+        os.close(held)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from consensus.crypto import SecretKey
-from node.cli.importing import Imported, Record, import_file, look
+from node.cli.importing import Imported, Record, import_file, look, read_record
 from node.cli.payments import PASSPHRASE_FILE
 from node.cli.progress import reported
 from node.cli.publishing import write_published
@@ -117,8 +117,8 @@ def status_command(session: Session, file: Path, report: Path | None) -> None:
 
     async def talk(client: Client) -> tuple[Imported, int]:
         info = await client.info()
-        with Record(_record_path(session, payments, info.genesis_hash)) as record:
-            return await look(client, payments, record), info.now_ms
+        entries = read_record(_record_path(session, payments, info.genesis_hash))
+        return await look(client, payments, entries), info.now_ms
 
     imported, now_ms = session.ask(talk)
     _write_report(session, payments, imported.outcomes, now_ms, target)

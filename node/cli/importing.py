@@ -38,12 +38,14 @@ from node.ledger.parameters import DEFAULT
 from node.ledger.pay import Pay as PayOperation
 from node.ledger.transaction import Transaction, make_transaction
 from node.rpc import ledger_types
+from node.storage.files import lock
 
 ROUNDS_MAX: Final = 3  # a second one when another import was faster, a third when both met again
 AT_ONCE: Final = 100  # transactions under way: their results are not waited for one by one
 LEGS_AT_ONCE: Final = 10_000  # payments under way: after so many we say how far we are
 ATTEMPTS_MAX: Final = 16  # whole pays that failed before and are tried again, each as a new transaction
 FILE_MODE: Final = 0o600
+LOCK_SUFFIX: Final = ".lock"
 
 Keys = Callable[[AccountNumber], Sequence[SecretKey]]
 Progress = Callable[[int, int], None]  # payments with an outcome, or looked up; of how many
@@ -75,15 +77,13 @@ class RpcLookup:
 
 
 class Record:
-    """The import record of one file on one network: a text file beside the outbox."""
+    """The import record of one file on one network: a text file beside the outbox. One import at a time has it."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create."""
+        """Open or create. Raises InUse while another import of the same file runs."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.entries: list[Entry] = []
-        if path.exists():
-            with path.open("rb") as file:
-                self.entries = list(read_entries(file))
+        self._lock = lock(path.with_name(path.name + LOCK_SUFFIX))
+        self.entries = read_record(path)
         # A torn last line is cut off: what is appended starts on a line of its own.
         whole = sum(len(encode_entry(entry)) for entry in self.entries)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, FILE_MODE)
@@ -97,6 +97,7 @@ class Record:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+        os.close(self._lock)
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Write entries, durably."""
@@ -121,11 +122,19 @@ class _Network:
     genesis_hash: bytes
 
 
-async def look(client: Client, file: PaymentFile, record: Record) -> Imported:
+def read_record(path: Path) -> list[Entry]:
+    """Return the entries of a record, none if there is no such file. It may be in use."""
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        return list(read_entries(file))
+
+
+async def look(client: Client, file: PaymentFile, entries: Sequence[Entry]) -> Imported:
     """Return what the chain knows of a file. Nothing is sent."""
     network, planned = await _network(client), plan(file)
     answers = await look_up(planned, RpcLookup(client))
-    recorded = refusals(record.entries, file.digest, network.genesis_hash)
+    recorded = refusals(entries, file.digest, network.genesis_hash)
     outcomes: dict[Ref, Outcome] = {}
     for pay in planned.pays:
         for leg in pay.legs:

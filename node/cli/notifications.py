@@ -6,6 +6,7 @@ it", then the file appears. Whatever a crash leaves behind, the next start knows
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -26,12 +27,13 @@ from node.config import ConfigError
 from node.iso20022.camt import Line, Unwritable
 from node.iso20022.camt054 import notification_name, write_notification
 from node.ledger.account import SOM, AccountNumber, format_account
-from node.storage.files import write_file
+from node.storage.files import lock, write_file
 
 ENTRIES_DEFAULT: Final = 1_000  # of one file: about 1.2 MB
 ENTRIES_MAX: Final = 10_000  # they are in memory together
 CURSOR_BYTES_MAX: Final = 4_096
 CURSOR_SUFFIX: Final = ".cursor"
+LOCK_SUFFIX: Final = ".lock"
 RETRY_SECONDS: Final = 2.0
 
 
@@ -164,12 +166,16 @@ def notify(session: Session, /, number: str, directory: Path, start: str, once: 
             else:
                 return
 
+    directory.mkdir(parents=True, exist_ok=True)
+    held = lock(directory / f"camt054-{format_account(account)}{LOCK_SUFFIX}")
     try:
         session.ask(talk)
     except KeyboardInterrupt:
         return
     except Unwritable as error:
         session.end(Exit.ERROR, f"{session.say('error')}: {error}")
+    finally:
+        os.close(held)
 
 
 async def follow(

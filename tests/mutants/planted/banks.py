@@ -18,6 +18,7 @@ IN_QR: Final = suite("qr")
 IN_QR_COMMAND: Final = suite("cli_qr")
 IN_CAMT: Final = suite("iso20022_camt")
 IN_BANK_STATEMENTS: Final = suite("cli_bank_statements")
+IN_FILES: Final = suite("cli_files")
 IN_LARGE: Final = suite("iso20022_large", only="another_import")
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
@@ -110,6 +111,22 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         *("blocks are told together", "notifications: by block", NOTIFICATIONS),
         *("waiting[-1].entry.height != line.entry.height", "False"),
         IN_BANK_STATEMENTS,
+    ),
+    one(
+        *("an import knows only the window of the genesis", "import: within the window", IMPORTING),
+        *(
+            'window_institution_ms=set_ms["window_institution_ms"]',
+            "window_institution_ms=DEFAULT.window_institution_ms",
+        ),
+        IN_FILES,
+    ),
+    one(
+        *("two imports write one record", "import: one at a time", IMPORTING),
+        *(
+            "self._lock = lock(path.with_name(path.name + LOCK_SUFFIX))",
+            'self._lock = os.open("/dev/null", os.O_RDONLY)',
+        ),
+        IN_FILES,
     ),
     one(
         *("the report is older than its answers", "import: the chain has the last word", IMPORTING),
