@@ -6,9 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lxml import etree
@@ -353,20 +354,39 @@ async def test_what_came_within_some_seconds_is_one_group() -> None:
     assert await grouped(source, Grouping(every_seconds=60)) == [[4, 5, 6]]
 
 
-async def test_a_node_that_leaves_out_an_entry_is_found_out(som: Som) -> None:
-    async with Client([som.url]) as client:
-        assert await first_since(client, TREASURY, 0) == 0
-        page = await read_page(client, ALICE, 0)
-        assert [shown.number for shown in page.entries] == list(range(len(page.entries)))
+Change = Callable[[types.GetHistoryResult], types.GetHistoryResult]
 
-        class Skipping(Client):
-            async def history_page(self, *args: object, **options: object) -> types.GetHistoryResult:
-                found = await client.history_page(ALICE, None, "asc")
-                later = tuple(structs.replace(shown, number=shown.number + 1) for shown in found.entries)
-                return structs.replace(found, entries=later)
 
+class Lying(Client):
+    """A client whose node changes every page."""
+
+    def __init__(self, url: str, change: Change) -> None:
+        super().__init__([url])
+        self.change = change
+
+    async def history_page(self, *args: Any, **options: Any) -> types.GetHistoryResult:
+        return self.change(await super().history_page(*args, **options))
+
+
+def later_by_one(found: types.GetHistoryResult) -> types.GetHistoryResult:
+    return structs.replace(
+        found, entries=tuple(structs.replace(shown, number=shown.number + 1) for shown in found.entries)
+    )
+
+
+def empty(found: types.GetHistoryResult) -> types.GetHistoryResult:
+    return structs.replace(found, entries=(), next_cursor="00")
+
+
+@pytest.mark.parametrize("change", [later_by_one, empty])
+async def test_a_node_that_leaves_out_entries_is_found_out(som: Som, change: Change) -> None:
+    async with Client([som.url]) as honest, Lying(som.url, change) as lying:
+        assert await first_since(honest, ALICE, 0) == 0
+        assert (await read_page(honest, ALICE, 0)).entries
         with pytest.raises(ProofInvalid):
-            await read_page(Skipping([som.url]), ALICE, 0)
+            await read_page(lying, ALICE, 0)
+        with pytest.raises(ProofInvalid):
+            await first_since(lying, ALICE, 0)
 
 
 # Returns

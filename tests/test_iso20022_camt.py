@@ -196,6 +196,8 @@ def test_the_reference_of_a_return_leads_back_and_nothing_else_does(ref: bytes) 
 def test_entries_that_do_not_follow_from_each_other_make_no_statement() -> None:
     with pytest.raises(Inconsistent):
         statement(*lines(entry(5, 5), entry(5, 11)))
+    with pytest.raises(Inconsistent):
+        statement(*lines(entry(5, 5), entry(5, 10, PERIOD.start_ms - 1), entry(5, 15)))
 
 
 def test_more_than_iso_20022_can_write_is_refused() -> None:
@@ -204,10 +206,12 @@ def test_more_than_iso_20022_can_write_is_refused() -> None:
         statement(*lines(entry(AMOUNT_MAX + 1, AMOUNT_MAX + 1)))
 
 
-@pytest.mark.parametrize("last", [date(2026, 9, 20), date(2027, 9, 22)])
-def test_a_period_is_one_to_366_days(last: date) -> None:
+@pytest.mark.parametrize(
+    ("first", "last"), [(DAY, date(2026, 9, 20)), (DAY, date(2027, 9, 22)), (date(1, 1, 1), date(1, 1, 1))]
+)
+def test_a_period_is_one_to_366_days(first: date, last: date) -> None:
     with pytest.raises(ValueError):
-        Period(DAY, last)
+        Period(first, last)
 
 
 AMOUNTS = st.lists(st.integers(-(10**9), 10**9).filter(bool), max_size=12)

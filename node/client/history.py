@@ -55,6 +55,8 @@ async def read_page(client: Client, account: int, first: int) -> Page:
     found = await client.history_page(account, None, "asc", from_number=first)
     if [entry.number for entry in found.entries] != list(range(first, first + len(found.entries))):
         raise ProofInvalid("the node leaves out entries of the account")
+    if not found.entries and found.next_cursor is not None:
+        raise ProofInvalid("the node promises entries and shows none")
     return Page(found.entries, found.next_cursor is not None)
 
 
@@ -66,8 +68,10 @@ async def first_since(client: Client, account: int, time_ms: int) -> int:
     low, high = 0, (await client.history_page(account, limit=1)).length
     while low < high:
         middle = (low + high) // 2
-        (entry,) = (await client.history_page(account, None, "asc", 1, from_number=middle)).entries
-        low, high = (low, middle) if entry.timestamp_ms >= time_ms else (middle + 1, high)
+        found = (await client.history_page(account, None, "asc", 1, from_number=middle)).entries
+        if [entry.number for entry in found] != [middle]:
+            raise ProofInvalid("the node leaves out entries of the account")
+        low, high = (low, middle) if found[0].timestamp_ms >= time_ms else (middle + 1, high)
     return low
 
 
@@ -78,5 +82,5 @@ async def balance_before(client: Client, account: int, number: int, asset: int) 
         for entry in page.entries:
             if entry.asset == asset:
                 return entry
-        number = page.entries[-1].number if page.entries else 0
+        number = min(number - 1, page.entries[-1].number) if page.entries else 0
     return None

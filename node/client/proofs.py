@@ -27,6 +27,7 @@ from node.rpc.ledger_types import GetStateProofResult
 from node.rpc.types import Anchor, GetAccountProofResult, GetTransactionProofResult
 
 LINKS_MAX: Final = 100_000  # heights between what is proven and what certifies it; each costs a microsecond
+TIME_MAX_MS: Final = 253_402_214_400_000  # the last day of year 9999, UTC
 HEADERS_MAX: Final = 2_048  # a node that caught up has one certificate for up to 1,024 blocks
 
 
@@ -153,6 +154,8 @@ def entry_of(shown: types.Entry) -> Entry:
     """Return the ledger's entry that a node shows. Raises ProofInvalid."""
     if max(abs(int(shown.amount)), abs(int(shown.balance))) > AMOUNT_MAX:
         raise ProofInvalid("an amount that no ledger books")
+    if shown.timestamp_ms > TIME_MAX_MS:
+        raise ProofInvalid("a time that no calendar has")
     return Entry(
         shown.timestamp_ms,
         shown.height,

@@ -19,6 +19,7 @@ NAMESPACE: Final = "urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"
 STATEMENT_TAG: Final = b"som-iso-statement-1"
 MESSAGE_TAG: Final = b"som-iso-statement-message-1"
 DAYS_MAX: Final = 366
+YEAR_MIN: Final = 1970  # times are counted from there
 OPENING: Final = "OPBD"
 CLOSING: Final = "CLBD"
 INTERIM: Final = "ITBD"  # of a day that has not ended
@@ -38,8 +39,8 @@ class Period:
     last: date
 
     def __post_init__(self) -> None:
-        if not 0 <= (self.last - self.first).days < DAYS_MAX:
-            raise ValueError(f"a statement is of 1 to {DAYS_MAX} days")
+        if not 0 <= (self.last - self.first).days < DAYS_MAX or self.first.year < YEAR_MIN:
+            raise ValueError(f"a statement is of 1 to {DAYS_MAX} days, from {YEAR_MIN} on")
 
     @property
     def start_ms(self) -> int:
@@ -82,6 +83,8 @@ class Statement:
         if entry.asset != SOM or entry.time_ms >= self.period.end_ms:
             return
         if not self.wants(line):
+            if self.credits.entries or self.debits.entries:
+                raise Inconsistent(f"entry {line.number} is older than one before it")
             self.opening = self.closing = entry.balance
             return
         if self.closing + entry.amount != entry.balance:
