@@ -8,17 +8,21 @@ from node.cli import (
     accounts,
     assets,
     attestations,
+    bank_statements,
     chain,
     evidence,
     files,
     holds,
     keys,
     nodes,
+    notifications,
     orders,
     parameters,
     payments,
+    qr,
     receipts,
     recoveries,
+    returning,
     scenarios,
     statements,
     transactions,
@@ -46,6 +50,7 @@ for _command in (
     accounts.account,
     holds.hold,
     receipts.receipt,
+    qr.qr,
     assets.asset,
     attestations.attest,
     orders.order,
@@ -61,3 +66,5 @@ for _command in (
     main.add_command(_command)
 for _command in (statements.statement, *recoveries.COMMANDS):
     accounts.account.add_command(_command)
+for _command in (bank_statements.statement, notifications.notify, returning.return_command):
+    files.iso.add_command(_command)

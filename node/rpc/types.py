@@ -358,10 +358,11 @@ class GetAccountResult(Result, frozen=True, kw_only=True):
 
 
 class GetHistoryParams(Read, frozen=True, kw_only=True):
-    """Statement entries, newest first unless ``order`` is asc."""
+    """Statement entries, newest first unless ``order`` is asc; ``from_number`` begins at an entry, without a cursor."""
 
     account: AccountNumber
     cursor: Cursor | None = None
+    from_number: Count | None = None
     order: Order = "desc"
     limit: Limit = LIMIT_DEFAULT
 
