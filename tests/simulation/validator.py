@@ -52,7 +52,7 @@ from consensus.records import decode_record, encode_record
 from node.storage.errors import GuardRefused, StorageFailed
 from tests.simulation.application import Batch, Executed, decode_batch
 from tests.simulation.decoding import Verifier, decode_once
-from tests.simulation.disk import BATCH_RECORD, CONSENSUS_RECORD, Disk, batch_fact
+from tests.simulation.disk import BATCH_RECORD, CONSENSUS_RECORD, Disk, Unusable, batch_fact
 from tests.simulation.fetching import BEHIND_MIN, Fetcher
 from tests.simulation.files import PowerLost
 from tests.simulation.hosting import Host, Ledger
@@ -159,6 +159,7 @@ class Validator:
         self.outgoing: Callable[[int, Message], Iterable[int]] = _at_once
         self.reachable: Callable[[], Iterable[int]] = tuple  # whose links are up
         self.on_power: Callable[[int, bool], None] = lambda *_: None
+        self.on_unusable: Callable[[Validator, bool], None] = lambda *_: None  # True: its guard is not to be trusted
         self.up = False
         self._loop = loop
         self._network = network
@@ -178,7 +179,7 @@ class Validator:
     # --- life and death ---
 
     def start(self) -> None:
-        """Power on: read the disk, replay the journal, join. A full disk ends it at once."""
+        """Power on: read the disk, replay the journal, join. A disk that is full or unreadable ends it at once."""
         self._life += 1
         self.up = True
         self._on_files(self._boot)
@@ -292,6 +293,12 @@ class Validator:
         self._highest = 0
         self.disk.wipe(self._signer.public, self._settings.genesis_hash, epoch)
 
+    def damage(self, guard_too: bool) -> None:
+        """Lose the process and some bytes of the journal or of the guard: it may have forgotten what it said."""
+        self.crash("damaged", power=self._random.random() < 0.5, restart=False)
+        self._wiped = True
+        self.disk.damage(guard_too, self._random)
+
     def ensure_up(self) -> None:
         """Power on if it is off."""
         if not self.up:
@@ -347,6 +354,9 @@ class Validator:
             action()
         except PowerLost:
             self.crash("trap: file")
+        except Unusable as found:
+            self.crash(str(found), power=False, restart=False)
+            self.on_unusable(self, found.guard_too)
         except StorageFailed as failed:
             self.crash(str(failed), power=False, restart=False)
 
@@ -488,10 +498,10 @@ class Validator:
             self.traps.append(trap)
 
     def mend(self) -> None:
-        """Let the power fail no more, make room on the disk, and set the clock."""
+        """Let the power fail no more, make room on a disk that can be read, and set the clock."""
         self.traps.clear()
         self.jump_ms = 0
-        self.disk.files.full = False
+        self.disk.files.full = self.disk.files.unreadable = False
         self.disk.files.power_for = None
 
     def _trapped(self, where: str) -> bool:
@@ -681,10 +691,13 @@ class Validator:
     def submit(self, transactions: tuple[bytes, ...]) -> None:
         """Take transactions from clients."""
         if self.up:
-            batch = self.app.submit(self.index, transactions)
-            for node in range(self._settings.nodes):
-                if node != self.index:
-                    self.transmit(node, "batch", batch.encoded)
+            self._on_files(lambda: self._submit(transactions))
+
+    def _submit(self, transactions: tuple[bytes, ...]) -> None:
+        batch = self.app.submit(self.index, transactions)
+        for node in range(self._settings.nodes):
+            if node != self.index:
+                self.transmit(node, "batch", batch.encoded)
 
     def executed_one(self, executed: Executed) -> None:
         """A height is executed and stored, atomically."""
