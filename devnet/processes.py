@@ -27,6 +27,7 @@ from urllib.request import urlopen
 
 from devnet.generate import EPOCH_LENGTH, VALIDATORS, Place, make_genesis, write_network
 from node.ledger.genesis import Genesis
+from node.ledger.versions import NEWEST
 
 LOOPBACK: Final = "127.0.0.1"
 READY_SECONDS: Final = 60.0  # four interpreters on two busy cores start within ten
@@ -53,14 +54,21 @@ class LocalNetwork:
         names: Sequence[str] = VALIDATORS,
         signature_workers: int = 0,
         epoch_length: int = EPOCH_LENGTH,
+        protocol_version: int = NEWEST,
+        supported_max: int = 0,
     ) -> None:
-        """Take a directory that is made anew: what an earlier run left there is removed."""
+        """Take a directory that is made anew: what an earlier run left there is removed.
+
+        The network begins under ``protocol_version``; ``supported_max`` is the setting of all validators.
+        """
         self.directory = directory
         self.names = tuple(names)
         self.genesis: Genesis
         self.places: dict[str, Place] = {}
         self._signature_workers = signature_workers
         self._epoch_length = epoch_length
+        self._protocol_version = protocol_version
+        self._supported_max = supported_max
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = -1
 
@@ -70,8 +78,10 @@ class LocalNetwork:
         for index, name in enumerate(self.names):
             self.places[name] = Place(name, LOOPBACK, LOOPBACK, ports[2 * index], ports[2 * index + 1])
         genesis = make_genesis(time.time_ns() // 1_000_000, self.names)
-        self.genesis = replace(genesis, epoch_length=self._epoch_length)
-        write_network(self.directory, list(self.places.values()), self.genesis, self._signature_workers)
+        parameters = genesis.parameters._replace(protocol_version=self._protocol_version)
+        self.genesis = replace(genesis, epoch_length=self._epoch_length, parameters=parameters)
+        places = list(self.places.values())
+        write_network(self.directory, places, self.genesis, self._signature_workers, self._supported_max)
         try:
             for name in self.names:
                 self.start(name)

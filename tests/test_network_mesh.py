@@ -267,7 +267,7 @@ async def test_a_wrong_hello_is_refused_with_its_code(frame: str, code: CloseCod
             good = hello_frame(peer.hello())
             frames = {
                 "wrong_node": hello_frame(peer.hello(node=first.peer)),
-                "wrong_version": good.replace(b"som-p2p\x01", b"som-p2p\x02"),
+                "wrong_version": good.replace(b"som-p2p\x01\x01", b"som-p2p\x02\x02"),
                 "garbage": b"\x00garbage",
                 "empty": b"",
                 "huge": good + bytes(2_000),

@@ -162,7 +162,19 @@ def test_one_flipped_bit_in_hello_is_another_hello_or_a_violation(hello: Hello, 
         pass
 
 
-@pytest.mark.parametrize("fields", [(), (7,), (b"som-p2p",), (b"other", 1), (b"som-p2p", "1"), (b"som-p2p", 1, b"")])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        (),
+        (7,),
+        (b"som-p2p",),
+        (b"other", 1),
+        (b"som-p2p", "1"),
+        (b"som-p2p", 1, 1, b""),
+        (b"som-p2p", 2, 1),
+        (b"som-p2p", 0, 1),
+    ],
+)
 def test_hello_of_another_shape_is_malformed(fields: tuple[object, ...]) -> None:
     with pytest.raises(Violation) as caught:
         decode_hello(b"\x00" + encode(fields))
@@ -171,7 +183,7 @@ def test_hello_of_another_shape_is_malformed(fields: tuple[object, ...]) -> None
 
 def test_hello_of_another_version_is_told_from_a_broken_one_whatever_its_fields_are() -> None:
     with pytest.raises(WrongVersion):
-        decode_hello(b"\x00" + encode((b"som-p2p", 2, "fields", "of the", "future")))
+        decode_hello(b"\x00" + encode((b"som-p2p", 2, 3, "fields", "of the", "future")))
 
 
 def test_welcome_is_one_byte() -> None:

@@ -21,6 +21,7 @@ from node.batches import (
     decode_payload,
     encode_payload,
 )
+from node.ledger.versions import NEWEST
 from node.payloads import CLOCK_AHEAD_MS_MAX, LAG_MAX, Payloads, Verdict
 from tests.node_parts import PEERS, START_MS, batch_of, block_zero, child, committee, members, pay
 from tests.test_node_batches import bare
@@ -54,7 +55,12 @@ class Desk:
         self.final = 0
         self.tip = self.keep(block_zero())
         self.payloads = Payloads(
-            self.pool, self.done, self.blocks.get, lambda: self.final, lambda height, executed: Hash(bytes(32))
+            self.pool,
+            self.done,
+            self.blocks.get,
+            lambda: self.final,
+            lambda height, executed: Hash(bytes(32)),
+            lambda: NEWEST,
         )
 
     def keep(self, block: Block) -> Block:
@@ -214,6 +220,7 @@ def test_a_block_names_the_committee_that_follows_where_an_epoch_ends() -> None:
         desk.blocks.get,
         lambda: desk.final,
         lambda height, executed: boundary if height == 6 else Hash(bytes(32)),
+        lambda: NEWEST,
     )
     desk.final_tip(5)
     assert desk.verdict(desk.proposal(next_validators_hash=boundary)) is Verdict.VALID

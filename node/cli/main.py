@@ -20,6 +20,7 @@ from node.cli import (
     receipts,
     recoveries,
     scenarios,
+    shadowing,
     statements,
     transactions,
     validators,
@@ -57,6 +58,7 @@ for _command in (
     validators.validator,
     evidence.evidence,
     scenarios.scenario,
+    shadowing.shadow,
 ):
     main.add_command(_command)
 for _command in (statements.statement, *recoveries.COMMANDS):
