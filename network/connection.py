@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -88,7 +89,8 @@ class Connection:
 
     def abort(self) -> None:
         """Be gone at once."""
-        self._transport.abort()
+        with suppress(AttributeError):  # of asyncio up to 3.11.4, when it has let go of the socket already
+            self._transport.abort()
         self.closed.set()
 
 

@@ -570,3 +570,20 @@ def test_the_mesh_runs_on_uvloop_too() -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(scenario())
+
+
+async def test_software_of_two_wire_versions_links_and_of_two_apart_does_not() -> None:
+    first, second, third = identities(3)
+    before, now, after = (Node(each, versions=versions) for each, versions in zip(
+        (first, second, third), (range(1, 2), range(1, 3), range(2, 4)), strict=True
+    ))  # fmt: skip
+    async with running(before, now, after):
+        introduce(before, now, after)
+        await eventually(lambda: before.has_link(now.peer) and now.has_link(after.peer))
+        assert (before.status(now.peer).wire_version, now.status(before.peer).wire_version) == (1, 1)
+        assert (now.status(after.peer).wire_version, after.status(now.peer).wire_version) == (2, 2)
+        refused = ("wire versions", "wrong_version")
+        await eventually(lambda: any(word in before.status(after.peer).last_error for word in refused))
+        assert not before.has_link(after.peer)
+        assert before.status(after.peer).wire_version is None
+        assert before.status(after.peer).score == 0

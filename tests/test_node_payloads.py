@@ -373,3 +373,16 @@ def test_a_root_waits_until_a_header_names_it(desk: Desk) -> None:
     certified = desk.final_tip(6)
     assert certified.header.executed_height == 5
     assert not desk.payloads.root_waits(certified)
+
+
+# --- the protocol's version ---
+
+
+def test_a_block_carries_the_version_of_its_epoch_and_no_other_is_valid(desk: Desk) -> None:
+    """R60"""
+    content = desk.payloads.content(desk.tip, (), NOW_MS)
+    assert content is not None
+    assert content.version == NEWEST
+    assert desk.verdict(desk.proposal()) is Verdict.VALID
+    for version in (NEWEST - 1, NEWEST + 1):
+        assert desk.verdict(desk.proposal(version=version)) is Verdict.INVALID

@@ -27,7 +27,7 @@ from node.ledger.account import SOM
 from node.ledger.param import SetParameter
 from node.ledger.parameters import record_hash
 from node.ledger.pay import Pay
-from node.rpc.types import GetInfoResult
+from node.rpc.types import GetInfoResult, SubmitResult
 
 pytestmark = pytest.mark.processes
 
@@ -141,7 +141,7 @@ async def require_standing(network: LocalNetwork, name: str) -> int:
             [TREASURY], [Pay(SOM, TREASURY, ((bank_account(1), 1, b"n"),))], [(0, key_of("treasury"))]
         )
         with pytest.raises(RequestFailed, match="not_a_validator"):
-            await client.request("tx_submit", {"tx": transaction.raw.hex()}, dict)
+            await client.request("tx_submit", {"tx": transaction.raw.hex()}, SubmitResult)
     return found.height
 
 
