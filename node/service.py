@@ -37,7 +37,6 @@ from node.rpc.ports import (
 )
 from node.storage.store import Store
 from node.sync import Sync
-from node.upgrades import told
 
 FRESH_MS: Final = 15_000  # a ready node's last block is no older: three heartbeats of an idle network
 
@@ -164,9 +163,8 @@ class Service:
     def _reasons(self, last_block_ms: int, syncing: bool) -> tuple[str, ...]:
         members = self._driver.members
         reasons = []
-        unknown = self._driver.unknown_version
-        if unknown is not None:
-            reasons.append(f"protocol version {unknown} is in force, this node knows {told(self._supported)}")
+        if self._driver.unknown_version is not None:
+            reasons.append("the next protocol version is unknown to this node")
         if syncing:
             reasons.append("behind the network")
         if self._now_ms() - last_block_ms > FRESH_MS:

@@ -1,5 +1,7 @@
 """Proposals: on which parent, with which proof, and what is checked before a vote."""
 
+from dataclasses import replace
+
 import pytest
 
 from consensus.events import (
@@ -13,6 +15,7 @@ from consensus.events import (
     FetchBlock,
 )
 from consensus.messages import NO_HASH, Block, CertificateRequest, Hash, Proposal
+from consensus.place import follows
 from consensus.records import Intent
 from tests.consensus_lab import EPOCH, FINALIZE, GENESIS, NOTARIZE, NULLIFY, Glass, World, cast, facts, of, sent
 
@@ -487,3 +490,16 @@ def test_a_proposal_without_a_block_is_invalid_in_the_middle_of_an_epoch() -> No
 def test_the_headers_of_a_block_name_this_network() -> None:
     """R18"""
     assert WORLD.block(1).header.genesis_hash == GENESIS
+
+
+def test_the_version_is_the_parents_or_a_higher_one_where_an_epoch_begins() -> None:
+    """R18"""
+    before = replace(WORLD.block(1).header, version=3)
+    after = replace(WORLD.block(2, WORLD.block(1)).header, version=3)
+    later = replace(after, epoch=before.epoch + 1)
+    assert follows(after, before)
+    assert not follows(replace(after, version=2), before)
+    assert not follows(replace(after, version=4), before)
+    assert follows(later, before)
+    assert follows(replace(later, version=5), before)
+    assert not follows(replace(later, version=2), before)

@@ -15,6 +15,7 @@ from node.ledger.execute import Ledger
 from node.ledger.param import Listed
 from node.ledger.transaction import decode_transaction
 from node.ledger.validators import Roster
+from node.ledger.versions import NEWEST
 from tests.simulation import keys
 from tests.simulation.campaign import Failure
 from tests.simulation.cluster import Cluster, run
@@ -63,6 +64,16 @@ def test_a_storm_over_the_largest_committee_comes_to_its_end(seed: int) -> None:
 @pytest.mark.parametrize("seed", REGRESSIONS)
 def test_a_seed_that_once_failed_stays_clean(seed: int) -> None:
     assert run(seed).heights > 0
+
+
+UPGRADED = (23, 72, 80, 105)  # seeds with old software in them, which end under the new version
+
+
+@pytest.mark.parametrize("seed", UPGRADED)
+def test_old_and_new_software_make_one_chain_and_end_under_the_new_version(seed: int) -> None:
+    result = run(seed)
+    assert result.old > 0
+    assert result.version == NEWEST
 
 
 def test_a_seed_tells_the_same_story_twice() -> None:

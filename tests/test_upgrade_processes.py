@@ -5,8 +5,11 @@ knows no more (node/upgrades.py).
 """
 
 import asyncio
+import json
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -31,6 +34,7 @@ from node.rpc.types import GetInfoResult, SubmitResult
 
 pytestmark = pytest.mark.processes
 
+ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 120.0
 EPOCH = 12
 OLD, NEW = 1, 2
@@ -116,7 +120,7 @@ def metric(network: LocalNetwork, name: str, metric_name: str) -> list[float]:
 
 async def require_standing(network: LocalNetwork, name: str) -> int:
     """Wait until a validator of old software stands still, and see that it says so everywhere; return its height."""
-    reason = f"protocol version {NEW} is in force, this node knows version {OLD}"
+    reason = "the next protocol version is unknown to this node"
 
     async def stands() -> bool:
         return reason in (await asyncio.to_thread(readiness, network, name))[1]
@@ -143,6 +147,21 @@ async def require_standing(network: LocalNetwork, name: str) -> int:
         with pytest.raises(RequestFailed, match="not_a_validator"):
             await client.request("tx_submit", {"tx": transaction.raw.hex()}, SubmitResult)
     return found.height
+
+
+def require_shadow_agrees(home: Path) -> None:
+    """The gate of docs/operations.md, section 7, on the home of a stopped validator."""
+    done = subprocess.run(
+        [sys.executable, "-m", "node.cli", "shadow", "--home", str(home), "--signatures", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["agrees"]
+    assert told["transactions"] > 0
 
 
 async def same_blocks(network: LocalNetwork, height: int) -> None:
@@ -192,6 +211,8 @@ async def test_all_upgraded_one_by_one_under_load_then_activated_and_the_chain_n
         for name in network.names:
             log = network.log_path(name).read_text()
             assert not [word for word in ("protocol_version_unknown", "Traceback", "peer_erred") if word in log]
+        network.stop()
+        require_shadow_agrees(network.directory / "bank-2")
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from typing import Final
 
 from tests.mutants.mutant import Killer, Mutant
-from tests.mutants.planted import agreement, durability, intake, judge, ledger, ledger_rules, verification
+from tests.mutants.planted import agreement, durability, intake, judge, ledger, ledger_rules, verification, versions
 
 ROOMS: Final[tuple[tuple[str, tuple[Mutant, ...]], ...]] = (
     ("Agreement", agreement.MUTANTS),
@@ -12,6 +12,7 @@ ROOMS: Final[tuple[tuple[str, tuple[Mutant, ...]], ...]] = (
     ("Intake: mempool, batches, payloads, synchronization, RPC", intake.MUTANTS),
     ("Ledger", ledger.MUTANTS),
     ("Ledger: holds, attestations, register, orders, recoveries", ledger_rules.MUTANTS),
+    ("Versions of the protocol and the wire", versions.MUTANTS),
     ("The judge of the simulator", judge.MUTANTS),
 )
 MUTANTS: Final = tuple(mutant for _, room in ROOMS for mutant in room)
