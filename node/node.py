@@ -72,6 +72,7 @@ TIMING: Final = Timing()
 # Allocations between two collections, and collections of one generation between two of the next. Transactions make
 # no cycles; with Python's own 700, looking for some took 3 % of a busy node's time.
 GARBAGE_THRESHOLDS: Final = (200_000, 20, 100)  # payments make no cycles: look for garbage seldom
+HELLO_FIELDS_MAX: Final = 16
 SEQUENCE_SHIFT: Final = 20  # batch sequences start at the time of the start, so that two lives never share one
 
 log = structlog.get_logger("node")
@@ -301,7 +302,7 @@ class Node:
     # --- the network's calls ---
 
     def _on_hello(self, peer: PeerId, data: bytes) -> None:
-        height, version = as_tuple(decode(data), 2)
+        height, version, *_ = (*as_tuple(decode(data), most=HELLO_FIELDS_MAX), None, None)  # newer software says more
         self.sync.heard(peer, as_int(height))
         self.links.versions[peer] = as_int(version, 1, VERSION_MAX)
 

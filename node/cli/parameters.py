@@ -88,7 +88,8 @@ def _value(before: types.ParameterView, text: str) -> Value:
         try:
             return int(text)
         except ValueError:
-            raise click.BadParameter(f"{text!r}: NUMBER", param_hint="VALUE") from None
+            wanted = "NUMBER" if before.milliseconds is None else "MILLISECONDS"
+            raise click.BadParameter(f"{text!r}: {wanted}", param_hint="VALUE") from None
     path = Path(text)
     if path.stat().st_size > FILE_BYTES_MAX:
         raise ConfigError(f"{path}: too large")
