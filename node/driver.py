@@ -476,13 +476,8 @@ class Driver:
                 return
             self._begin_epoch(members, root, None)
             self._on_epoch(members)
-            log.info(
-                "epoch_begins",
-                epoch=members.epoch,
-                height=root.header.height,
-                version=members.version,
-                votes=self._me is not None,
-            )
+            place = {"epoch": members.epoch, "height": root.header.height, "version": members.version}
+            log.info("epoch_begins", **place, votes=self._me is not None)
             self.replay(self._later)
             self._step(Started())
             for peer in self._links.connected():
@@ -492,13 +487,8 @@ class Driver:
         """Begin no epoch whose rules we do not know: the old core goes on to help, and nothing new is judged. R61"""
         if self.unknown_version is None:
             self.unknown_version = members.version
-            log.error(
-                "protocol_version_unknown",
-                version=members.version,
-                known=told(self._supported),
-                epoch=members.epoch,
-                height=self.core.committed.header.height,
-            )
+            place = {"epoch": members.epoch, "height": self.core.committed.header.height, "version": members.version}
+            log.error("protocol_version_unknown", **place, known=told(self._supported))
             self._on_standstill()
 
     # --- blocks ---
