@@ -331,7 +331,7 @@ def test_dry_runs_at_any_moment_of_a_block_leave_no_trace() -> None:
                 for question in questions if world is asked else ():
                     assert world.ledger.simulate(question, world.time_ms).applied
 
-            ledger.begin(ledger.height + 1, world.time_ms)
+            ledger.begin(ledger.height + 1, world.time_ms, world.version)
             ask()
             for transaction in block:
                 assert ledger.apply(transaction).applied

@@ -24,6 +24,7 @@ from node.cli import (
     recoveries,
     returning,
     scenarios,
+    shadowing,
     statements,
     transactions,
     validators,
@@ -62,6 +63,7 @@ for _command in (
     validators.validator,
     evidence.evidence,
     scenarios.scenario,
+    shadowing.shadow,
 ):
     main.add_command(_command)
 for _command in (statements.statement, *recoveries.COMMANDS):

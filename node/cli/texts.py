@@ -22,6 +22,7 @@ TEXTS: Final[dict[str, Words]] = {
     "height": Words("Бийиктик", "Высота", "Height"),
     "block": Words("Блок", "Блок", "Block"),
     "block_time": Words("Блоктун убактысы", "Время блока", "Block time"),
+    "protocol_version": Words("Протоколдун версиясы", "Версия протокола", "Protocol version"),
     "view": Words("Көрүнүш", "Вид", "View"),
     "leader": Words("Лидер", "Лидер", "Leader"),
     "validators": Words("Валидаторлор", "Валидаторы", "Validators"),
@@ -221,6 +222,9 @@ TEXTS: Final[dict[str, Words]] = {
         "2026-12-31T18:00 (Бишкек) или +24h, +30m, +7d",
         "2026-12-31T18:00 (Bishkek), or +24h, +30m, +7d",
     ),
+    "transactions": Words("Транзакциялар", "Транзакции", "Transactions"),
+    "agrees": Words("Баары дал келет", "Всё совпадает", "All agrees"),
+    "differs": Words("Айырма бар", "Есть различие", "Differs"),
     "sound": Words("Инварианттар сакталган", "Инварианты выполнены", "All invariants hold"),
     "devnet_only": Words(
         "бул ачкычтар ачык: devnet'тен башка тармакта колдонулбайт",

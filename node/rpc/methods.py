@@ -107,6 +107,9 @@ async def get_info(ports: Ports, params: types.GetInfoParams) -> types.GetInfoRe
         validators=len(ports.committee().validators),
         peers_connected=status.peers_connected,
         mempool_transactions=status.mempool_transactions,
+        protocol_version=status.version,
+        protocol_version_next=status.next_version,
+        protocol_version_supported_max=status.supported_max,
     )
 
 
