@@ -109,7 +109,7 @@ class Node:
         self.metrics = Metrics(
             {"node": config.name, "network": genesis.name, "genesis": genesis.hash.hex()[:16], "version": VERSION}
         )
-        self.ledger = Ledger(opened.store, genesis)
+        self.ledger = Ledger(opened.store, genesis, config.ledger.accounts_in_memory)
         _require_same_state(self.store, self.ledger)
         members = self.epochs.members(self.epochs.after_height(self.store.tip.height))
         assert members is not None, "the tip's epoch follows from what is stored"
