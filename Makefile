@@ -19,6 +19,7 @@ TRANSACTIONS ?= 200000
 SEED ?= 1
 MINUTES ?= 10
 ROW ?=
+ACCOUNTS ?= 7000000
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 ARGS ?=
 
@@ -30,7 +31,7 @@ CANDIDATES = $(or $(PYTHON),python3.12 python3.11 python3 python \
 	$(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python $(HOME)/.pyenv/versions/3.11.*/bin/python) \
 	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.1[12].*/bin/python3))
 
-.PHONY: help demo devnet docker-devnet scenario test test-quick test-docker lint format coverage model simulate simulate-shell ledger-campaign fuzz mutants mutation-sample bench lock install hooks clean distclean
+.PHONY: help demo devnet docker-devnet scenario test test-quick test-docker lint format coverage model simulate simulate-shell ledger-campaign fuzz mutants mutation-sample bench country lock install hooks clean distclean
 
 help: ## List what there is
 	echo "make <target>, one of:"
@@ -105,6 +106,9 @@ $(MUTMUT): requirements/dev.txt requirements/schemas.txt | $(STAMP)
 
 bench: $(STAMP) ## Load on four local validators: throughput, time to finality, bound ratio
 	$(BIN)/python -m devnet.bench $(ARGS)
+
+country: $(STAMP) ## The pensions of ACCOUNTS=7000000 wallets on four validators, every one checked; opens them first, once (a quarter of an hour; 100000: a minute)
+	$(BIN)/python -m devnet.country --accounts $(ACCOUNTS) $(ARGS)
 
 lock: $(STAMP) ## Write requirements/*.txt anew from pyproject.toml; UPGRADE=1 takes newer versions
 	$(BIN)/python requirements/lock.py

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +31,7 @@ from node.ledger.genesis import Genesis
 LOOPBACK: Final = "127.0.0.1"
 READY_SECONDS: Final = 60.0  # four interpreters on two busy cores start within ten
 STOP_SECONDS: Final = 15.0
+TABLE_SUFFIX: Final = ".ldb"
 PORT_MIN: Final = 10_000
 PORTS_TRIED_MAX: Final = 500  # sockets held at once
 EPHEMERAL_PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -44,6 +45,14 @@ class DevnetError(Exception):
     """The devnet can not be started, or a validator ended by itself; the text says which log to read."""
 
 
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain that was made before: its genesis, and a store that nobody has open."""
+
+    genesis: Genesis
+    store: Path
+
+
 class LocalNetwork:
     """Validators as processes, their homes and logs under ``directory``. Use it as an async context manager."""
 
@@ -53,14 +62,21 @@ class LocalNetwork:
         names: Sequence[str] = VALIDATORS,
         signature_workers: int = 0,
         epoch_length: int = EPOCH_LENGTH,
+        chain: "Chain | None" = None,
+        ready_seconds: float = READY_SECONDS,
     ) -> None:
-        """Take a directory that is made anew: what an earlier run left there is removed."""
+        """Take a directory that is made anew: what an earlier run left there is removed.
+
+        With a ``chain`` the validators go on from it, and its genesis counts.
+        """
         self.directory = directory
         self.names = tuple(names)
         self.genesis: Genesis
         self.places: dict[str, Place] = {}
         self._signature_workers = signature_workers
         self._epoch_length = epoch_length
+        self._chain = chain
+        self._ready_seconds = ready_seconds
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = -1
 
@@ -69,13 +85,19 @@ class LocalNetwork:
         ports = free_ports(2 * len(self.names))
         for index, name in enumerate(self.names):
             self.places[name] = Place(name, LOOPBACK, LOOPBACK, ports[2 * index], ports[2 * index + 1])
-        genesis = make_genesis(time.time_ns() // 1_000_000, self.names)
-        self.genesis = replace(genesis, epoch_length=self._epoch_length)
+        if self._chain is None:
+            genesis = make_genesis(time.time_ns() // 1_000_000, self.names)
+            self.genesis = replace(genesis, epoch_length=self._epoch_length)
+        else:
+            self.genesis = self._chain.genesis
         write_network(self.directory, list(self.places.values()), self.genesis, self._signature_workers)
+        if self._chain is not None:
+            for name in self.names:
+                place_store(self._chain.store, self.directory / name / "data" / "store")
         try:
             for name in self.names:
                 self.start(name)
-            await self.ready(self.names)
+            await self.ready(self.names, self._ready_seconds)
         except BaseException:
             self.stop()
             raise
@@ -174,6 +196,17 @@ class LocalNetwork:
             raise DevnetError(f"{self.directory} is in use by another devnet") from None
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
+
+
+def place_store(store: Path, home_store: Path) -> None:
+    """Put a store in the place of a new home's: tables as links, for LevelDB never changes one, the rest copied."""
+    shutil.rmtree(home_store)
+    home_store.mkdir(mode=0o700)
+    for file in sorted(store.iterdir()):
+        if file.suffix == TABLE_SUFFIX:
+            os.link(file, home_store / file.name)
+        else:
+            shutil.copyfile(file, home_store / file.name)
 
 
 def free_ports(count: int) -> list[int]:
