@@ -267,12 +267,7 @@ class Store(Reads):
         try:
             # Without transaction=True plyvel writes even when this block raises.
             with self._db.write_batch(transaction=True, sync=True) as batch:
-                put, delete = batch.put, batch.delete
-                for key, value in schema.sealed(rows):
-                    if value is None:
-                        delete(key)
-                    else:
-                        put(key, value)
+                schema.put_sealed(rows, batch.put, batch.delete)
         except plyvel.Error as error:
             raise StorageFailed(f"LevelDB write: {words(error)}") from error
         # LevelDB syncs its log but not the name of a log that it has just begun.
