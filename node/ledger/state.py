@@ -34,8 +34,8 @@ ROSTER: Final = "validators"  # the parameter that is a roster and has its own f
 TREE_LOW: Final = b"a"  # the rows of the state tree lie between these
 TREE_HIGH: Final = b"{"
 
-ACCOUNTS_IN_MEMORY: Final = 500_000  # decoded, 0.8 kB each; others are read from the store
-EVICT_SHARE: Final = 64  # of the bound, gone at once: 8,000 accounts take some 5 ms
+ACCOUNTS_IN_MEMORY: Final = 250_000  # decoded, 0.8 kB each; others are read from the store
+EVICT_SHARE: Final = 64  # of the bound, gone at once: 4,000 accounts take some 3 ms
 
 # (account, profile, day, out_today, length, head, holdings)
 Saved = tuple[Account, Profile, int, int, int, bytes, tuple[Holding, ...]]
