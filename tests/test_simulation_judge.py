@@ -64,13 +64,14 @@ def block_on(
         executed_height=0,
         state_root=NO_HASH,
         payload_hash=payload_hash(payload),
+        version=1,
     )
     return make_block(replace(header, **fields), payload)
 
 
 def make_genesis() -> Block:
     payload = encode_payload([])
-    header = Header(GENESIS_HASH, 0, 0, 0, 0, NO_HASH, 0, 0, NO_HASH, NO_HASH, 0, NO_HASH, payload_hash(payload))
+    header = Header(GENESIS_HASH, 0, 0, 0, 0, NO_HASH, 0, 0, NO_HASH, NO_HASH, 0, NO_HASH, payload_hash(payload), 1)
     return make_block(header, payload)
 
 

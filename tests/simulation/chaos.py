@@ -208,6 +208,7 @@ class Chaos:
             + random.choice((-1, 1, 50)) * (random.random() < 0.03 and height > 60),
             state_root=header.state_root if random.random() < 0.95 else NO_HASH,
             payload_hash=payload_hash(payload),
+            version=header.version + self._rarely((1,)),
         )
         return make_block(made, payload)
 

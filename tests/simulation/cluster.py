@@ -16,6 +16,7 @@ from consensus.messages import NO_HASH, Block, Hash, Header, make_block, payload
 from node.ledger.genesis import Validator as Row
 from node.ledger.state import ACCOUNTS_IN_MEMORY
 from node.ledger.validators import Keys
+from node.ledger.versions import NEWEST
 from tests.simulation import keys
 from tests.simulation.application import encode_payload
 from tests.simulation.bounds import narrowed
@@ -33,6 +34,7 @@ from tests.simulation.plan import Plan, draw
 from tests.simulation.puppets import PUPPETS, Puppet
 from tests.simulation.sources import SOURCES
 from tests.simulation.succession import Registrar
+from tests.simulation.upgrades import OLD, draw_upgrade
 from tests.simulation.validator import EPOCH_MS, Settings, Temper, Trap, Validator
 
 GENESIS_HASH: Final = Hash(sha256(b"som-simulated-network").digest())
@@ -54,6 +56,8 @@ class Result:
     virtual_ms: int
     digest: str
     committees: int = 1  # different ones that began an epoch
+    version: int = NEWEST  # of the protocol, at the end
+    old: int = 0  # nodes that began with older software
 
 
 def run(seed: int, trace: bool = False) -> Result:
@@ -91,9 +95,10 @@ class Cluster:
         assert self._members(0, rows).nodes == tuple(range(self._size))
         liars = frozenset(index for index, _ in plan.liars)
         self._honest = frozenset(range(self._nodes)) - liars
-        self._money = make_genesis(EPOCH_MS - 1_000_000, rows)
+        self._upgrade = draw_upgrade(self.loop.random("upgrade"), plan)
+        self._money = make_genesis(EPOCH_MS - 1_000_000, rows, NEWEST if self._upgrade is None else OLD)
         self._before = Money(genesis_rows(self._money), self._money).executed()
-        self._genesis = _genesis(self._committee(0), self._before.root)
+        self._genesis = _genesis(self._committee(0), self._before.root, self._before.version)
         self._clients = Clients(self.loop.random("clients"), self._money)
         self.judge = Judge(
             GENESIS_HASH,
@@ -227,6 +232,7 @@ class Cluster:
         for node, guard_too in self.plan.damaged:
             self.loop.at(self._random.randint(1, self.plan.storm_ms), self._damage, node, guard_too)
         self.loop.after(1, self._work)
+        self._plan_upgrade()
         if self.plan.appoint_ms:
             self.loop.after(self.plan.appoint_ms, self._appoint)
             self.loop.after(ANNOUNCE_MS, self._announce)
@@ -234,11 +240,15 @@ class Cluster:
         self._stormy = False
         for one in self.validators:
             one.check_bounds()
+            one.upgrade()
         self._calm_for_a_quorum()
         self._calm_for_all()
         self._demand_equality()
         loop, committees = self.loop, len(set(self.rows.values()))
-        return Result(self.plan.seed, self.judge.final_height, loop.events, loop.now_ms, loop.digest(), committees)
+        version = max(one.disk.block(one.disk.height).header.version for one in self.validators)
+        old = 0 if self._upgrade is None else len(self._upgrade.until_ms)
+        heights, digest = self.judge.final_height, loop.digest()
+        return Result(self.plan.seed, heights, loop.events, loop.now_ms, digest, committees, version, old)
 
     def _calm_for_a_quorum(self) -> None:
         chosen = self._draw_quorum()
@@ -344,6 +354,23 @@ class Cluster:
             if readiness is not None:
                 self._submit((self._clients.ready(readiness, index, self._signers[index], self._clock_ms()),))
         self.loop.after(ANNOUNCE_MS, self._announce)
+
+    def _plan_upgrade(self) -> None:
+        if self._upgrade is None:
+            return
+        self.loop.at(self._upgrade.demand_ms, self._demand_version)
+        for node, at_ms in self._upgrade.until_ms:
+            for one in self.validators:
+                if one.index == node:
+                    one.newest = OLD
+                    self.loop.at(at_ms, one.upgrade)
+
+    def _demand_version(self) -> None:
+        """The central bank demands the newest version, until somebody has executed that."""
+        demanded = max(one.disk.executed(one.disk.height).version for one in self.validators)
+        if self._stormy and demanded < NEWEST:
+            self._submit((self._clients.demand(NEWEST, OLD, self._clock_ms()),))
+            self.loop.after(self.plan.timing.view_ms, self._demand_version)
 
     def _plan_breaks(self) -> None:
         breaks = self.plan.breaks
@@ -476,7 +503,7 @@ def _make_signers(plan: Plan) -> list[Signer]:
     return first + [keys.make_key(plan.real_signatures, seed) for seed in others]
 
 
-def _genesis(committee: Committee, state_root: Hash) -> Block:
+def _genesis(committee: Committee, state_root: Hash, version: int) -> Block:
     payload = encode_payload([])
     header = Header(
         genesis_hash=GENESIS_HASH,
@@ -492,5 +519,6 @@ def _genesis(committee: Committee, state_root: Hash) -> Block:
         executed_height=0,
         state_root=state_root,
         payload_hash=payload_hash(payload),
+        version=version,
     )
     return make_block(header, payload)

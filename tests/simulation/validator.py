@@ -49,6 +49,7 @@ from consensus.messages import (
     vote_statement,
 )
 from consensus.records import decode_record, encode_record
+from node.ledger.versions import NEWEST
 from node.storage.errors import GuardRefused, StorageFailed
 from tests.simulation.application import Batch, Executed, decode_batch
 from tests.simulation.decoding import Verifier, decode_once
@@ -174,6 +175,7 @@ class Validator:
         self._highest = 0  # stored height that this validator has ever had
         self._wiped = False
         self.jump_ms = 0  # by which the clock on the wall has been set wrong
+        self.newest = NEWEST  # protocol version that its software knows
         network.attach(self)
 
     # --- life and death ---
@@ -203,8 +205,11 @@ class Validator:
         if self._loop.tracing:
             self._loop.trace(f"{self.name} starts at height {self.disk.height}")
         epoch = self.disk.height // self._settings.epoch_heights
-        tip = self.disk.heights[-1] if self.disk.height > epoch * self._settings.epoch_heights else None
         boundary = self.disk.block(epoch * self._settings.epoch_heights)
+        if self.disk.height == boundary.header.height > 0 and self._stands_before(boundary):
+            epoch -= 1
+            boundary = self.disk.block(epoch * self._settings.epoch_heights)
+        tip = self.disk.heights[-1] if self.disk.height > epoch * self._settings.epoch_heights else None
         self._set_epoch(boundary, self.disk.block(self.disk.height), tip.certificate if tip is not None else None)
         batches = [decode_batch(payload) for kind, payload in entries if kind == BATCH_RECORD]
         self.app = Host(
@@ -242,6 +247,7 @@ class Validator:
         self.epoch = boundary.header.height // settings.epoch_heights
         self.end_height = (self.epoch + 1) * settings.epoch_heights
         rows = self.disk.executed(boundary.header.executed_height).members
+        self.version = self._version_after(boundary)
         settings.begins(self.epoch, rows)
         self.members = settings.members(self.epoch, rows)
         self.committee = self.members.committee
@@ -256,6 +262,20 @@ class Validator:
         self.core = consensus.core.Core(
             self.committee, settings.genesis_hash, self.seat, root, floor, self.end_height, settings.timing
         )
+
+    def _version_after(self, boundary: Block) -> int:
+        """Return the protocol version of the epoch after ``boundary``."""
+        return max(boundary.header.version, self.disk.executed(boundary.header.executed_height).version)
+
+    def _stands_before(self, boundary: Block) -> bool:
+        """Whether the epoch after ``boundary``, whose state is executed here, is of a version that we do not know."""
+        return self._version_after(boundary) > self.newest
+
+    def upgrade(self) -> None:
+        """Install newer software: the process ends, and another one starts."""
+        if self.newest < NEWEST:
+            self.newest = NEWEST
+            self.crash("upgraded", power=False)
 
     def _connect(self) -> None:
         for node in self.reachable():
@@ -364,7 +384,8 @@ class Validator:
         while self.up and not self._syncing and self._loop.now_ms >= self._asleep_until_ms:
             if self._effects:
                 self._next_effect()
-            elif self._ended is not None and self.disk.height >= self._ended.block.header.executed_height:
+            elif self._may_go_on():
+                assert self._ended is not None
                 self._next_epoch(self._ended.block)
             elif self._inbox:
                 self._take(self._inbox.popleft())
@@ -375,6 +396,12 @@ class Validator:
                 self._rotate()
             else:
                 break
+
+    def _may_go_on(self) -> bool:
+        """Whether the next epoch may begin: what names its committee is executed here, and we know its rules."""
+        boundary = None if self._ended is None else self._ended.block
+        executed = boundary is not None and self.disk.height >= boundary.header.executed_height
+        return executed and boundary is not None and not self._stands_before(boundary)
 
     def _take(self, item: Arrived | Link | Ours) -> None:
         match item:
@@ -562,6 +589,8 @@ class Validator:
         self._after_persist = True
 
     def _sign(self, effect: SignVote) -> None:
+        if self.version > self.newest:
+            raise Violation("versions", f"{self.name} signs in an epoch whose version it does not know")
         block = self.core.block(effect.hash)
         if block is not None:
             self._judge.learn(block)
@@ -610,6 +639,8 @@ class Validator:
     def _finalize(self, effect: Finalize) -> None:
         if self._trapped("finalize"):
             return
+        if any(block.header.version != self.version or self.version > self.newest for block in effect.blocks):
+            raise Violation("versions", f"{self.name} takes final blocks of a version that it does not know")
         if self.honest:
             self._judge.finalized(self.index, self.app.tip(), effect.blocks, effect.certificate)
         if self._loop.tracing:
