@@ -147,7 +147,7 @@ class Stages:
                 for _, public, signature in each.signatures:
                     verify(public, each.id, signature)
         with watch.part("execute", count):
-            self._ledger.begin(height, self.now_ms + BLOCK_MS)
+            self._ledger.begin(height, self.now_ms + BLOCK_MS, self._ledger.version)
             for each in transactions:
                 self._ledger.apply(each)
         with watch.part("invariants and state root", count):

@@ -16,7 +16,7 @@ from typing import Final
 
 from consensus.crypto import SecretKey
 from consensus.encoding import digest
-from node.config import Config, Disk, Listen, Peer, Rpc
+from node.config import Config, Disk, Listen, Peer, Protocol, Rpc
 from node.home import create_home
 from node.ledger.account import SOM, AssetId, Kind, Profile, account_number, format_account, kinds_mask
 from node.ledger.assets import RATIO_UNIT, Asset, AssetStatus, Attested, Backing, OnLedger
@@ -192,6 +192,7 @@ def write_network(
     places: Sequence[Place],
     genesis: Genesis,
     signature_workers: int = 0,
+    supported_max: int = 0,
     via: Mapping[tuple[str, str], int] | None = None,
 ) -> None:
     """Write a home for each place, the genesis, and accounts.json.
@@ -211,6 +212,7 @@ def write_network(
             listen=Listen(place.listen_host, place.p2p_port),
             rpc=Rpc(place.listen_host, place.rpc_port, tuple(sorted({each.host for each in places}))),
             disk=DISK,
+            protocol=Protocol(supported_max),
             peers=peers,
         )
         seeds = seed_of(f"{place.name}-consensus"), seed_of(f"{place.name}-node")

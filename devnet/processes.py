@@ -31,6 +31,7 @@ from urllib.request import urlopen
 from devnet.generate import EPOCH_LENGTH, VALIDATORS, Place, make_genesis, write_network
 from devnet.wan import READY, Delay, Link, format_links
 from node.ledger.genesis import Genesis
+from node.ledger.versions import NEWEST
 
 LOOPBACK: Final = "127.0.0.1"
 READY_SECONDS: Final = 60.0  # four interpreters on two busy cores start within ten
@@ -57,11 +58,14 @@ class LocalNetwork:
         names: Sequence[str] = VALIDATORS,
         signature_workers: int = 0,
         epoch_length: int = EPOCH_LENGTH,
+        protocol_version: int = NEWEST,
+        supported_max: int = 0,
         delay: Delay | None = None,
         ready_seconds: float = READY_SECONDS,
     ) -> None:
         """Take a directory that is made anew: what an earlier run left there is removed.
 
+        The network begins under ``protocol_version``; ``supported_max`` is the setting of all validators.
         With ``delay`` each validator dials each other through a proxy, as if it were so far away.
         """
         self.directory = directory
@@ -72,6 +76,8 @@ class LocalNetwork:
         self._epoch_length = epoch_length
         self._delay = delay
         self._ready_seconds = ready_seconds
+        self._protocol_version = protocol_version
+        self._supported_max = supported_max
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._wan: subprocess.Popen[bytes] | None = None
         self._lock = -1
@@ -83,8 +89,9 @@ class LocalNetwork:
             self.places[name] = Place(name, LOOPBACK, LOOPBACK, ports[2 * index], ports[2 * index + 1])
         self.genesis = self.make_genesis()
         try:
+            places = list(self.places.values())
             write_network(
-                self.directory, list(self.places.values()), self.genesis, self._signature_workers, self._start_wan()
+                self.directory, places, self.genesis, self._signature_workers, self._supported_max, self._start_wan()
             )
             self.prepare_homes()
             for name in self.names:
@@ -104,7 +111,9 @@ class LocalNetwork:
 
     def make_genesis(self) -> Genesis:
         """Return what all agree on: the devnet's accounts, and the time now."""
-        return replace(make_genesis(time.time_ns() // 1_000_000, self.names), epoch_length=self._epoch_length)
+        genesis = make_genesis(time.time_ns() // 1_000_000, self.names)
+        parameters = genesis.parameters._replace(protocol_version=self._protocol_version)
+        return replace(genesis, epoch_length=self._epoch_length, parameters=parameters)
 
     def prepare_homes(self) -> None:
         """Put more into the homes before anything starts."""
