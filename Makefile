@@ -20,6 +20,7 @@ SEED ?= 1
 MINUTES ?= 10
 RUNS ?= 3
 ROW ?=
+ACCOUNTS ?= 7000000
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 ARGS ?=
 
@@ -32,7 +33,7 @@ CANDIDATES = $(or $(PYTHON),$(wildcard /usr/bin/python3.12 /usr/bin/python3.11 /
 	$(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python $(HOME)/.pyenv/versions/3.11.*/bin/python) \
 	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.1[12].*/bin/python3))
 
-.PHONY: help demo devnet docker-devnet scenario test test-quick test-docker lint format coverage model simulate simulate-shell ledger-campaign fuzz mutants mutation-sample bench bench-ledger bench-all bench-plots bench-quick lock install hooks clean distclean
+.PHONY: help demo devnet docker-devnet scenario test test-quick test-docker lint format coverage model simulate simulate-shell ledger-campaign fuzz mutants mutation-sample bench bench-ledger country bench-all bench-plots bench-quick lock install hooks clean distclean
 
 help: ## List what there is
 	echo "make <target>, one of:"
@@ -119,6 +120,9 @@ bench-quick: $(STAMP) ## Slower than the baseline? Parts of a payment and a shor
 
 bench-ledger: $(STAMP) ## What each operation costs to apply, to commit to and to store, with 20,000 and 1,000,000 accounts (4 minutes)
 	$(BIN)/python -m devnet.bench_ledger $(ARGS)
+
+country: $(STAMP) ## The pensions of ACCOUNTS=7000000 wallets on four validators, every one checked; opens them first, once (a quarter of an hour; 100000: a minute)
+	$(BIN)/python -m devnet.country --accounts $(ACCOUNTS) $(ARGS)
 
 lock: $(STAMP) ## Write requirements/*.txt anew from pyproject.toml; UPGRADE=1 takes newer versions
 	$(BIN)/python requirements/lock.py

@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -36,6 +36,7 @@ from node.ledger.versions import NEWEST
 LOOPBACK: Final = "127.0.0.1"
 READY_SECONDS: Final = 60.0  # four interpreters on two busy cores start within ten
 STOP_SECONDS: Final = 15.0
+TABLE_SUFFIX: Final = ".ldb"
 PORT_MIN: Final = 10_000
 PORTS_TRIED_MAX: Final = 500  # sockets held at once
 EPHEMERAL_PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -47,6 +48,14 @@ _claimed: set[int] = set()  # the ports that this process has given out
 
 class DevnetError(Exception):
     """The devnet can not be started, or a validator ended by itself; the text says which log to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain that was made before: its genesis, and a store that nobody has open."""
+
+    genesis: Genesis
+    store: Path
 
 
 class LocalNetwork:
@@ -61,12 +70,14 @@ class LocalNetwork:
         protocol_version: int = NEWEST,
         supported_max: int = 0,
         delay: Delay | None = None,
+        chain: "Chain | None" = None,
         ready_seconds: float = READY_SECONDS,
     ) -> None:
         """Take a directory that is made anew: what an earlier run left there is removed.
 
         The network begins under ``protocol_version``; ``supported_max`` is the setting of all validators.
         With ``delay`` each validator dials each other through a proxy, as if it were so far away.
+        With a ``chain`` the validators go on from it, and its genesis counts.
         """
         self.directory = directory
         self.names = tuple(names)
@@ -78,6 +89,7 @@ class LocalNetwork:
         self._ready_seconds = ready_seconds
         self._protocol_version = protocol_version
         self._supported_max = supported_max
+        self._chain = chain
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._wan: subprocess.Popen[bytes] | None = None
         self._lock = -1
@@ -111,12 +123,17 @@ class LocalNetwork:
 
     def make_genesis(self) -> Genesis:
         """Return what all agree on: the devnet's accounts, and the time now."""
+        if self._chain is not None:
+            return self._chain.genesis
         genesis = make_genesis(time.time_ns() // 1_000_000, self.names)
         parameters = genesis.parameters._replace(protocol_version=self._protocol_version)
         return replace(genesis, epoch_length=self._epoch_length, parameters=parameters)
 
     def prepare_homes(self) -> None:
         """Put more into the homes before anything starts."""
+        if self._chain is not None:
+            for name in self.names:
+                place_store(self._chain.store, self.directory / name / "data" / "store")
 
     def module(self, name: str) -> tuple[str, ...]:
         """Return the Python module, and its first arguments, that runs in a validator's home."""
@@ -228,6 +245,17 @@ class LocalNetwork:
             raise DevnetError(f"{self.directory} is in use by another devnet") from None
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
+
+
+def place_store(store: Path, home_store: Path) -> None:
+    """Put a store in the place of a new home's: tables as links, for LevelDB never changes one, the rest copied."""
+    shutil.rmtree(home_store)
+    home_store.mkdir(mode=0o700)
+    for file in sorted(store.iterdir()):
+        if file.suffix == TABLE_SUFFIX:
+            os.link(file, home_store / file.name)
+        else:
+            shutil.copyfile(file, home_store / file.name)
 
 
 def free_ports(count: int) -> list[int]:

@@ -113,7 +113,7 @@ class Node:
         self.metrics = Metrics(
             {"node": config.name, "network": genesis.name, "genesis": genesis.hash.hex()[:16], "version": VERSION}
         )
-        self.ledger = Ledger(opened.store, genesis)
+        self.ledger = Ledger(opened.store, genesis, config.ledger.accounts_in_memory)
         _require_same_state(self.store, self.ledger)
         members = self.epochs.at_start(self.supported)
         self.links = MeshLinks()

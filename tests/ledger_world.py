@@ -168,6 +168,9 @@ class Rows:
     def get(self, key: bytes) -> bytes | None:
         return self.rows.get(key)
 
+    def get_ascending(self, keys: Sequence[bytes]) -> Iterator[bytes | None]:
+        return map(self.get, keys)
+
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         yield from sorted((key, value) for key, value in self.rows.items() if low <= key < high)
 

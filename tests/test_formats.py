@@ -15,7 +15,6 @@ from node.batches import make_batch
 from node.ledger.commitment import (
     EMPTY,
     FAN,
-    Tree,
     bucket_index,
     chain_root,
     leaf_hash,
@@ -25,6 +24,7 @@ from node.ledger.commitment import (
 from node.ledger.recent import Changes, OnceRefs, SeenIds
 from node.ledger.statement import next_head
 from node.ledger.transaction import transaction_id
+from node.ledger.tree import Tree
 
 GENESIS = b"g" * 32
 SEED = b"s" * 32

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from node.ledger.account import CLOSED, SOM, account_number
 from node.ledger.account_ops import CloseAccount, OpenAccount, SetKeys
-from node.ledger.commitment import Tree, chain_root, extend_root, outcome_leaf, outcomes_root, verify_proof
+from node.ledger.commitment import chain_root, extend_root, outcome_leaf, outcomes_root, verify_proof
 from node.ledger.errors import Code, InvariantViolation, Refused
 from node.ledger.execute import Executed, Ledger, genesis_changes
 from node.ledger.operations import Operation
@@ -20,6 +20,7 @@ from node.ledger.pay import Pay
 from node.ledger.receipt import Receipt, decode_receipt, encode_receipt
 from node.ledger.recent import SEEN_ID, SeenIds
 from node.ledger.state import TREE_HIGH, TREE_LOW, account_key
+from node.ledger.tree import Tree
 from tests.ledger_world import (
     ALICE,
     BANK,

@@ -14,14 +14,7 @@ from node.ledger.account import Account, encode_account
 from node.ledger.admission import require_plausible, require_role
 from node.ledger.assets import Asset, encode_asset
 from node.ledger.checkpoints import Checkpoints
-from node.ledger.commitment import (
-    EMPTY,
-    Proof,
-    Tree,
-    chain_root,
-    outcome_leaf,
-    outcomes_root,
-)
+from node.ledger.commitment import EMPTY, Proof, chain_root, outcome_leaf, outcomes_root
 from node.ledger.errors import Code, InvariantViolation, Refused
 from node.ledger.genesis import Genesis
 from node.ledger.holds import EndedHolds
@@ -29,7 +22,7 @@ from node.ledger.invariants import audit, checking_block
 from node.ledger.operations import apply_operation
 from node.ledger.parameters import Parameters, encode_parameters
 from node.ledger.receipt import Receipt
-from node.ledger.recent import Changes, OnceRefs, Reader, SeenIds
+from node.ledger.recent import Changes, OnceRefs, SeenIds
 from node.ledger.state import (
     ACCOUNTS_IN_MEMORY,
     ROSTER,
@@ -37,12 +30,14 @@ from node.ledger.state import (
     TREE_LOW,
     EntryRow,
     State,
+    StateReader,
     account_key,
     asset_key,
     parameter_key,
 )
 from node.ledger.step import Step
 from node.ledger.transaction import Transaction
+from node.ledger.tree import Tree
 from node.ledger.validators import Roster, encode_roster, roster_of
 from node.ledger.versions import Rules, rules_of
 
@@ -111,8 +106,8 @@ class Ledger:
     ``simulate``, see the last finished block.
     """
 
-    def __init__(self, reader: Reader, genesis: Genesis, accounts_in_memory: int = ACCOUNTS_IN_MEMORY) -> None:
-        """Read the state of ``genesis_changes`` or later; the whole state tree is built: 2 us an account.
+    def __init__(self, reader: StateReader, genesis: Genesis, accounts_in_memory: int = ACCOUNTS_IN_MEMORY) -> None:
+        """Read the state of ``genesis_changes`` or later; the whole state tree is built: 3 us an account.
 
         Raises InvariantViolation if the state is of another genesis or does not have its own root.
         """

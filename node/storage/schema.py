@@ -5,7 +5,7 @@ integers in keys are u64 big-endian, so that rows stand in the order of their nu
 BLAKE2b over key and value: LevelDB's own checksums cover blocks of its files, ours the row, however it got there.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from enum import Enum
 from hashlib import blake2b
 from struct import Struct
@@ -142,10 +142,13 @@ def seal(key: bytes, value: bytes) -> bytes:
     return value + blake2b(key + value, digest_size=SEAL_BYTES).digest()
 
 
-def sealed(rows: Iterable[Row]) -> Iterator[Row]:
-    """Yield the rows as they are stored: ``seal`` for many."""
+def put_sealed(rows: Iterable[Row], put: Callable[[bytes, bytes], None], delete: Callable[[bytes], None]) -> None:
+    """Give the rows to ``put`` as they are stored, and to ``delete`` those to be removed: ``seal`` for thousands."""
     for key, value in rows:
-        yield key, None if value is None else value + blake2b(key + value, digest_size=SEAL_BYTES).digest()
+        if value is None:
+            delete(key)
+        else:
+            put(key, value + blake2b(key + value, digest_size=SEAL_BYTES).digest())
 
 
 def unseal(key: bytes, stored: bytes) -> bytes:

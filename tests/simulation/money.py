@@ -5,7 +5,7 @@ state of the last stored height.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from hashlib import sha256
 from random import Random
@@ -107,6 +107,9 @@ class Table:
 
     def get(self, key: bytes) -> bytes | None:
         return self._rows.get(key)
+
+    def get_ascending(self, keys: Sequence[bytes]) -> Iterator[bytes | None]:
+        return map(self.get, keys)
 
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         for key in self._keys[bisect_left(self._keys, low) : bisect_left(self._keys, high)]:
