@@ -225,7 +225,7 @@ def measure(directory: Path, accounts: int, blocks: int) -> Watch:
     create_home(directory, config, genesis, seed_of(f"{NAME}-consensus"), seed_of(f"{NAME}-node"), passphrase=None)
     with ExitStack() as resources:
         opened = open_home(directory, config, None, resources)
-        stages = Stages(genesis, opened.key, opened.store)
+        stages = Stages(genesis, key_of(f"{NAME}-consensus"), opened.store)
         stages.prepare(accounts)
         return stages.run(accounts, blocks)
 

@@ -60,7 +60,7 @@ class Service:
         mesh: Mesh,
         disk: DiskWatch,
         now_ms: Callable[[], int],
-        signer: ReadinessSigner,
+        readiness: ReadinessSigner,
     ) -> None:
         self._config = config
         self._store = store
@@ -76,7 +76,7 @@ class Service:
         self._disk = disk
         self._now_ms = now_ms
         self._genesis = genesis
-        self._signer = signer
+        self._readiness = readiness
 
     def ports(self) -> Ports:
         """Return what the RPC may ask."""
@@ -167,11 +167,18 @@ class Service:
             reasons.append("no links to a quorum")
         if not self._disk.accepts():
             reasons.append("the disk is nearly full")
+        memory = self._readiness.signer.memory
+        if memory is None:
+            reasons.append("the signer is away")
+        elif memory.suspended:
+            reasons.append("the signer is suspended")
+        elif self._driver.voting.fenced and self._driver.core.me is not None:
+            reasons.append("fenced")
         return tuple(reasons)
 
-    def readiness(self) -> Readiness | tuple[str, ...]:
+    async def readiness(self) -> Readiness | tuple[str, ...]:
         """Return this node's signed word that it is ready to be a validator, or why it is not."""
-        return self._signer.sign(self.status().reasons)
+        return await self._readiness.sign(self.status().reasons)
 
     def peers(self) -> list[PeerInfo]:
         """Return the links."""
