@@ -1,10 +1,14 @@
 """`som` for operators: keys, a home directory in two steps, configuration, genesis."""
 
 import json
+import os
+import re
 import stat
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -128,11 +132,10 @@ def test_a_key_file_is_private_and_never_overwritten(tmp_path: Path) -> None:
 def test_a_key_is_exported_and_imported_as_the_same_key(tmp_path: Path) -> None:
     phrase = tmp_path / "phrase"
     phrase.write_text("correct horse battery\n")
-    first, second, seed = tmp_path / "k" / "a.json", tmp_path / "k" / "b.json", tmp_path / "seed"
+    first, second = tmp_path / "k" / "a.json", tmp_path / "k" / "b.json"
     made = som("key", "new", first, "--passphrase-file", phrase, "--json")
     exported = som("key", "export", first, "--passphrase-file", phrase, "--json")
-    seed.write_text(json.loads(exported.stdout)["seed"])
-    again = som("key", "import", second, "--seed-file", seed, "--devnet", "--json")
+    again = som("key", "import", second, "--devnet", "--json", typed=json.loads(exported.stdout)["seed"])
     assert json.loads(again.stdout)["public"] == json.loads(made.stdout)["public"]
 
 
@@ -155,8 +158,60 @@ def test_a_passphrase_is_asked_for_twice_and_not_shown(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", ["", "ab", "zz" * 32, "ab" * 33])
 def test_a_seed_of_another_form_is_refused(tmp_path: Path, seed: str) -> None:
-    (tmp_path / "seed").write_text(seed)
-    assert som("key", "import", tmp_path / "k.json", "--seed-file", tmp_path / "seed", "--devnet").exit_code == 7
+    assert som("key", "import", tmp_path / "k.json", "--devnet", typed=seed).exit_code == 7
+
+
+def test_a_consensus_key_is_shown_only_to_who_types_its_first_digits(tmp_path: Path) -> None:
+    file = tmp_path / "k" / "a.json"
+    public = json.loads(som("key", "new", file, "--use", "consensus", "--devnet", "--json").stdout)["public"]
+    for typed in ("", "yes\n", f"{'0' * 8}\n"):
+        assert json.loads(file.read_text())["seed"] not in som("key", "export", file, "--json", typed=typed).output
+    shown = som("key", "export", file, "--json", typed=f"{public[:8]}\n")
+    assert json.loads(shown.stdout) == {"seed": json.loads(file.read_text())["seed"]}
+    asked = {som("key", "export", file, "--lang", lang, typed="no\n").stderr for lang in ("ky", "ru", "en")}
+    assert len(asked) == 3, "each in its own words"
+
+
+def test_a_passphrase_is_changed_and_the_key_stays(tmp_path: Path) -> None:
+    old, new, file = tmp_path / "old", tmp_path / "new", tmp_path / "k" / "a.json"
+    old.write_text("correct horse battery\n")
+    new.write_text("another horse battery\n")
+    made = som("key", "new", file, "--chain", "ab" * 8, "--passphrase-file", old, "--json")
+    before = som("key", "export", file, "--passphrase-file", old, "--json").stdout
+    assert som("key", "passwd", file, "--passphrase-file", new, "--new-passphrase-file", old).exit_code == 7
+    changed = som("key", "passwd", file, "--passphrase-file", old, "--new-passphrase-file", new, "--json")
+    assert json.loads(changed.stdout)["public"] == json.loads(made.stdout)["public"]
+    assert json.loads(file.read_text())["chain"] == "ab" * 8
+    assert som("key", "export", file, "--passphrase-file", old).exit_code == 7
+    assert som("key", "export", file, "--passphrase-file", new, "--json").stdout == before
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_devnets_key_has_no_passphrase_to_change(tmp_path: Path) -> None:
+    file = tmp_path / "k" / "a.json"
+    assert som("key", "new", file, "--devnet").exit_code == 0
+    assert som("key", "passwd", file).exit_code == 7
+
+
+def test_a_passphrase_comes_through_a_descriptor(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"correct horse battery\n")
+    os.close(writing)
+    file = tmp_path / "k" / "a.json"
+    assert som("key", "new", file, "--passphrase-file", f"/dev/fd/{reading}").exit_code == 0
+    os.close(reading)
+    assert som("key", "export", file, typed="correct horse battery\n").exit_code == 0
+
+
+def test_no_command_takes_a_secret_as_an_argument_or_from_the_environment() -> None:
+    def options(command: click.Command) -> Iterator[click.Parameter]:
+        yield from command.params
+        for inner in getattr(command, "commands", {}).values():
+            yield from options(inner)
+
+    secret = [option for option in options(main) if re.search("seed|passphrase|secret|pin$", option.name or "")]
+    assert secret
+    assert all(isinstance(option.type, click.Path) and option.envvar is None for option in secret)
 
 
 def test_what_is_no_key_file_is_refused(tmp_path: Path) -> None:
