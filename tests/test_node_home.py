@@ -190,7 +190,7 @@ def _garbage(path: Path) -> None:
 
 
 def _halve(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
 
 
 @pytest.mark.parametrize("spoil", [_garbage, _halve])
