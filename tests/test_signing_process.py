@@ -107,13 +107,16 @@ def test_a_second_node_is_turned_away_until_the_first_has_gone(signer: SignerPro
     assert second.memory == "another node has this signer"
     with pytest.raises(Gone):
         second.ask(notarize(100))
+    second.close()
     assert isinstance(first.ask(notarize(101)), Signed), "the first one has noticed nothing"
     first.close()
     linked(signer.path).close()
 
 
 def test_a_node_of_another_network_is_turned_away(signer: SignerProcess) -> None:
-    assert "another network" in str(Link(signer.path, bytes(32)).memory)
+    link = Link(signer.path, bytes(32))
+    assert "another network" in str(link.memory)
+    link.close()
 
 
 def raw(path: Path, data: bytes, close: bool = False) -> socket.socket:
