@@ -33,7 +33,11 @@ class HsmKey:
         """Log in and find the key. Raises KeyFileError: library, token, PIN or key are not what was said."""
         self.place = place
         self._session = _opened(place, pin, writes=False)
-        self._private, self.public = _said(place, lambda: _find(self._session, place.label))
+        try:
+            self._private, self.public = _said(place, lambda: _find(self._session, place.label))
+        except BaseException:
+            self.close()
+            raise
 
     def sign(self, message: bytes) -> Signature:
         """Return the signature, verified. Raises StorageFailed: the device is gone, or broken."""
