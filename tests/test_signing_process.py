@@ -243,14 +243,14 @@ def test_a_signer_that_is_killed_at_any_moment_never_signs_twice(tmp_path: Path)
     with SignerProcess(home, path):
         link = linked(path)
         asked = 0
-        for (kind, each), block in signed.items():
+        for (number, each), named in signed.items():
             if each <= view - 1_000:
                 continue  # below the watermark, all the same
-            other = B if block == A else A
-            answers = [link.ask(SignVote(Kind(kind), 0, each, other))]
-            if block != NO_HASH:
-                assert isinstance(answers[0], Declined), (kind, each)
-                answers.append(link.ask(SignVote(Kind(kind), 0, each, block)))
+            other = B if named == A else A
+            answers = [link.ask(SignVote(Kind(number), 0, each, other))]
+            if named != NO_HASH:
+                assert isinstance(answers[0], Declined), (number, each)
+                answers.append(link.ask(SignVote(Kind(number), 0, each, named)))
                 assert isinstance(answers[1], Signed), "and what it had signed it signs again"
                 asked += 1
         assert asked > 10

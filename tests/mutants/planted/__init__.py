@@ -3,12 +3,13 @@
 from typing import Final
 
 from tests.mutants.mutant import Killer, Mutant
-from tests.mutants.planted import agreement, durability, intake, judge, ledger, ledger_rules, verification
+from tests.mutants.planted import agreement, durability, intake, judge, ledger, ledger_rules, signing, verification
 
 ROOMS: Final[tuple[tuple[str, tuple[Mutant, ...]], ...]] = (
     ("Agreement", agreement.MUTANTS),
     ("Verification", verification.MUTANTS),
     ("Durability", durability.MUTANTS),
+    ("Signing: the signer, the suspension, the fence", signing.MUTANTS),
     ("Intake: mempool, batches, payloads, synchronization, RPC", intake.MUTANTS),
     ("Ledger", ledger.MUTANTS),
     ("Ledger: holds, attestations, register, orders, recoveries", ledger_rules.MUTANTS),
