@@ -5,6 +5,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from node.cli import main
-from node.config import parse_config
+from node.config import ConfigError, parse_config
+from node.home import open_home
 from node.ledger.genesis import Validator, format_genesis, parse_genesis
 from node.storage.store import Store
 from tests.solo_chain import solo_genesis
@@ -115,6 +117,42 @@ def test_config_show_prints_what_is_in_force(tmp_path: Path) -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1", "host:port", "host:70000", ""])
 def test_an_address_that_is_none_is_a_usage_error(tmp_path: Path, address: str) -> None:
     assert som("init", "--home", tmp_path / "h", "--name", "x", "--devnet", "--listen", address).exit_code == 2
+
+
+# A signer
+
+
+def test_a_node_with_a_signer_gets_neither_its_key_nor_a_guard(tmp_path: Path) -> None:
+    genesis_file, signer, home = founded(tmp_path / "founding"), tmp_path / "signer", tmp_path / "home"
+    made = som("signer", "init", "--home", signer, "--genesis", genesis_file, "--devnet", "--json")
+    assert made.exit_code == 0, made.output
+    public = json.loads(made.stdout)["consensus_key"]
+    assert som("signer", "init", "--home", signer, "--genesis", genesis_file, "--devnet").exit_code == 7
+    options = ("init", "--home", home, "--name", "new", "--joins", "--genesis", genesis_file, "--devnet", "--json")
+    assert som(*options, "--signer", "/run/socket").exit_code == 7, "without the public key"
+    done = som(*options, "--signer", "/run/socket", "--consensus-key", public)
+    assert json.loads(done.stdout)["consensus_key"] == public
+    assert sorted(path.name for path in (home / "keys").iterdir()) == ["node.json"]
+    assert som("signer", "status", "--home", home).exit_code == 7, "its key is elsewhere"
+    told = json.loads(som("signer", "status", "--home", signer, "--json").stdout)
+    assert (told["consensus_key"], told["newest"], told["suspended"], told["runs"]) == (public, [0, 0], None, False)
+    before = (home / "data" / "store").stat().st_ino
+    assert som("resync", "--home", home).exit_code == 0
+    assert (home / "data" / "store").stat().st_ino != before
+
+
+def test_two_places_of_one_key_are_refused(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    genesis_file = founded(home)
+    assert som("init", "--home", home, "--name", "solo", "--genesis", genesis_file).exit_code == 0
+    text = (home / "config.toml").read_text()
+    told = text.replace('socket = ""', 'socket = "/run/socket"').replace(
+        'public_key = ""', f'public_key = "{"ab" * 32}"'
+    )
+    (home / "config.toml").write_text(told)
+    config = parse_config(told)
+    with ExitStack() as resources, pytest.raises(ConfigError, match="one key, one place"):
+        open_home(home, config, None, resources)
 
 
 # Keys

@@ -20,7 +20,7 @@ from node.home import read_config, read_genesis
 from node.ledger.genesis import Genesis, format_genesis
 from node.signing.home import CONFIG_NAME, Hsm, SignerConfig, format_signer_config, is_signer_home, read_signer_config
 from node.signing.hsm import Place, generate
-from node.storage.errors import GuardRefused, InUse
+from node.storage.errors import EXIT_STORAGE_FAILED, GuardRefused, InUse, StorageFailed
 from node.storage.files import DISK, write_file
 from node.storage.guard import Guard
 from node.storage.keystore import forbid_core_dumps, write_key
@@ -94,7 +94,10 @@ def init(session: Session, /, home: Path, genesis_file: Path, adopt: Path | None
 @_PASSPHRASE
 @click.pass_obj
 def start(session: Session, home: Path, path: Path, log_format: str, passphrase_file: Path | None) -> None:
-    """Sign for one node at a time until told to stop."""
+    """Sign for one node at a time until told to stop.
+
+    Exit code 7: key, guard or settings, no restart mends it; 74: the disk or the device failed.
+    """
     config = read_signer_config(home)
     genesis = read_genesis(home / config.genesis)
     forbid_core_dumps()
@@ -104,7 +107,11 @@ def start(session: Session, home: Path, path: Path, log_format: str, passphrase_
         secret = passphrase_of(session, home / config.key, passphrase_file)
     from node.signing.server import main as run_signer  # asyncio and the rest, which no other command should pay
 
-    run_signer(home, genesis, path.absolute(), secret, log_format)
+    try:
+        run_signer(home, genesis, path.absolute(), secret, log_format)
+    except StorageFailed as error:  # of the disk or the device: another life may find it well
+        session.words(f"{session.say('error')}: {error}")
+        raise click.exceptions.Exit(EXIT_STORAGE_FAILED) from None
 
 
 @signer.command("status", cls=HomeCommand)
