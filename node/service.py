@@ -100,10 +100,15 @@ class Service:
 
     async def submit(self, raws: Sequence[bytes]) -> list[Submitted]:
         """Admit transactions. Whatever was executed or waits already is a success."""
-        if not self._disk.accepts():
+        if not self._disk.accepts() or not self._signs():
             return [self._submitted(Full()) for _ in raws]
         answers = await self._dissemination.submit(raws)
         return [self._submitted(answer) for answer in answers]
+
+    def _signs(self) -> bool:
+        """Return whether what is taken in can go into a batch: without a signer it would wait here, unseen."""
+        memory = self._readiness.signer.memory
+        return memory is not None and not memory.suspended
 
     def _submitted(self, answer: Submission) -> Submitted:
         match answer:

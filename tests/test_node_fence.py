@@ -200,6 +200,8 @@ async def test_a_validator_follows_while_its_signer_is_away_and_votes_when_it_is
         await lab.height(lab.nodes[others[0]].store.tip.height + 2, name)
         assert "the signer is away" in reasons(lab, name)
         assert metric(lab, name, "som_signer_connected") == 0
+        (turned_away,) = await lab.submit(name, lab.issue())
+        assert turned_away.retry_after_ms is not None, "it could put nothing into a batch"
         process = SignerProcess(home, path)
         for _ in range(2):
             await lab.until(lambda: node.opened.signer.memory, "the signer is there")
@@ -210,6 +212,10 @@ async def test_a_validator_follows_while_its_signer_is_away_and_votes_when_it_is
             await lab.until(lambda: node.opened.signer.memory is None, "the signer has gone")
             await lab.height(node.store.tip.height + 2)
             process = SignerProcess(home, path)
+        await lab.until(lambda: node.opened.signer.memory, "the signer is there")
+        issue = lab.issue()
+        await lab.accept(name, issue)
+        await lab.settled(issue)  # in a batch that the signer process signed
         process.stop()
         nobody_is_accused(lab)
 
