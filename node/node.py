@@ -129,18 +129,18 @@ class Node:
         assert stored is not None
         self.evidence = EvidencePool(
             EvidenceNetwork(genesis.hash, genesis.epoch_length, self._committee_of),
-            opened.key.public,
+            opened.signer.public,
             self.store,
             self.links,
             self._on_charge,
+            lambda votes: self.driver.voting.accused(votes),
         )
         self.driver = Driver(
             genesis_hash=Hash(genesis.hash),
             epochs=self.epochs,
             timing=timing,
             me=identity.peer,
-            key=opened.key,
-            guard=opened.guard,
+            signer=opened.signer,
             journal=opened.journal,
             store=self.store,
             root=decode_block(stored.block_bytes),
@@ -158,7 +158,7 @@ class Node:
             genesis_hash=genesis.hash,
             members=members,
             me=identity.peer,
-            key=opened.key,
+            signer=opened.signer,
             pool=self.pool,
             mempool=self.mempool,
             checks=self.checks,
@@ -185,6 +185,7 @@ class Node:
             deliver=self.driver.deliver,
         )
         self.driver.sync = self.sync
+        opened.signer.on_change(self.dissemination.on_signer)
         self.mesh = world.mesh(
             identity,
             (),
@@ -219,7 +220,7 @@ class Node:
             self.mesh,
             self.disk,
             now_ms,
-            ReadinessSigner(genesis.hash, opened.key, identity.peer, self.ledger),
+            ReadinessSigner(opened.signer, identity.peer, self.ledger),
             self.supported,
         )
         self.rpc = world.rpc(
@@ -241,6 +242,7 @@ class Node:
             self.store,
             self.ledger,
             self.mesh,
+            opened.signer,
         )
 
     async def run(self) -> None:
@@ -270,6 +272,7 @@ class Node:
 
     def _work(self) -> Sequence[Coroutine[Any, Any, None]]:
         return (
+            self.opened.signer.run(),
             self.checks.run(),
             self.mesh.run(),
             self.sync.run(),

@@ -60,7 +60,7 @@ class Service:
         mesh: Mesh,
         disk: DiskWatch,
         now_ms: Callable[[], int],
-        signer: ReadinessSigner,
+        readiness: ReadinessSigner,
         supported: range,
     ) -> None:
         self._config = config
@@ -77,7 +77,7 @@ class Service:
         self._disk = disk
         self._now_ms = now_ms
         self._genesis = genesis
-        self._signer = signer
+        self._readiness = readiness
         self._supported = supported
 
     def ports(self) -> Ports:
@@ -102,10 +102,15 @@ class Service:
 
     async def submit(self, raws: Sequence[bytes]) -> list[Submitted]:
         """Admit transactions. Whatever was executed or waits already is a success."""
-        if not self._disk.accepts():
+        if not self._disk.accepts() or not self._signs():
             return [self._submitted(Full()) for _ in raws]
         answers = await self._dissemination.submit(raws)
         return [self._submitted(answer) for answer in answers]
+
+    def _signs(self) -> bool:
+        """Return whether what is taken in can go into a batch: without a signer it would wait here, unseen."""
+        memory = self._readiness.signer.memory
+        return memory is not None and not memory.suspended
 
     def _submitted(self, answer: Submission) -> Submitted:
         match answer:
@@ -174,11 +179,18 @@ class Service:
             reasons.append("no links to a quorum")
         if not self._disk.accepts():
             reasons.append("the disk is nearly full")
+        memory = self._readiness.signer.memory
+        if memory is None:
+            reasons.append("the signer is away")
+        elif memory.suspended:
+            reasons.append("the signer is suspended")
+        elif self._driver.voting.fenced and self._driver.core.me is not None:
+            reasons.append("fenced")
         return tuple(reasons)
 
-    def readiness(self) -> Readiness | tuple[str, ...]:
+    async def readiness(self) -> Readiness | tuple[str, ...]:
         """Return this node's signed word that it is ready to be a validator, or why it is not."""
-        return self._signer.sign(self.status().reasons)
+        return await self._readiness.sign(self.status().reasons)
 
     def peers(self) -> list[PeerInfo]:
         """Return the links."""

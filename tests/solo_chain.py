@@ -359,6 +359,9 @@ class SoloChain:
 
     # --- what the RPC asks ---
 
+    async def tell_readiness(self) -> Readiness | tuple[str, ...]:
+        return self.readiness
+
     def ports(self) -> Ports:
         member = ValidatorInfo("solo", key("consensus").public, key("node").public, 1, 0)
         return Ports(
@@ -373,7 +376,7 @@ class SoloChain:
             pending=lambda tx_id: tx_id in self.waiting,
             status=self.status,
             peers=self.peers,
-            readiness=lambda: self.readiness,
+            readiness=self.tell_readiness,
             now_ms=lambda: self.now_ms,
             shows_orders=self.shows_orders,
         )

@@ -142,6 +142,6 @@ class Ports:
     pending: Callable[[bytes], bool]  # whether a transaction id is in the mempool or in a block not yet executed
     status: Callable[[], NodeStatus]
     peers: Callable[[], list[PeerInfo]]
-    readiness: Callable[[], Readiness | tuple[str, ...]]  # signed, or why not
+    readiness: Callable[[], Awaitable[Readiness | tuple[str, ...]]]  # signed, or why not
     now_ms: Callable[[], int]  # Unix time
     shows_orders: bool  # what orders of authorities say is told, not only how many there are

@@ -151,7 +151,8 @@ def read_public(path: Path, disk: Disk = DISK) -> bytes:
 def forbid_core_dumps() -> None:
     """Keep this process's memory, keys included, out of core files and from other processes of the same user."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        raise StorageFailed(f"prctl: {os.strerror(ctypes.get_errno())}")
 
 
 # --- the two forms ---

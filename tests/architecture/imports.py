@@ -23,6 +23,7 @@ OWNERS: Final = {
     "nacl": ("consensus.crypto",),
     "msgpack": ("consensus.encoding",),
     "plyvel": ("node.storage",),
+    "pkcs11": ("node.signing.hsm",),
     "aiohttp": ("network", "node.rpc.server", "node.client"),
 }
 # Room -> all of ours that it may import. What is not listed here is bound by the other rules alone.

@@ -11,6 +11,7 @@ from tests.mutants.planted import (
     judge,
     ledger,
     ledger_rules,
+    signing,
     verification,
     versions,
 )
@@ -19,6 +20,7 @@ ROOMS: Final[tuple[tuple[str, tuple[Mutant, ...]], ...]] = (
     ("Agreement", agreement.MUTANTS),
     ("Verification", verification.MUTANTS),
     ("Durability", durability.MUTANTS),
+    ("Signing: the signer, the suspension, the fence", signing.MUTANTS),
     ("Intake: mempool, batches, payloads, synchronization, RPC", intake.MUTANTS),
     ("Ledger", ledger.MUTANTS),
     ("Ledger: holds, attestations, register, orders, recoveries", ledger_rules.MUTANTS),
