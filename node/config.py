@@ -85,6 +85,15 @@ class Disk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stop_bytes: Annotated[int, msgspec.Meta(ge=0)] = 2 << 30
 
 
+class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``supported_max`` holds this node back at a protocol version that is not this software's newest; 0: it does not.
+
+    For staged roll-outs and for tests: the node then stands still before an epoch of a later version.
+    """
+
+    supported_max: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
+
+
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Form and level of the log on standard error."""
 
@@ -105,6 +114,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mempool: Mempool = Mempool()
     ledger: Ledger = Ledger()
     disk: Disk = Disk()
+    protocol: Protocol = Protocol()
     log: Log = Log()
     peers: tuple[Peer, ...] = ()
 
@@ -161,6 +171,9 @@ def format_config(config: Config) -> str:
         f"refuse_percent = {config.disk.refuse_percent}",
         f"stop_percent = {config.disk.stop_percent}",
         f"stop_bytes = {config.disk.stop_bytes}",
+        "",
+        "[protocol]",
+        f"supported_max = {config.protocol.supported_max}",
         "",
         "[log]",
         f"level = {_quote(config.log.level)}",

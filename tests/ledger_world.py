@@ -215,6 +215,7 @@ class World:
         self.ledger = Ledger(self.reader, self.genesis, accounts_in_memory)
         self.entries: dict[int, list[bytes]] = {}
         self.time_ms = START_MS
+        self.version = self.ledger.version  # of the blocks to come
         self._salt = 0
 
     def transaction(
@@ -241,7 +242,7 @@ class World:
     def block(self, transactions: Sequence[Transaction], later_ms: int = 1_000) -> Executed:
         """Execute and store the next block."""
         self.time_ms += later_ms
-        executed = self.ledger.execute(self.ledger.height + 1, self.time_ms, transactions)
+        executed = self.ledger.execute(self.ledger.height + 1, self.time_ms, self.version, transactions)
         self.store(executed)
         return executed
 

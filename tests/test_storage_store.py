@@ -65,6 +65,19 @@ def test_a_roster_holds_from_its_block_to_the_next_one(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_demanded_version_holds_from_its_block_to_the_next_one(tmp_path: Path) -> None:
+    grown(tmp_path / "db", 23)
+    store = opened(tmp_path / "db")
+    assert [store.version_at(height) for height in (0, 10, 11, 21, 22, 10**9)] == [1, 1, 12, 12, 23, 23]
+    with store.snapshot() as moment:
+        assert moment.version_at(11) == 12
+    with store._db.write_batch() as rows:
+        rows.delete(schema.version_key(0))
+    with pytest.raises(Damaged):
+        store.version_at(1)
+    store.close()
+
+
 def test_a_store_without_any_roster_is_damaged(tmp_path: Path) -> None:
     grown(tmp_path / "db", 1)
     store = opened(tmp_path / "db")

@@ -8,18 +8,23 @@ from node.cli import (
     accounts,
     assets,
     attestations,
+    bank_statements,
     chain,
     evidence,
     files,
     holds,
     keys,
     nodes,
+    notifications,
     orders,
     parameters,
     payments,
+    qr,
     receipts,
     recoveries,
+    returning,
     scenarios,
+    shadowing,
     statements,
     transactions,
     validators,
@@ -46,6 +51,7 @@ for _command in (
     accounts.account,
     holds.hold,
     receipts.receipt,
+    qr.qr,
     assets.asset,
     attestations.attest,
     orders.order,
@@ -57,7 +63,10 @@ for _command in (
     validators.validator,
     evidence.evidence,
     scenarios.scenario,
+    shadowing.shadow,
 ):
     main.add_command(_command)
 for _command in (statements.statement, *recoveries.COMMANDS):
     accounts.account.add_command(_command)
+for _command in (bank_statements.statement, notifications.notify, returning.return_command):
+    files.iso.add_command(_command)

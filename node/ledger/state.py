@@ -260,6 +260,11 @@ class State:
                     rows[asset_key(number)] = encode_asset(asset)
         return rows
 
+    def changed_version(self) -> int | None:
+        """Return the protocol version that the block demands of the next epoch, None if it leaves it as it was."""
+        version = self.next_parameters.protocol_version
+        return None if version == self.parameters.protocol_version else version
+
     def close_block(self) -> None:
         """From here on readers see the block as finished. What it changed stays in memory until the next begins."""
         if len(self._accounts) > self._bound - self._bound // EVICT_SHARE:

@@ -118,6 +118,7 @@ class HeaderView(Struct, frozen=True, kw_only=True):
     executed_height: Height
     state_root: Hash
     payload_hash: Hash
+    version: Count
 
 
 # --- the chain ---
@@ -128,7 +129,11 @@ class GetInfoParams(Read, frozen=True, kw_only=True):
 
 
 class GetInfoResult(Result, frozen=True, kw_only=True):
-    """Which network this is and where the node stands in it. ``network`` is the number that transactions carry."""
+    """Which network this is and where the node stands in it. ``network`` is the number that transactions carry.
+
+    ``protocol_version`` is that of the node's epoch, ``protocol_version_next`` what the state demands of the next one,
+    ``protocol_version_supported_max`` the newest in which this node takes part; ``version`` is that of the program.
+    """
 
     name: Name
     kind: Name
@@ -151,6 +156,9 @@ class GetInfoResult(Result, frozen=True, kw_only=True):
     validators: Count
     peers_connected: Count
     mempool_transactions: Count
+    protocol_version: Count
+    protocol_version_next: Count
+    protocol_version_supported_max: Count
 
 
 class GetBlockParams(Read, frozen=True, kw_only=True):
@@ -358,10 +366,11 @@ class GetAccountResult(Result, frozen=True, kw_only=True):
 
 
 class GetHistoryParams(Read, frozen=True, kw_only=True):
-    """Statement entries, newest first unless ``order`` is asc."""
+    """Statement entries, newest first unless ``order`` is asc; ``from_number`` begins at an entry, without a cursor."""
 
     account: AccountNumber
     cursor: Cursor | None = None
+    from_number: Count | None = None
     order: Order = "desc"
     limit: Limit = LIMIT_DEFAULT
 

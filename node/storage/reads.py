@@ -127,6 +127,13 @@ class Reads:
         for key, _ in self.rows(schema.roster_key(low), schema.table_end(schema.Table.ROSTER)):
             yield int.from_bytes(key[1:], "big")
 
+    def version_at(self, height: int) -> int:
+        """Return the protocol version that the state after ``height`` demands of the next epoch. Never pruned."""
+        low, high = schema.version_key(0), schema.version_key(height)
+        for _, value in self.rows(low, high, include_stop=True, reverse=True):
+            return int.from_bytes(value, "big")
+        raise Damaged("there is no protocol version")
+
     def outcome_leaves(self, height: int) -> bytes | None:
         """Return the leaf hashes of the outcomes at ``height``, as they were committed."""
         return self.row(schema.outcomes_key(height))

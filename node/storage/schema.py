@@ -13,7 +13,7 @@ from typing import Final
 
 from node.storage.errors import Damaged
 
-FORMAT: Final = 2  # of this table; a store of another format is refused
+FORMAT: Final = 3  # of this table; a store of another format is refused
 SEAL_BYTES: Final = 8
 HASH_BYTES: Final = 32
 NUMBER_MAX: Final = 2**64 - 1
@@ -35,6 +35,7 @@ class Table(bytes, Enum):
     REFERENCE = b"f"  # account number, ref length u8, ref, height, row u32 of the block -> what the node says of it
     EVIDENCE = b"v"  # key chosen by the node -> proof of misbehaviour
     ROSTER = b"n"  # height -> the validators' roster after it; only heights whose block changed it, and 0
+    VERSION = b"w"  # height -> the protocol version u64 that is demanded after it; likewise
 
 
 # A member's ``value`` costs as much as a whole key, and a block has thousands.
@@ -124,6 +125,11 @@ def evidence_key(key: bytes) -> bytes:
 def roster_key(height: int) -> bytes:
     """Return the key of the roster that the block at ``height`` left behind."""
     return Table.ROSTER.value + number(height)
+
+
+def version_key(height: int) -> bytes:
+    """Return the key of the protocol version that the block at ``height`` demanded."""
+    return Table.VERSION.value + number(height)
 
 
 def table_end(table: Table) -> bytes:

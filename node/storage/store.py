@@ -84,11 +84,13 @@ class Store(Reads):
         timestamp_ms: int = 0,
         roots: Roots = NO_ROOTS,
         roster: bytes = b"",
+        version: int = 1,
     ) -> None:
         """Create the store with its state at height 0; for `som init` only. It appears under ``path`` whole or not.
 
         ``block_hash`` is the parent hash that block 1 will have; left out, it is the genesis hash.
-        ``roster`` is that of the validators at height 0. Raises AlreadyInitialised if ``path`` holds anything.
+        ``roster`` is that of the validators at height 0, ``version`` the protocol's. Raises AlreadyInitialised if
+        ``path`` holds anything.
         """
         path = Path(path)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -98,7 +100,7 @@ class Store(Reads):
         try:
             fresh.mkdir(mode=DIRECTORY_MODE, parents=True)
             genesis = StoredBlock(0, block_hash or genesis_hash, ZERO_HASH, timestamp_ms, block_bytes)
-            _fill(fresh, genesis_hash, genesis, roots, genesis_state, roster)
+            _fill(fresh, genesis_hash, genesis, roots, genesis_state, (roster, version))
             os.rename(fresh, path)
             DISK.sync_directory(path.parent)
         except plyvel.Error as error:
@@ -283,6 +285,8 @@ class Store(Reads):
         rows.append((schema.outcomes_key(height), record.outcome_leaves))
         if record.roster is not None:
             rows.append((schema.roster_key(height), record.roster))
+        if record.version is not None:
+            rows.append((schema.version_key(height), schema.number(record.version)))
         rows += self._new_batches(record)
         rows += self._new_transactions(record)
         state, entry = schema.state_key, schema.entry_key
@@ -366,8 +370,14 @@ class Store(Reads):
 
 
 def _fill(
-    path: Path, genesis_hash: bytes, block: StoredBlock, roots: Roots, state: Mapping[bytes, bytes], roster: bytes
+    path: Path,
+    genesis_hash: bytes,
+    block: StoredBlock,
+    roots: Roots,
+    state: Mapping[bytes, bytes],
+    rules: tuple[bytes, int],
 ) -> None:
+    roster, version = rules
     db = plyvel.DB(
         os.fspath(path), create_if_missing=True, error_if_exists=True, paranoid_checks=True, compression=None
     )
@@ -377,6 +387,7 @@ def _fill(
                 (schema.GENESIS_KEY, encode((schema.FORMAT, genesis_hash))),
                 *_block_rows(block, roots),
                 (schema.roster_key(0), roster),
+                (schema.version_key(0), schema.number(version)),
                 *((schema.state_key(name), value) for name, value in state.items()),
             ):
                 batch.put(key, schema.seal(key, value))
