@@ -25,6 +25,12 @@ _TX: Final = (
 
 EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "rpc.discover": {},
+    "admin_getStatus": {},
+    "admin_setLogLevel": {"level": "debug"},
+    "admin_listPeers": {},
+    "admin_disconnectPeer": {"name": "observer"},
+    "admin_stop": {},
+    "admin_getAuditLog": {"limit": 10},
     "chain_getInfo": {},
     "chain_getBlock": {"height": 3, "limit": 10},
     "chain_getBlocks": {"limit": 10},
@@ -55,6 +61,8 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "order_get": {"authority": _AUTHORITY, "number": "17/26"},
     "order_list": {"authority": _AUTHORITY, "limit": 10},
     "parameter_list": {},
+    "sub_subscribe": {"topic": "account", "account": _ACCOUNT},
+    "sub_unsubscribe": {"subscription": 1},
     "validator_list": {},
     "validator_getUptime": {"blocks": 100},
     "validator_listCommittees": {"after": 0},

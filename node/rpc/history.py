@@ -6,6 +6,7 @@ One rule: everything is counted from blocks and entries that are stored, so two 
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from consensus.messages import Header, decode_block, decode_certificate
@@ -63,7 +64,7 @@ async def get_stats(ports: Ports, params: types.GetStatsParams) -> types.GetStat
             counts.append(len(store.outcome_leaves(step.stored.height) or b"") // HASH_BYTES)
             times.append(step.stored.timestamp_ms)
             passed += len(step.passed)
-        intervals = sorted(after - before for before, after in zip(times, times[1:], strict=False)) or [0]
+        intervals = sorted(after - before for before, after in pairwise(times)) or [0]
         return types.GetStatsResult(
             at_height=tip,
             first_height=first,

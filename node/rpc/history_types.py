@@ -1,4 +1,4 @@
-"""Params and results of the methods about what has been: blocks, rates, supply, uptime; types.py says what holds for all."""
+"""Params and results of the methods about what has been; node/rpc/types.py says what holds for all."""
 
 from typing import Annotated, Final
 
@@ -58,7 +58,7 @@ class GetStatsParams(Read, frozen=True, kw_only=True):
 
 
 class GetStatsResult(Result, frozen=True, kw_only=True):
-    """What the latest blocks came to. ``views_passed`` are those without a final block; intervals are of block times."""
+    """What the latest blocks came to. ``views_passed`` led to no final block; intervals are of block times."""
 
     first_height: Height
     last_height: Height

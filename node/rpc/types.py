@@ -26,8 +26,10 @@ from node.rpc.forms import (
     Money,
     Name,
     Order,
+    OrderNumber,
     RawTransaction,
     Ref,
+    Signature,
     SignedMoney,
     TransactionStatus,
 )
@@ -42,6 +44,29 @@ class Read(Params, frozen=True, kw_only=True):
     """A read: ``min_height`` asks for an answer that is no older."""
 
     min_height: Height = 0
+
+
+class Auth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Proof that the caller has a key of ``account``: who may see what is the account's, or its customer's.
+
+    ``signature`` by ``key`` over SHA-256("som-read-1", genesis hash, account as u64, expires_ms as u64, the namespace
+    of the method); it holds until ``expires_ms``, 10 minutes ahead at the most.
+    """
+
+    account: AccountNumber
+    expires_ms: Milliseconds
+    key: Hash
+    signature: Signature
+
+
+class Personal(Read, frozen=True, kw_only=True):
+    """A read about somebody, for which a node without open access wants a reason.
+
+    ``auth`` is that of the owner or its bank; ``under_order`` the order that an enforcer or auditor acts on, logged.
+    """
+
+    auth: Auth | None = None
+    under_order: OrderNumber | None = None
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -128,7 +153,10 @@ class GetInfoParams(Read, frozen=True, kw_only=True):
 
 
 class GetInfoResult(Result, frozen=True, kw_only=True):
-    """Which network this is and where the node stands in it. ``network`` is the number that transactions carry."""
+    """Which network this is and where the node stands in it. ``network`` is the number that transactions carry.
+
+    ``access`` open: this node tells everybody about everybody, as a devnet does; else see ``x-scope`` of each method.
+    """
 
     name: Name
     kind: Name
@@ -151,6 +179,7 @@ class GetInfoResult(Result, frozen=True, kw_only=True):
     validators: Count
     peers_connected: Count
     mempool_transactions: Count
+    access: Literal["open", "tokens"]
 
 
 class GetBlockParams(Read, frozen=True, kw_only=True):
@@ -267,7 +296,7 @@ class SubmitManyResult(Result, frozen=True, kw_only=True):
     items: tuple[SubmittedItem, ...]
 
 
-class GetTransactionParams(Read, frozen=True, kw_only=True):
+class GetTransactionParams(Personal, frozen=True, kw_only=True):
     """``transaction`` asks for the transaction itself beside its receipt."""
 
     tx_id: Hash
@@ -288,7 +317,7 @@ class GetTransactionResult(Result, frozen=True, kw_only=True):
     transaction: TransactionView | None = None
 
 
-class GetByRefParams(Read, frozen=True, kw_only=True):
+class GetByRefParams(Personal, frozen=True, kw_only=True):
     """What ``account`` has paid under each of ``refs``, ever."""
 
     account: AccountNumber
@@ -318,7 +347,7 @@ class GetByRefResult(Result, frozen=True, kw_only=True):
 # --- accounts ---
 
 
-class GetAccountParams(Read, frozen=True, kw_only=True):
+class GetAccountParams(Personal, frozen=True, kw_only=True):
     account: AccountNumber
 
 
@@ -357,7 +386,7 @@ class GetAccountResult(Result, frozen=True, kw_only=True):
     account: AccountView
 
 
-class GetHistoryParams(Read, frozen=True, kw_only=True):
+class GetHistoryParams(Personal, frozen=True, kw_only=True):
     """Statement entries, newest first unless ``order`` is asc."""
 
     account: AccountNumber
@@ -433,7 +462,7 @@ class GetTransactionProofResult(Result, frozen=True, kw_only=True):
     anchor: Anchor
 
 
-class GetAccountProofParams(Read, frozen=True, kw_only=True):
+class GetAccountProofParams(Personal, frozen=True, kw_only=True):
     account: AccountNumber
 
 

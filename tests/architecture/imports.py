@@ -23,7 +23,7 @@ OWNERS: Final = {
     "nacl": ("consensus.crypto",),
     "msgpack": ("consensus.encoding",),
     "plyvel": ("node.storage",),
-    "aiohttp": ("network", "node.rpc.server", "node.client"),
+    "aiohttp": ("network", "node.rpc.server", "node.rpc.websocket", "node.client"),
 }
 # Room -> all of ours that it may import. What is not listed here is bound by the other rules alone.
 MAY_IMPORT: Final = {
