@@ -78,14 +78,19 @@ async def _reply_of(ws: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
 
 @asynccontextmanager
 async def rpc_lab(
-    path: Path, limits: ServerLimits | None = None, hosts: tuple[str, ...] = (), acting: bool = False
+    path: Path,
+    limits: ServerLimits | None = None,
+    hosts: tuple[str, ...] = (),
+    acting: bool = False,
+    open_access: bool = True,
 ) -> AsyncIterator[Lab]:
     """Serve a funded chain and give a caller of it; ``acting``: on which everything that examples name has happened."""
-    with reachable(path / "admin.sock") as address:
-        async with (
-            solo_chain(path, acting=acting) as chain,
-            running(chain, limits, hosts, path / "admin.sock") as server,
-            aiohttp.ClientSession() as session,
-            aiohttp.ClientSession(connector=aiohttp.UnixConnector(address)) as local,
-        ):
-            yield Lab(chain, server, f"http://127.0.0.1:{server.port}", session, local)
+    async with solo_chain(path, acting=acting) as chain:
+        chain.open_access = open_access
+        with reachable(path / "admin.sock") as address:
+            async with (
+                running(chain, limits, hosts, path / "admin.sock") as server,
+                aiohttp.ClientSession() as session,
+                aiohttp.ClientSession(connector=aiohttp.UnixConnector(address)) as local,
+            ):
+                yield Lab(chain, server, f"http://127.0.0.1:{server.port}", session, local)

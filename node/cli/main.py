@@ -6,6 +6,7 @@ import click
 
 from node.cli import (
     accounts,
+    admin,
     assets,
     attestations,
     chain,
@@ -21,8 +22,10 @@ from node.cli import (
     recoveries,
     scenarios,
     statements,
+    tokens,
     transactions,
     validators,
+    watching,
 )
 from node.cli.session import Session, SomGroup
 
@@ -56,6 +59,9 @@ for _command in (
     files.iso,
     validators.validator,
     evidence.evidence,
+    watching.watch,
+    tokens.token,
+    admin.admin,
     scenarios.scenario,
 ):
     main.add_command(_command)

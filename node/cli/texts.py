@@ -180,6 +180,21 @@ TEXTS: Final[dict[str, Words]] = {
         "2026-12-31T18:00 (Бишкек) или +24h, +30m, +7d",
         "2026-12-31T18:00 (Bishkek), or +24h, +30m, +7d",
     ),
+    "token_once": Words(
+        "Бул белги бир гана жолу көрсөтүлөт: сактап коюңуз. Түйүндө анын хеши гана калат.",
+        "Токен показан один раз: сохраните его. У узла остаётся только хеш.",
+        "The token is shown once: keep it. The node has its hash only.",
+    ),
+    "no_such_token": Words("мындай белги жок", "такого токена нет", "there is no such token"),
+    "allows": Words("Уруксаттары", "Разрешает", "Allows"),
+    "allowed": Words("Уруксат", "Разрешено", "Allowed"),
+    "per_second": Words("Секундасына чакыруу / төлөм", "Вызовов / платежей в секунду", "Calls / payments a second"),
+    "audit_sound": Words(
+        "Журнал бүтүн, кол тамгалары туура",
+        "Журнал цел, подписи верны",
+        "The log is whole and its signatures are valid",
+    ),
+    "audit_broken": Words("Журнал бузулган", "Журнал повреждён или изменён", "The log was damaged or changed"),
     "sound": Words("Инварианттар сакталган", "Инварианты выполнены", "All invariants hold"),
     "devnet_only": Words(
         "бул ачкычтар ачык: devnet'тен башка тармакта колдонулбайт",

@@ -10,7 +10,6 @@ from enum import StrEnum
 from typing import Any, Final
 
 from consensus.crypto import verify
-from consensus.encoding import digest
 from node.ledger.account import Account, decode_account, is_account_number
 from node.ledger.asset import CHANGE
 from node.ledger.attestations import ATTESTATION, CURRENT
@@ -22,12 +21,11 @@ from node.ledger.recovery import RECOVERY
 from node.ledger.state import ACCOUNT_PREFIX, ASSET_PREFIX, PARAMETER_PREFIX, account_key
 from node.ledger.transaction import decode_transaction
 from node.rpc import ledger_types, types
+from node.rpc.auth import AUTH_MS_MAX, auth_statement, namespace_of
 from node.rpc.errors import FORBIDDEN, UNAUTHORIZED, RpcError
 from node.rpc.ports import Grant, Ports
 from node.rpc.reading import consumed, transaction_at
 
-AUTH_MS_MAX: Final = 10 * 60_000  # how far ahead a proof of ownership may expire: it can be copied until then
-_AUTH_TAG: Final = b"som-read-1"
 _ROWS_ABOUT_NOBODY: Final = (ASSET_PREFIX, PARAMETER_PREFIX, ATTESTATION, CURRENT, CHANGE, SEEN, ONCE, CHECKPOINT)
 
 
@@ -105,11 +103,6 @@ def scope_of(method: str) -> Scope:
     return PERMISSIONS[method] if method in PERMISSIONS else PERMISSIONS[namespace_of(method)]
 
 
-def namespace_of(method: str) -> str:
-    """Return the part of a method's name that permissions and metrics go by."""
-    return method.partition("_")[0].partition(".")[0]
-
-
 async def require(ports: Ports, caller: Caller, method: str, params: types.Params) -> None:
     """Raise RpcError (unauthorized, forbidden) unless ``caller`` may make this call. What must be logged is logged."""
     scope = scope_of(method)
@@ -137,13 +130,6 @@ async def require(ports: Ports, caller: Caller, method: str, params: types.Param
         "a token with the scope orders, and under_order"
         if scope is Scope.ORDERS or caller.has("orders")
         else "auth of the owner or its bank, or a token of its bank",
-    )
-
-
-def auth_statement(genesis_hash: bytes, account: int, expires_ms: int, namespace: str) -> bytes:
-    """Return what the owner of an account signs to be told about it, see types.Auth."""
-    return digest(
-        _AUTH_TAG, genesis_hash, account.to_bytes(8, "big"), expires_ms.to_bytes(8, "big"), namespace.encode()
     )
 
 
