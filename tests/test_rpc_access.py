@@ -154,7 +154,7 @@ async def test_a_proof_is_of_one_network_and_one_moment(lab: Lab) -> None:
 
 
 async def test_a_bank_is_told_about_itself_and_its_customers(lab: Lab) -> None:
-    by_key = {"auth": auth(lab, BANK, "bank")}
+    by_key: dict[str, Any] = {"auth": auth(lab, BANK, "bank")}
     for number in (BANK, ALICE, SHOP, DEVICE):
         assert await told(lab, "account_get", BANKS, account=digits(number)) == (200, "ok")
         assert await told(lab, "account_get", account=digits(number), **by_key) == (200, "ok")
@@ -200,7 +200,7 @@ async def test_a_hold_is_for_its_parties(lab: Lab) -> None:
 
 
 async def test_rows_about_nobody_are_public_and_the_others_are_for_whom_they_name(lab: Lab) -> None:
-    owner = {"auth": auth(lab, ALICE, "alice", "state")}
+    owner: dict[str, Any] = {"auth": auth(lab, ALICE, "alice", "state")}
     assert await told(lab, "state_getProof", key=asset_key(2).hex()) == (200, "ok")
     for row in (account_key(ALICE), RECOVERY + ALICE.to_bytes(8, "big")):
         assert (await told(lab, "state_getProof", key=row.hex()))[0] == 401
@@ -329,16 +329,19 @@ async def test_the_operators_methods_are_for_its_socket_and_its_tokens_and_all_a
 
 
 async def test_the_client_proves_by_itself_whose_account_it_asks_about(lab: Lab) -> None:
-    clock = {"now_ms": lambda: lab.chain.now_ms}
-    async with Client([lab.url], reader=(ALICE, key("alice")), **clock) as client:
+
+    def now_ms() -> int:
+        return lab.chain.now_ms
+
+    async with Client([lab.url], reader=(ALICE, key("alice")), now_ms=now_ms) as client:
         assert (await client.account(ALICE)).account == digits(ALICE)
         assert [entry async for entry in client.history(ALICE)]
         lab.chain.now_ms += AUTH_MS_MAX  # a new proof in time
         assert (await client.account(ALICE)).account == digits(ALICE)
         with pytest.raises(RequestFailed, match="unauthorized"):
             await client.account(BOB)
-    async with Client([lab.url], token=BANKS, **clock) as client:
+    async with Client([lab.url], token=BANKS, now_ms=now_ms) as client:
         assert (await client.account(ALICE)).account == digits(ALICE)
-    async with Client([lab.url], token=ENFORCERS, under_order="19/26", **clock) as client:
+    async with Client([lab.url], token=ENFORCERS, under_order="19/26", now_ms=now_ms) as client:
         assert (await client.account(ALICE)).account == digits(ALICE)
         assert lab.chain.recorded[-1][2]["under_order"] == "19/26"
