@@ -3,13 +3,14 @@
 from typing import Final
 
 from tests.mutants.mutant import Killer, Mutant
-from tests.mutants.planted import agreement, durability, intake, judge, ledger, ledger_rules, verification
+from tests.mutants.planted import access, agreement, durability, intake, judge, ledger, ledger_rules, verification
 
 ROOMS: Final[tuple[tuple[str, tuple[Mutant, ...]], ...]] = (
     ("Agreement", agreement.MUTANTS),
     ("Verification", verification.MUTANTS),
     ("Durability", durability.MUTANTS),
     ("Intake: mempool, batches, payloads, synchronization, RPC", intake.MUTANTS),
+    ("Access: who may ask what, events, tokens, the audit log", access.MUTANTS),
     ("Ledger", ledger.MUTANTS),
     ("Ledger: holds, attestations, register, orders, recoveries", ledger_rules.MUTANTS),
     ("The judge of the simulator", judge.MUTANTS),
