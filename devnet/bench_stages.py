@@ -186,36 +186,40 @@ class Stages:
             executed = self._ledger.finish()
         assert all(receipt.applied for receipt in executed.receipts)
         with watch.part("rows of the block, and the write", count):
-            self._store.commit(self._record(executed, transactions, batches))
+            self._store.commit(block_record(self._store, executed, transactions, batches))
 
     def _batch(self, height: int, sequence: int, raws: Sequence[bytes]) -> Batch:
         return make_batch(self._genesis.hash, self._key, sequence, height, raws)
 
-    def _record(self, executed: Executed, transactions: Sequence[Transaction], batches: Sequence[Batch]) -> BlockRecord:
-        """Return what a block leaves; its header and certificate do not matter here."""
-        places = [(batch.digest, at) for batch in batches for at in range(len(batch.raw_transactions))]
-        return BlockRecord(
-            height=executed.height,
-            block_hash=digest(b"som-devnet-block-1", executed.height.to_bytes(8, "big")),
-            parent_hash=self._store.tip.block_hash,
-            block_bytes=bytes(500),
-            timestamp_ms=executed.timestamp_ms,
-            certificate=bytes(300),
-            roots=Roots(executed.state_tree_root, executed.outcomes_root, executed.root),
-            transactions=[
-                Placed(receipt.transaction_id, name, at, receipt.encoded, fresh=True)
-                for receipt, (name, at) in zip(executed.receipts, places, strict=True)
-            ],
-            outcome_leaves=b"".join(executed.outcomes),
-            batches={batch.digest: batch.encoded for batch in batches},
-            changes=executed.changes,
-            entries=executed.entries,
-            references=[
-                row
-                for transaction, receipt in zip(transactions, executed.receipts, strict=True)
-                for row in references(transaction, receipt)
-            ],
-        )
+
+def block_record(
+    store: Store, executed: Executed, transactions: Sequence[Transaction], batches: Sequence[Batch]
+) -> BlockRecord:
+    """Return what a block on top of ``store`` leaves; its header and certificate do not matter here."""
+    places = [(batch.digest, at) for batch in batches for at in range(len(batch.raw_transactions))]
+    return BlockRecord(
+        height=executed.height,
+        block_hash=digest(b"som-devnet-block-1", executed.height.to_bytes(8, "big")),
+        parent_hash=store.tip.block_hash,
+        block_bytes=bytes(500),
+        timestamp_ms=executed.timestamp_ms,
+        certificate=bytes(300),
+        roots=Roots(executed.state_tree_root, executed.outcomes_root, executed.root),
+        transactions=[
+            Placed(receipt.transaction_id, name, at, receipt.encoded, fresh=True)
+            for receipt, (name, at) in zip(executed.receipts, places, strict=True)
+        ],
+        outcome_leaves=b"".join(executed.outcomes),
+        batches={batch.digest: batch.encoded for batch in batches},
+        changes=executed.changes,
+        entries=executed.entries,
+        references=[
+            row
+            for transaction, receipt in zip(transactions, executed.receipts, strict=True)
+            for row in references(transaction, receipt)
+        ],
+        roster=executed.roster,
+    )
 
 
 def measure(directory: Path, accounts: int, blocks: int) -> Watch:
