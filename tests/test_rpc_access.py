@@ -227,6 +227,13 @@ async def test_an_enforcer_names_its_order_and_is_written_down_first(lab: Lab) -
     assert len(lab.chain.recorded) == 3
 
 
+async def test_what_the_operator_reads_by_its_socket_is_written_down_too(lab: Lab) -> None:
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "account_get", "params": {"account": digits(ALICE)}})
+    async with lab.local.post("http://localhost/rpc", data=body, headers={"Content-Type": "application/json"}) as reply:
+        assert "result" in await reply.json()
+    assert lab.chain.recorded == [("local", "account_get", {"under_order": "", "accounts": digits(ALICE)}, True)]
+
+
 async def test_naming_an_order_opens_nothing_to_others(lab: Lab) -> None:
     assert (await told(lab, "account_get", account=digits(ALICE), under_order="18/26"))[0] == 401
     assert (await told(lab, "account_get", OTHERS, account=digits(ALICE), under_order="18/26"))[0] == 403

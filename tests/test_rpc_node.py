@@ -13,11 +13,12 @@ import aiohttp
 import pytest
 from click.testing import CliRunner, Result
 
-from devnet.generate import VALIDATORS, bank_account
+from devnet.generate import VALIDATORS, bank_account, seed_of
 from devnet.processes import LocalNetwork
 from node.cli import main
 from node.ledger.account import format_account
 from node.rpc.websocket import MESSAGE_BYTES_MAX
+from node.storage.keystore import ANY_CHAIN, write_key
 from tests.rpc_fuzz import Fuzz
 
 AT_ONCE: Final = 8
@@ -187,6 +188,17 @@ def test_who_has_no_reason_is_told_nothing_and_who_has_one_is(user: User) -> Non
     assert secret not in user.log
     assert secret not in (user.home / "tokens.json").read_text()
     assert user.run("token", "revoke", "nobody", "--home", str(user.home)).exit_code == 1
+
+
+def test_an_owner_asks_about_itself_with_its_key(user: User) -> None:
+    number = format_account(bank_account(2))
+    path = user.network.directory / "reader" / "treasurer.json"
+    write_key(path, seed_of("bank-2-treasurer"), "operator", ANY_CHAIN, None)
+    reader = ("--reader", number, "--reader-key", str(path))
+    assert user.json("account", "show", "bank-2", *reader)["account"]["account"] == number
+    assert user.json("account", "show", "bakyt", *reader)["account"]["bank"] == number
+    assert "unauthorized" in user.run("account", "show", "aida", *reader).output
+    assert user.run("account", "show", "bank-2", "--reader", number).exit_code == 7
 
 
 def test_the_operator_is_heard_at_the_socket_and_all_of_it_is_in_the_log(user: User) -> None:

@@ -308,6 +308,16 @@ async def test_heartbeats_tell_where_all_stand(lab: Lab, monkeypatch: pytest.Mon
         assert beat["params"]["subscriptions"] == [{"subscription": 1, "cursor": cursor}]
 
 
+async def test_a_client_that_is_not_heard_not_even_by_a_pong_is_let_go(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.rpc.websocket.SILENCE_SECONDS", 0.2)
+    async with socket(lab) as client:
+        assert "result" in await client.call("chain_getInfo")
+        await until(lambda: len(lab.server.websockets) == 0)
+    assert lab.server.websockets.slow == 0
+
+
 async def test_a_stopping_node_says_so_with_the_cursors(tmp_path: Path) -> None:
     async with aiohttp.ClientSession() as session, rpc_lab(tmp_path) as lab:
         ws = await session.ws_connect(f"{lab.url}/ws")

@@ -18,6 +18,7 @@ from click.core import ParameterSource
 from rich.console import Console
 from rich.table import Table
 
+from consensus.crypto import SecretKey
 from node.cli.amounts import SOM_SCALE, format_units
 from node.cli.texts import say
 from node.client.client import Client
@@ -25,11 +26,13 @@ from node.client.errors import ClientError, NotReachable, OutboxError, ProofInva
 from node.client.outbox import Outbox
 from node.client.trust import Trust
 from node.config import ConfigError
+from node.ledger.account import parse_account
 from node.ledger.errors import LANGUAGES, Code, Language
 from node.ledger.errors import Refused as LedgerRefused
 from node.ledger.errors import text as ledger_text
 from node.ledger.genesis import GenesisError
 from node.storage.errors import StorageError
+from node.storage.keystore import is_bare, read_key
 
 NODE_DEFAULT: Final = "http://127.0.0.1:26657"
 TOKEN_FILE_BYTES_MAX: Final = 4_096
@@ -62,6 +65,8 @@ class Session:
     accounts_path: Path | None = None
     token_path: Path | None = None
     under_order: str | None = None
+    reader_account: int | None = None
+    reader_path: Path | None = None
 
     def say(self, name: str) -> str:
         """Return a text in the user's language."""
@@ -117,6 +122,7 @@ class Session:
                     trust=trust,
                     language=self.language,
                     token=self.token(),
+                    reader=self.reader(),
                     under_order=self.under_order,
                 ) as client:
                     return await question(client)
@@ -137,6 +143,17 @@ class Session:
         if not text or not text.isalnum():
             raise ConfigError(f"{self.token_path}: no token")
         return text
+
+    def reader(self) -> tuple[int, SecretKey] | None:
+        """Return the account that asks about itself or its customers, and its key. Raises ConfigError, StorageError."""
+        if self.reader_account is None:
+            return None
+        if self.reader_path is None:
+            raise ConfigError("--reader needs --reader-key")
+        passphrase = None
+        if not is_bare(self.reader_path):
+            passphrase = str(click.prompt(self.say("passphrase"), hide_input=True, err=True)).encode()
+        return self.reader_account, read_key(self.reader_path, "operator", passphrase, devnet=True)
 
     def end(self, exit_code: Exit, text: str) -> NoReturn:
         """Say why and end."""
@@ -242,6 +259,20 @@ def shared_options() -> list[click.Parameter]:
             help="The token to present to a node that is not open to everybody.",
         ),
         click.Option(
+            ["--reader"],
+            metavar="ACCOUNT",
+            expose_value=False,
+            callback=_set_reader,
+            help="The account that asks about itself or its customers, where a node is not open to everybody.",
+        ),
+        click.Option(
+            ["--reader-key"],
+            type=click.Path(path_type=Path, dir_okay=False),
+            expose_value=False,
+            callback=_set_reader_key,
+            help="Its key file.",
+        ),
+        click.Option(
             ["--under-order"],
             metavar="NUMBER",
             expose_value=False,
@@ -287,6 +318,19 @@ def _set_outbox(ctx: click.Context, param: click.Parameter, value: Path | None) 
 def _set_token(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
     if value is not None and not _again(ctx, param):
         _session(ctx).token_path = value
+
+
+def _set_reader(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        try:
+            _session(ctx).reader_account = parse_account(value)
+        except ValueError:
+            raise click.BadParameter(f"{value!r}: {_session(ctx).say('bad_account')}", ctx=ctx, param=param) from None
+
+
+def _set_reader_key(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        _session(ctx).reader_path = value
 
 
 def _set_under_order(ctx: click.Context, param: click.Parameter, value: str | None) -> None:

@@ -143,8 +143,11 @@ class _Client:
 
     async def _listen(self) -> None:
         while True:
-            async with asyncio.timeout(SILENCE_SECONDS):
-                message = await self._ws.receive()
+            try:
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    message = await self._ws.receive()
+            except TimeoutError:
+                return
             match message.type:
                 case WSMsgType.TEXT | WSMsgType.BINARY:
                     data = message.data.encode() if isinstance(message.data, str) else message.data

@@ -51,12 +51,12 @@ OF_ACCESS: Final = (
     ),
     one(
         *("an enforcer needs no order", "access: orders", ACCESS),
-        *('if caller.has("orders") and under_order is not None:', 'if caller.has("orders"):'),
+        *('(caller.has("orders") and under_order is not None)', 'caller.has("orders")'),
         IN_ACCESS,
     ),
     one(
         *("a read under an order is not written down", "access: orders", ACCESS),
-        'await ports.record(caller.name, method, {"under_order": under_order, "accounts": named}, True)',
+        'await ports.record(caller.name, method, {"under_order": under_order or "", "accounts": named}, True)',
         "pass",
         IN_ACCESS,
     ),
