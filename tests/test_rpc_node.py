@@ -16,7 +16,10 @@ from click.testing import CliRunner, Result
 from devnet.generate import VALIDATORS, bank_account, seed_of
 from devnet.processes import LocalNetwork
 from node.cli import main
+from node.client.client import Client
+from node.client.trust import Trust
 from node.ledger.account import format_account
+from node.rpc.history_types import GetUptimeResult
 from node.rpc.websocket import MESSAGE_BYTES_MAX
 from node.storage.keystore import ANY_CHAIN, write_key
 from tests.rpc_fuzz import Fuzz
@@ -24,7 +27,11 @@ from tests.rpc_fuzz import Fuzz
 AT_ONCE: Final = 8
 WAIT_SECONDS: Final = 60.0
 ONE: Final = VALIDATORS[:1]
+WINDOW: Final = 9  # blocks, in which each of four validators has led
 EACH: Final = int(os.environ.get("FUZZ_EACH", "3"))
+
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 
 class User:
@@ -255,3 +262,27 @@ async def _ended(user: User) -> list[str]:
         while not user.network.ended():  # noqa: ASYNC110  a process tells nobody
             await asyncio.sleep(0.05)
     return user.network.ended()
+
+
+# Several validators
+
+
+async def test_events_go_on_when_the_node_that_told_them_is_killed_and_its_uptime_shows_it(tmp_path: Path) -> None:
+    async with LocalNetwork(tmp_path / "net") as network:
+        dying, *others = network.names
+        urls = [network.url(dying), *(network.url(name) for name in others)]
+        heights: list[int] = []
+        async with Client(urls, trust=Trust.of(network.genesis)) as client, asyncio.timeout(4 * WAIT_SECONDS):
+            async for event in client.subscribe("blocks"):
+                assert event.block is not None
+                heights.append(event.block.height)
+                if len(heights) == 2:
+                    network.kill(dying)
+                if len(heights) == 2 + WINDOW:
+                    break
+            assert heights == list(range(heights[0], heights[0] + len(heights)))
+            found = await client.request("validator_getUptime", {"blocks": WINDOW - 1}, GetUptimeResult)
+        rows = {row.name: row for row in found.validators}
+        assert rows[dying].signed == rows[dying].led == 0
+        assert rows[dying].passed > 0
+        assert all(rows[name].led > 0 and rows[name].signed == rows[name].certificates > 0 for name in others)

@@ -167,7 +167,11 @@ class RpcServer:
     def _admit(self, transport: asyncio.Transport) -> asyncio.Protocol | None:
         """Return who serves a new connection; None if there is no room."""
         server = self._runner.server if self._runner else None
-        if server is None or len(server.connections) >= self._limits.connections_max:
+        if server is None:
+            return None
+        if _is_local(transport):
+            return server()  # who can open the socket owns the node: strangers take no room from its operator
+        if len(server.connections) >= self._limits.connections_max:
             return None
         address = _address(transport.get_extra_info("peername"))
         same = sum(1 for open_ in server.connections if _address(open_.peername) == address)
@@ -226,7 +230,7 @@ class RpcServer:
     def _caller(self, request: web.Request) -> Caller:
         """Return who calls. Raises RpcError (unauthorized) for a token that grants nothing."""
         transport = request.transport
-        if transport is not None and transport.get_extra_info("socket").family == socket.AF_UNIX:
+        if transport is not None and _is_local(transport):
             return Caller("local", local=True)
         address = _address(transport.get_extra_info("peername") if transport else None)
         token = _token(request.headers)
@@ -301,6 +305,10 @@ class _Door(asyncio.Protocol):
             return
         transport.set_protocol(served_by)
         served_by.connection_made(transport)
+
+
+def _is_local(transport: asyncio.BaseTransport) -> bool:
+    return bool(transport.get_extra_info("socket").family == socket.AF_UNIX)
 
 
 def _response(answered: Answer) -> web.Response:
