@@ -309,7 +309,7 @@ class Bench:
         check_us = self._check_us()
         clock = time.thread_time
         began = clock()
-        self._ledger.begin(self._ledger.height + 1, self._ledger.timestamp_ms + BLOCK_MS)
+        self._ledger.begin(self._ledger.height + 1, self._ledger.timestamp_ms + BLOCK_MS, self._ledger.version)
         for each in transactions:
             self._ledger.apply(each)
         applied = clock()

@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -88,7 +89,8 @@ class Connection:
 
     def abort(self) -> None:
         """Be gone at once."""
-        self._transport.abort()
+        with suppress(AttributeError):  # Python 3.11's TLS transport forgets its protocol when it is closed twice
+            self._transport.abort()
         self.closed.set()
 
 

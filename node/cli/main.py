@@ -9,18 +9,23 @@ from node.cli import (
     admin,
     assets,
     attestations,
+    bank_statements,
     chain,
     evidence,
     files,
     holds,
     keys,
     nodes,
+    notifications,
     orders,
     parameters,
     payments,
+    qr,
     receipts,
     recoveries,
+    returning,
     scenarios,
+    shadowing,
     statements,
     tokens,
     transactions,
@@ -49,6 +54,7 @@ for _command in (
     accounts.account,
     holds.hold,
     receipts.receipt,
+    qr.qr,
     assets.asset,
     attestations.attest,
     orders.order,
@@ -63,7 +69,10 @@ for _command in (
     tokens.token,
     admin.admin,
     scenarios.scenario,
+    shadowing.shadow,
 ):
     main.add_command(_command)
 for _command in (statements.statement, *recoveries.COMMANDS):
     accounts.account.add_command(_command)
+for _command in (bank_statements.statement, notifications.notify, returning.return_command):
+    files.iso.add_command(_command)

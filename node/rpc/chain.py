@@ -63,6 +63,9 @@ async def get_info(ports: Ports, params: types.GetInfoParams) -> types.GetInfoRe
         peers_connected=status.peers_connected,
         mempool_transactions=status.mempool_transactions,
         access="open" if ports.open_access else "tokens",
+        protocol_version=status.version,
+        protocol_version_next=status.next_version,
+        protocol_version_supported_max=status.supported_max,
     )
 
 

@@ -3,7 +3,18 @@
 from typing import Final
 
 from tests.mutants.mutant import Killer, Mutant
-from tests.mutants.planted import access, agreement, durability, intake, judge, ledger, ledger_rules, verification
+from tests.mutants.planted import (
+    access,
+    agreement,
+    banks,
+    durability,
+    intake,
+    judge,
+    ledger,
+    ledger_rules,
+    verification,
+    versions,
+)
 
 ROOMS: Final[tuple[tuple[str, tuple[Mutant, ...]], ...]] = (
     ("Agreement", agreement.MUTANTS),
@@ -13,6 +24,8 @@ ROOMS: Final[tuple[tuple[str, tuple[Mutant, ...]], ...]] = (
     ("Access: who may ask what, events, tokens, the audit log", access.MUTANTS),
     ("Ledger", ledger.MUTANTS),
     ("Ledger: holds, attestations, register, orders, recoveries", ledger_rules.MUTANTS),
+    ("Bank files and national QR codes", banks.MUTANTS),
+    ("Versions of the protocol and the wire", versions.MUTANTS),
     ("The judge of the simulator", judge.MUTANTS),
 )
 MUTANTS: Final = tuple(mutant for _, room in ROOMS for mutant in room)
