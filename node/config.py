@@ -5,11 +5,12 @@ between nodes only by accident, and the network then stalls for no visible reaso
 """
 
 import os
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from node.ledger.state import ACCOUNTS_IN_MEMORY
+from node.log import Level
 
 CONFIG_NAME: Final = "config.toml"
 PEERS_MAX: Final = 64  # the chain itself names the others
@@ -53,13 +54,16 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Rpc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where we serve clients. ``allowed_hosts`` are accepted in the Host header beside loopback names.
 
-    ``show_orders``: lists of authorities' orders are answered, not only their counts. A devnet always answers them.
+    ``access``: open tells everybody about everybody; tokens wants a reason (node/rpc/access.py); auto is open on a
+    devnet and tokens elsewhere. ``tokens_file`` and ``admin_socket`` stand in the home directory.
     """
 
     host: str = "127.0.0.1"
     port: _Port = 26657
     allowed_hosts: tuple[str, ...] = ()
-    show_orders: bool = False
+    access: Literal["auto", "open", "tokens"] = "auto"
+    tokens_file: str = "tokens.json"
+    admin_socket: str = "admin.sock"
 
 
 class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,7 +111,7 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Form and level of the log on standard error."""
 
-    level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    level: Level = "info"
     format: Annotated[str, msgspec.Meta(pattern="^(text|json)$")] = "text"
 
 
@@ -174,7 +178,9 @@ def format_config(config: Config) -> str:
         f"host = {quote(config.rpc.host)}",
         f"port = {config.rpc.port}",
         f"allowed_hosts = [{', '.join(quote(host) for host in config.rpc.allowed_hosts)}]",
-        f"show_orders = {str(config.rpc.show_orders).lower()}",
+        f"access = {quote(config.rpc.access)}",
+        f"tokens_file = {quote(config.rpc.tokens_file)}",
+        f"admin_socket = {quote(config.rpc.admin_socket)}",
         "",
         "[mempool]",
         f"transactions_max = {config.mempool.transactions_max}",

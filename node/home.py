@@ -42,6 +42,8 @@ CONFIG_BYTES_MAX: Final = 256 * 1024
 class Opened:
     """All that a node keeps on disk, open and locked. ``records`` are the journal's, to be replayed."""
 
+    home: Path
+    disk: Disk
     genesis: Genesis
     signer: OwnSigner | RemoteSigner
     node_seed: bytes
@@ -139,7 +141,7 @@ def open_home(home: Path, config: Config, passphrase: bytes | None, resources: E
     store.check(identify=_identify, chain_root=chain_root)
     journal, records = Journal.open(home / config.data / "journal", disk)
     resources.callback(journal.close)
-    return Opened(genesis, signer, node_seed, store, journal, records)
+    return Opened(home, disk, genesis, signer, node_seed, store, journal, records)
 
 
 def _open_signer(

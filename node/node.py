@@ -6,6 +6,7 @@ One rule: a part that fails stops the node. A supervisor starts it again, and it
 import asyncio
 import gc
 import signal
+import socket
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from typing import Any, Final
 import structlog
 
 from consensus.committee import Committee
+from consensus.crypto import SecretKey
 from consensus.encoding import as_int, as_tuple, decode, encode
 from consensus.messages import Certificate, Hash, decode_block, decode_certificate
 from consensus.timing import Timing
@@ -24,6 +26,8 @@ from network.identity import Identity
 from network.mesh import Mesh
 from network.peer import PeerError
 from network.wire import PeerId
+from node.audit_log import DIRECTORY as AUDIT_DIRECTORY
+from node.audit_log import AuditLog
 from node.batches import BATCH_LIFE_HEIGHTS, BatchInvalid, BatchPool, decode_batch, decode_payload, decode_transactions
 from node.checks import SignatureChecks
 from node.config import Config, ConfigError
@@ -49,7 +53,7 @@ from node.metrics import Metrics
 from node.observe import publish
 from node.outcomes import Outcomes
 from node.readiness import ReadinessSigner
-from node.rpc.methods import VERSION
+from node.rpc.chain import VERSION
 from node.rpc.ports import Outcome
 from node.rpc.server import RpcServer
 from node.service import Service
@@ -57,8 +61,10 @@ from node.storage.disk import RoomLimits
 from node.storage.errors import GuardError, KeyFileError, NotInitialised, StorageError, WrongNetwork
 from node.storage.files import Unsafe
 from node.storage.keystore import forbid_core_dumps
+from node.storage.sockets import listen_locally
 from node.storage.store import Store
 from node.sync import Sync
+from node.tokens import Tokens
 from node.upgrades import VersionUnknown, supported_versions, told
 
 EXIT_OK: Final = 0
@@ -90,6 +96,7 @@ class World:
     now_ms: Callable[[], int] = unix_ms
     mesh: Callable[..., Mesh] = Mesh
     rpc: Callable[..., RpcServer] = RpcServer
+    local: Callable[[Path], socket.socket | None] = listen_locally
 
 
 WORLD: Final = World()
@@ -102,10 +109,12 @@ class Node:
         """Wire every part to those it needs. Nothing runs yet."""
         genesis = opened.genesis
         now_ms = self._now_ms = world.now_ms
+        self._local = world.local
         self.config = config
         self.opened = opened
         self.genesis = genesis
         self.started = asyncio.Event()
+        self.stopping = asyncio.Event()  # the operator wants it to end
         self.store = opened.store
         self.epochs = Epochs(genesis, opened.store)
         self.supported = supported_versions(config)
@@ -202,6 +211,7 @@ class Node:
         self.links.mesh = self.mesh
         self._let_link()
         disk = config.disk
+        self.audit = AuditLog(opened.home / AUDIT_DIRECTORY, SecretKey(opened.node_seed), now_ms, opened.disk)
         self.disk = DiskWatch(
             self.store.disk_usage, RoomLimits(disk.refuse_percent, disk.stop_percent, disk.stop_bytes)
         )
@@ -221,6 +231,9 @@ class Node:
             self.disk,
             now_ms,
             ReadinessSigner(opened.signer, identity.peer, self.ledger),
+            Tokens(opened.home / config.rpc.tokens_file, now_ms),
+            self.audit,
+            self.stopping.set,
             self.supported,
         )
         self.rpc = world.rpc(
@@ -243,6 +256,7 @@ class Node:
             self.ledger,
             self.mesh,
             opened.signer,
+            self.rpc,
         )
 
     async def run(self) -> None:
@@ -250,7 +264,8 @@ class Node:
         self._recover()
         gc.collect()
         gc.freeze()  # what is here now stays: full collections need not visit it
-        await self.rpc.start(self.config.rpc.host, self.config.rpc.port)
+        local = self._local(self.opened.home / self.config.rpc.admin_socket)
+        await self.rpc.start(self.config.rpc.host, self.config.rpc.port, local=local)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for work in self._work():
@@ -260,10 +275,13 @@ class Node:
                 self.started.set()
         finally:
             await self.rpc.stop()
+            self.audit.close()
 
     def _log_start(self) -> None:
         votes = self.driver.core.me is not None
         log.info("started", height=self.store.tip.height, listen=self.mesh.port, rpc=self.rpc.port, votes=votes)
+        if self.service.open_access:
+            log.warning("access_open", why="everybody who reaches the RPC may ask about every account")
         seats = {seat.name for seat in self.epochs.newest_roster()}
         for peer in self.config.peers:
             if not peer.node_key and peer.name not in seats:
@@ -429,12 +447,13 @@ async def _serve(config: Config, opened: Opened) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    running = asyncio.create_task(Node(config, opened).run())
-    stopping = asyncio.create_task(stop.wait())
-    done, _ = await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
-    for task in (running, stopping):
+    node = Node(config, opened)
+    running = asyncio.create_task(node.run())
+    stopping = [asyncio.create_task(event.wait()) for event in (stop, node.stopping)]
+    done, _ = await asyncio.wait((running, *stopping), return_when=asyncio.FIRST_COMPLETED)
+    for task in (running, *stopping):
         task.cancel()
-    await asyncio.gather(running, stopping, return_exceptions=running not in done)
+    await asyncio.gather(running, *stopping, return_exceptions=running not in done)
     log.info("stopped")
 
 

@@ -13,6 +13,7 @@ from node.ledger.account import SOM
 from node.ledger.execute import Ledger
 from node.mempool import Mempool
 from node.metrics import Labelled, Metrics, Sample
+from node.rpc.server import RpcServer
 from node.service import Service
 from node.signing.remote import RemoteSigner
 from node.signing.signer import Signer
@@ -33,6 +34,7 @@ def publish(
     ledger: Ledger,
     mesh: Mesh,
     signer: Signer,
+    rpc: RpcServer,
 ) -> None:
     """Register every part's numbers."""
 
@@ -99,6 +101,17 @@ def publish(
     def money() -> Iterator[Sample]:
         yield "gauge", "som_supply_tyiyn", "Digital som in circulation", ledger.supply(SOM)
 
+    def clients() -> Iterator[Sample]:
+        sockets = rpc.websockets
+        yield "gauge", "som_rpc_websocket_clients", "WebSockets that are open", len(sockets)
+        yield "gauge", "som_rpc_subscriptions", "Subscriptions of all WebSockets", sockets.subscriptions
+        yield "counter", "som_rpc_events", "Events told", sockets.events
+        yield "counter", "som_rpc_slow_consumers", "Clients closed because they did not read", sockets.slow
+
+    def denied() -> Iterator[Labelled]:
+        reasons = {name: float(count) for name, count in rpc.denied.items()}
+        yield "counter", "som_rpc_denied", "Calls refused at the door, by reason", "reason", reasons
+
     def disk() -> Iterator[Sample]:
         stats = store.stats()
         yield "gauge", "som_store_bytes", "Size of the store's directory", stats.directory_bytes
@@ -130,7 +143,7 @@ def publish(
         dropped = {str(number): float(count.dropped) for number, count in mesh.channel_counters.items()}
         yield "counter", "som_network_dropped", "Messages dropped, an outbox was full", "channel", dropped
 
-    for source in (consensus, keys, transactions, money, disk):
+    for source in (consensus, keys, transactions, money, clients, disk):
         metrics.add(source)
-    for labelled in (lanes, proofs, network):
+    for labelled in (lanes, proofs, denied, network):
         metrics.add_labelled(labelled)

@@ -6,6 +6,7 @@ import click
 
 from node.cli import (
     accounts,
+    admin,
     assets,
     attestations,
     bank_statements,
@@ -27,8 +28,10 @@ from node.cli import (
     shadowing,
     signer,
     statements,
+    tokens,
     transactions,
     validators,
+    watching,
 )
 from node.cli.session import Session, SomGroup
 
@@ -64,6 +67,9 @@ for _command in (
     files.iso,
     validators.validator,
     evidence.evidence,
+    watching.watch,
+    tokens.token,
+    admin.admin,
     scenarios.scenario,
     shadowing.shadow,
 ):

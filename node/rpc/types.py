@@ -26,8 +26,10 @@ from node.rpc.forms import (
     Money,
     Name,
     Order,
+    OrderNumber,
     RawTransaction,
     Ref,
+    Signature,
     SignedMoney,
     TransactionStatus,
 )
@@ -42,6 +44,29 @@ class Read(Params, frozen=True, kw_only=True):
     """A read: ``min_height`` asks for an answer that is no older."""
 
     min_height: Height = 0
+
+
+class Auth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Proof that the caller has a key of ``account``: who may see what is the account's, or its customer's.
+
+    ``signature`` by ``key`` over SHA-256("som-read-1", genesis hash, account as u64, expires_ms as u64, the namespace
+    of the method); it holds until ``expires_ms``, 10 minutes ahead at the most.
+    """
+
+    account: AccountNumber
+    expires_ms: Milliseconds
+    key: Hash
+    signature: Signature
+
+
+class Personal(Read, frozen=True, kw_only=True):
+    """A read about somebody, for which a node without open access wants a reason.
+
+    ``auth`` is that of the owner or its bank; ``under_order`` the order that an enforcer or auditor acts on, logged.
+    """
+
+    auth: Auth | None = None
+    under_order: OrderNumber | None = None
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -131,6 +156,8 @@ class GetInfoParams(Read, frozen=True, kw_only=True):
 class GetInfoResult(Result, frozen=True, kw_only=True):
     """Which network this is and where the node stands in it. ``network`` is the number that transactions carry.
 
+    ``access`` open: this node tells everybody about everybody, as a devnet does; else see ``x-scope`` of each method.
+
     ``protocol_version`` is that of the node's epoch, ``protocol_version_next`` what the state demands of the next one,
     ``protocol_version_supported_max`` the newest in which this node takes part; ``version`` is that of the program.
     """
@@ -156,6 +183,7 @@ class GetInfoResult(Result, frozen=True, kw_only=True):
     validators: Count
     peers_connected: Count
     mempool_transactions: Count
+    access: Literal["open", "tokens"]
     protocol_version: Count
     protocol_version_next: Count
     protocol_version_supported_max: Count
@@ -275,7 +303,7 @@ class SubmitManyResult(Result, frozen=True, kw_only=True):
     items: tuple[SubmittedItem, ...]
 
 
-class GetTransactionParams(Read, frozen=True, kw_only=True):
+class GetTransactionParams(Personal, frozen=True, kw_only=True):
     """``transaction`` asks for the transaction itself beside its receipt."""
 
     tx_id: Hash
@@ -296,7 +324,7 @@ class GetTransactionResult(Result, frozen=True, kw_only=True):
     transaction: TransactionView | None = None
 
 
-class GetByRefParams(Read, frozen=True, kw_only=True):
+class GetByRefParams(Personal, frozen=True, kw_only=True):
     """What ``account`` has paid under each of ``refs``, ever."""
 
     account: AccountNumber
@@ -326,7 +354,7 @@ class GetByRefResult(Result, frozen=True, kw_only=True):
 # --- accounts ---
 
 
-class GetAccountParams(Read, frozen=True, kw_only=True):
+class GetAccountParams(Personal, frozen=True, kw_only=True):
     account: AccountNumber
 
 
@@ -365,7 +393,7 @@ class GetAccountResult(Result, frozen=True, kw_only=True):
     account: AccountView
 
 
-class GetHistoryParams(Read, frozen=True, kw_only=True):
+class GetHistoryParams(Personal, frozen=True, kw_only=True):
     """Statement entries, newest first unless ``order`` is asc; ``from_number`` begins at an entry, without a cursor."""
 
     account: AccountNumber
@@ -442,7 +470,7 @@ class GetTransactionProofResult(Result, frozen=True, kw_only=True):
     anchor: Anchor
 
 
-class GetAccountProofParams(Read, frozen=True, kw_only=True):
+class GetAccountProofParams(Personal, frozen=True, kw_only=True):
     account: AccountNumber
 
 

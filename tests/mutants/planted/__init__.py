@@ -4,6 +4,7 @@ from typing import Final
 
 from tests.mutants.mutant import Killer, Mutant
 from tests.mutants.planted import (
+    access,
     agreement,
     banks,
     durability,
@@ -22,6 +23,7 @@ ROOMS: Final[tuple[tuple[str, tuple[Mutant, ...]], ...]] = (
     ("Durability", durability.MUTANTS),
     ("Signing: the signer, the suspension, the fence", signing.MUTANTS),
     ("Intake: mempool, batches, payloads, synchronization, RPC", intake.MUTANTS),
+    ("Access: who may ask what, events, tokens, the audit log", access.MUTANTS),
     ("Ledger", ledger.MUTANTS),
     ("Ledger: holds, attestations, register, orders, recoveries", ledger_rules.MUTANTS),
     ("Bank files and national QR codes", banks.MUTANTS),
