@@ -153,7 +153,7 @@ def test_a_bulk_pay_asks_for_its_payees_at_once_and_for_each_once() -> None:
     reader = Counting(world)
     ledger = Ledger(reader, world.genesis, 10_000)
     transactions = [world.transaction([pension(0, WALLETS, amount)]) for amount in (5, 6)]
-    ledger.execute(ledger.height + 1, world.time_ms + 1, world.version, transactions)
+    ledger.execute(ledger.height + 1, world.time_ms + 1, ledger.version, transactions)
     assert reader.together == WALLETS
     assert reader.gets <= 2  # the payer, the issuer
     assert ISSUER != BANK
