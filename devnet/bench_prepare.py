@@ -270,7 +270,6 @@ class Maker:
             executed_height=above.height,
             state_root=Hash(self._store.tip.root),
             payload_hash=payload_hash(payload),
-            version=above.version,
         )
         return make_block(header, payload)
 

@@ -204,7 +204,6 @@ class _Founding:
                 executed_height=tip.height,
                 state_root=Hash(tip.root),
                 payload_hash=payload_hash(payload),
-                version=self._ledger.version,
             ),
             payload,
         )
