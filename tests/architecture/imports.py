@@ -35,6 +35,7 @@ MAY_IMPORT: Final = {
     "node.client": ("node.client", "node.ledger", "node.rpc", "consensus"),
     "node.iso20022": ("node.iso20022", "node.ledger", *BELOW),
     "node.qr": ("node.qr",),
+    "node.explorer": ("node.explorer",),
 }
 # Room -> the only ones of ours that may import it.
 MAY_BE_IMPORTED_BY: Final = {
