@@ -24,7 +24,7 @@ OWNERS: Final = {
     "msgpack": ("consensus.encoding",),
     "plyvel": ("node.storage",),
     "pkcs11": ("node.signing.hsm",),
-    "aiohttp": ("network", "node.rpc.server", "node.rpc.websocket", "node.client"),
+    "aiohttp": ("network", "node.rpc.server", "node.rpc.websocket", "node.client", "devnet.control"),
 }
 # Room -> all of ours that it may import. What is not listed here is bound by the other rules alone.
 MAY_IMPORT: Final = {

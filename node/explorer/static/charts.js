@@ -7,10 +7,10 @@ const GAP = 3;
 const HIGH = 96;
 const TICK = 5;
 
-/** Blocks, oldest first: a bar for its transactions, and under it a tick per validator, filled if it signed. */
-export function blockChart(blocks, names, label, titleOf) {
+/** Up to `slots` blocks, oldest first: a bar for its transactions, and under it a tick per validator, filled if it signed. */
+export function blockChart(blocks, slots, names, label, titleOf) {
   const most = Math.max(1, ...blocks.map((block) => block.transaction_count));
-  const width = Math.max(1, blocks.length) * (BAR + GAP);
+  const width = slots * (BAR + GAP);
   const height = HIGH + 8 + names.length * (TICK + 2);
   const chart = s("svg", { class: "blocks", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
   blocks.forEach((block, index) => {

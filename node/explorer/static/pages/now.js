@@ -47,7 +47,7 @@ export default function now({ body, t, language, live, number, onLive, every, si
       chart,
       panel(
         t("now.blocks"),
-        blockChart(shown, names, t("now.chart", { count: shown.length, transactions: number(transactions) }), titleOf),
+        blockChart(shown, SHOWN, names, t("now.chart", { count: shown.length, transactions: number(transactions) }), titleOf),
         h("ul", { class: "legend" }, h("li", {}, t("now.legend_bar")), h("li", {}, t("now.legend_tick", { names: names.join(", ") }))),
       ),
     );
