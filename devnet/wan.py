@@ -187,7 +187,7 @@ def obey(proxy: Proxy, line: str) -> None:
     word, _, ports = line.strip().partition(" ")
     act = {"cut": proxy.cut, "heal": proxy.heal}.get(word)
     if act is None:
-        raise ValueError(f"{word!r} is neither cut nor heal")
+        raise ValueError(f"{word!r} is no command: cut, heal")
     act([_port(each) for each in ports.split(",")])
 
 
