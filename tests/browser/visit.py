@@ -44,7 +44,7 @@ class Visit:
         """Show a page of the explorer, and wait until it has something to show."""
         self.page.evaluate("path => { location.hash = '#/' + path }", path)
         self.page.wait_for_function(
-            "path => document.querySelector(`#pages a[data-page='${path.split('/')[0]}'][aria-current]`)"
+            "path => document.querySelector(`#page[data-page='${path.split('/')[0]}']`)"
             " && !document.querySelector('#page [aria-busy]')",
             arg=path,
             timeout=PATIENCE_MS,

@@ -72,6 +72,7 @@ function show(shell) {
     if (link.dataset.page === key) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  element("page").dataset.page = key;
   replace(element("page"), title, h("p", { class: "lead" }, t(`lead.${key}`)), body);
   const context = {
     ...shell,
