@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -88,7 +89,9 @@ class Connection:
 
     def abort(self) -> None:
         """Be gone at once."""
-        self._transport.abort()
+        # Until 3.11.5 asyncio's TLS transport fails here once its connection is lost.
+        with suppress(AttributeError):
+            self._transport.abort()
         self.closed.set()
 
 

@@ -77,6 +77,17 @@ class Disk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stop_bytes: Annotated[int, msgspec.Meta(ge=0)] = 2 << 30
 
 
+class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Snapshots of the state, for nodes that join: made ``every`` so many heights (0: never), the newest ``keep`` kept.
+
+    A node at height 0 that is ``fetch_behind`` heights behind fetches one instead of all blocks (0: never).
+    """
+
+    every: Annotated[int, msgspec.Meta(ge=0)] = 16_384
+    keep: Annotated[int, msgspec.Meta(ge=1, le=8)] = 2
+    fetch_behind: Annotated[int, msgspec.Meta(ge=0)] = 2_000
+
+
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Form and level of the log on standard error."""
 
@@ -96,6 +107,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rpc: Rpc = Rpc()
     mempool: Mempool = Mempool()
     disk: Disk = Disk()
+    snapshot: Snapshot = Snapshot()
     log: Log = Log()
     peers: tuple[Peer, ...] = ()
 
@@ -148,6 +160,10 @@ def format_config(config: Config) -> str:
         f"refuse_percent = {config.disk.refuse_percent}",
         f"stop_percent = {config.disk.stop_percent}",
         f"stop_bytes = {config.disk.stop_bytes}",
+        "",
+        "# State for nodes that join: made every so many heights; fetched by a new node that is so many behind.",
+        "[snapshot]",
+        *(f"{field} = {getattr(config.snapshot, field)}" for field in config.snapshot.__struct_fields__),
         "",
         "[log]",
         f"level = {_quote(config.log.level)}",

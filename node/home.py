@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from consensus.committee import Committee, Validator
 from consensus.crypto import PublicKey, SecretKey
 from consensus.messages import NO_HASH, Block, Hash, Header, decode_block, make_block, payload_hash
@@ -24,19 +26,26 @@ from node.ledger.validators import Keys, Roster, all_keys, decode_roster, encode
 from node.storage.disk import make_ballast
 from node.storage.errors import StorageError
 from node.storage.files import DISK, Disk, write_file
+from node.storage.founding import install
 from node.storage.guard import Guard
 from node.storage.journal import Journal, Record
 from node.storage.keystore import read_key, read_seed, write_key
 from node.storage.records import Roots
 from node.storage.store import Store
 
+BY_BLOCKS: Final = "by-blocks"  # a file of the data directory
 GENESIS_BYTES_MAX: Final = 16 * 2**20
 CONFIG_BYTES_MAX: Final = 256 * 1024
+
+log = structlog.get_logger("node")
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """All that a node keeps on disk, open and locked. ``records`` are the journal's, to be replayed."""
+    """All that a node keeps on disk, open and locked. ``records`` are the journal's, to be replayed.
+
+    ``by_blocks`` says that a node at height 0 takes all blocks, and no snapshot.
+    """
 
     genesis: Genesis
     key: SecretKey
@@ -45,6 +54,8 @@ class Opened:
     store: Store
     journal: Journal
     records: list[Record]
+    data: Path
+    by_blocks: bool = False
 
 
 def committee_of(genesis: Genesis, epoch: int) -> Committee:
@@ -87,8 +98,11 @@ def create_home(
     write_file(home / CONFIG_NAME, format_config(config).encode())  # last: with it the home is whole
 
 
-def create_data(home: Path, config: Config, genesis: Genesis) -> None:
-    """Make an empty chain: the store at height 0, an empty journal, and room to be given away when the disk is full."""
+def create_data(home: Path, config: Config, genesis: Genesis, by_blocks: bool = False) -> None:
+    """Make an empty chain: the store at height 0, an empty journal, and room to be given away when the disk is full.
+
+    ``by_blocks``: it is to have all blocks, so that it takes no snapshot.
+    """
     data = home / config.data
     changes = genesis_changes(genesis)
     meta = read_meta(changes[META_KEY], genesis)
@@ -104,6 +118,8 @@ def create_data(home: Path, config: Config, genesis: Genesis) -> None:
         roster=encode_roster(roster_of(genesis)),
     )
     Journal.create(data / "journal")
+    if by_blocks:
+        write_file(data / BY_BLOCKS, b"this chain has all blocks from the first one: no snapshot is fetched\n")
     if genesis.kind != "devnet":
         make_ballast(data / "ballast")
 
@@ -130,13 +146,16 @@ def open_home(home: Path, config: Config, passphrase: bytes | None, resources: E
     node_seed = read_seed(home / config.keys.node, "node", passphrase, devnet=devnet, chain=chain)
     guard = Guard.open(home / config.keys.guard, key.public, genesis.hash, disk)
     resources.callback(guard.close)
+    if install(home / config.data / "store"):
+        log.info("store_installed")
     store = Store.open(home / config.data / "store", genesis.hash, disk)
     resources.callback(store.close)
     _require_pair(decode_roster(store.roster_at(store.tip.height)), Keys(key.public, SecretKey(node_seed).public))
     store.check(identify=_identify, chain_root=chain_root)
     journal, records = Journal.open(home / config.data / "journal", disk)
     resources.callback(journal.close)
-    return Opened(genesis, key, node_seed, guard, store, journal, records)
+    data = home / config.data
+    return Opened(genesis, key, node_seed, guard, store, journal, records, data, DISK.exists(data / BY_BLOCKS))
 
 
 def _identify(block_bytes: bytes) -> tuple[bytes, bytes]:

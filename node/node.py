@@ -52,10 +52,15 @@ from node.rpc.methods import VERSION
 from node.rpc.ports import Outcome
 from node.rpc.server import RpcServer
 from node.service import Service
+from node.snapshot_fetch import Fetch, SnapshotReady
+from node.snapshot_maker import Maker
+from node.snapshots import METHODS as SNAPSHOT_METHODS
+from node.snapshots import Snapshots
 from node.storage.disk import RoomLimits
 from node.storage.errors import GuardError, KeyFileError, NotInitialised, StorageError, WrongNetwork
 from node.storage.files import Unsafe
 from node.storage.keystore import forbid_core_dumps
+from node.storage.snapshot_files import Fetched, Shelf
 from node.storage.store import Store
 from node.sync import Sync
 
@@ -180,6 +185,20 @@ class Node:
             deliver=self.driver.deliver,
         )
         self.driver.sync = self.sync
+        shelf = Shelf(opened.data / "snapshots")
+        self.snapshots = Snapshots(shelf)
+        self.maker = Maker(self.store, self.epochs, genesis, shelf, config.snapshot.every, config.snapshot.keep)
+        self.fetch = Fetch(
+            genesis,
+            opened.data / "store",
+            Fetched(opened.data / "snapshot.fetch"),
+            self.links,
+            lambda: self.driver.core.committed.header.height,
+            self.sync.claims,
+            config.snapshot.fetch_behind,
+        )
+        self.fetch.wanted = self.store.tip.height == 0 and config.snapshot.fetch_behind > 0 and not opened.by_blocks
+        self.sync.held = lambda: self.fetch.wanted
         self.mesh = world.mesh(
             identity,
             (),
@@ -271,6 +290,8 @@ class Node:
             self.evidence.run(),
             self.driver.run(),
             self.disk.run(),
+            self.maker.run(),
+            *((self.fetch.run(),) if self.fetch.wanted else ()),
         )
 
     def _recover(self) -> None:
@@ -310,7 +331,11 @@ class Node:
             self.evidence.on_message(peer, data)
 
     async def _on_request(self, peer: PeerId, method: int, payload: bytes) -> bytes:
-        return self.evidence.serve(payload) if method == EVIDENCE_METHOD else self.sync.serve(method, payload)
+        if method == EVIDENCE_METHOD:
+            return self.evidence.serve(payload)
+        if method in SNAPSHOT_METHODS:
+            return await asyncio.to_thread(self.snapshots.serve, method, payload)
+        return self.sync.serve(method, payload)
 
     def _on_connected(self, peer: PeerId) -> None:
         self.driver.on_connected(peer)
@@ -373,6 +398,7 @@ class Node:
         self.dissemination.abandon(self.driver.named_batches)
         self.metrics.block_finality.observe(max(0, self._now_ms() - header.timestamp_ms) / 1_000)
         self.driver.on_stored(stored)
+        self.maker.on_stored(header.height, self.sync.behind())
         farewell = self.driver.core.epoch * self.epochs.length + FAREWELL_HEIGHTS
         if stored.executed.roster is not None or header.height == farewell:
             self._let_link()
@@ -391,12 +417,24 @@ def main(home: Path, passphrase: bytes | None = None) -> int:
         configure_log(config.log.level, config.log.format, config.name)
         forbid_core_dumps()
         gc.set_threshold(*GARBAGE_THRESHOLDS)
-        with ExitStack() as resources:
-            opened = open_home(home, config, passphrase, resources)
-            _run(_serve(config, opened))
+        while _lives(home, config, passphrase):
+            log.info("begins_at_snapshot")
     except Exception as error:  # the outermost frame: whatever ended us becomes an exit code and a sentence
         return _exit_code(error)
     return EXIT_OK
+
+
+def _lives(home: Path, config: Config, passphrase: bytes | None) -> bool:
+    """Run the node once; return whether it begins again, with the store that it has made of a snapshot."""
+    again = False
+    gc.unfreeze()
+    with ExitStack() as resources:
+        opened = open_home(home, config, passphrase, resources)
+        try:
+            _run(_serve(config, opened))
+        except* SnapshotReady:
+            again = True
+    return again
 
 
 async def _serve(config: Config, opened: Opened) -> None:

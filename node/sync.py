@@ -110,6 +110,7 @@ class Sync:
         self._to_fetch: asyncio.Queue[tuple[Hash, tuple[PeerId, ...]]] = asyncio.Queue(FETCHES_MAX)
         self._moved = asyncio.Event()
         self._turn = 0
+        self.held: Callable[[], bool] = lambda: False  # while true, ranges are not asked for: a snapshot is on its way
 
     # --- what we lack ---
 
@@ -132,6 +133,10 @@ class Sync:
     def height_of(self, peer: PeerId) -> int | None:
         """Return the final height that a peer claims."""
         return self._heights.get(peer)
+
+    def claims(self) -> list[int]:
+        """Return the final heights that peers claim."""
+        return list(self._heights.values())
 
     def behind(self) -> bool:
         """Return whether a peer that we believe claims to be so far ahead that we ask for ranges."""
@@ -247,7 +252,7 @@ class Sync:
                     await asyncio.sleep(AGAIN_SECONDS)
 
     def _has_room(self) -> bool:
-        return self._executing() <= EXECUTING_MAX and self._epoch_is_open()
+        return not self.held() and self._executing() <= EXECUTING_MAX and self._epoch_is_open()
 
     async def _probe(self) -> None:
         """Ask somebody what comes after our tip. Perhaps nothing: that is no reason to doubt."""

@@ -94,7 +94,7 @@ def with_meta(genesis: Genesis, rows: dict[bytes, bytes]) -> dict[bytes, bytes]:
     tree_root = Tree(genesis.tree_depth, rows.items()).root
     outcomes = outcomes_root(())
     root = chain_root(EMPTY, 0, tree_root, outcomes)
-    return {**rows, META_KEY: _encode_meta(Meta(genesis.hash, 0, genesis.time_ms, root, EMPTY, tree_root, outcomes))}
+    return {**rows, META_KEY: encode_meta(Meta(genesis.hash, 0, genesis.time_ms, root, EMPTY, tree_root, outcomes))}
 
 
 class Ledger:
@@ -261,7 +261,7 @@ class Ledger:
             for _ in self.finishing():
                 pass
         meta = self._next_meta(block)
-        block.changes[META_KEY] = _encode_meta(meta)
+        block.changes[META_KEY] = encode_meta(meta)
         executed = Executed(
             height=block.height,
             timestamp_ms=block.timestamp_ms,
@@ -388,7 +388,8 @@ def _signed_enough(transaction: Transaction, accounts: Sequence[Account]) -> boo
     return max(missing) <= 0
 
 
-def _encode_meta(meta: Meta) -> bytes:
+def encode_meta(meta: Meta) -> bytes:
+    """Return META_KEY's row."""
     return encode(
         (
             meta.genesis_hash,

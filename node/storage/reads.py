@@ -13,7 +13,7 @@ import plyvel
 from consensus.encoding import DecodeError, as_bytes, as_int, as_tuple, decode
 from node.storage import schema
 from node.storage.errors import Damaged, StorageError, StorageFailed
-from node.storage.records import Roots, StoredBlock, StoredTransaction, Tip
+from node.storage.records import Base, Roots, StoredBlock, StoredTransaction, Tip
 from node.storage.schema import HASH_BYTES, NUMBER_MAX, Table
 
 PAGE_MAX: Final = 1_000  # rows of one answer; keeps a request's memory and its time off the loop bounded
@@ -48,6 +48,10 @@ class Reads:
 
     # --- the chain ---
 
+    def base(self) -> Base:
+        """Return where the store begins."""
+        return self._parsed(schema.BASE_KEY, _as_base) or Base(0, 0)
+
     def block(self, height: int) -> StoredBlock | None:
         """Return the block at ``height``; height 0 is what genesis was created with."""
         key = schema.block_key(height)
@@ -79,6 +83,12 @@ class Reads:
                 break
             found.append(block)
         return tuple(found)
+
+    def blocks_down_from(self, height: int) -> Iterator[StoredBlock]:
+        """Yield the blocks that are here at ``height`` and below, descending."""
+        low, high = schema.block_key(0), schema.block_key(height)
+        for key, value in self.rows(low, high, include_stop=True, reverse=True):
+            yield _parse(key, value, partial(_as_block, _number(key)))
 
     def certificate(self, height: int) -> bytes | None:
         """Return the certificate that finalizes the block at ``height`` itself."""
@@ -242,6 +252,11 @@ def _as_hash(value: object) -> bytes:
 def _as_tip(value: object) -> tuple[int, bytes, bytes]:
     height, block_hash, root = as_tuple(value, 3)
     return as_int(height, 0, NUMBER_MAX), _as_hash(block_hash), _as_hash(root)
+
+
+def _as_base(value: object) -> Base:
+    height, cleared = as_tuple(value, 2)
+    return Base(as_int(height, 0, NUMBER_MAX), as_int(cleared, 0, NUMBER_MAX))
 
 
 def _as_block(height: int, value: object) -> StoredBlock:

@@ -69,6 +69,19 @@ class Tip:
 
 
 @dataclass(frozen=True, slots=True)
+class Base:
+    """Where the store begins: genesis, a snapshot, or what pruning has left.
+
+    Above ``height`` all is whole. At it there are the block and its roots. Below it there are only the blocks from
+    which committees are read and, for a while, those that say which batches are final. Pruning has removed the rest of
+    each height below ``cleared``, and not yet that of those above.
+    """
+
+    height: int
+    cleared: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoredBlock:
     """A block as it was committed."""
 
@@ -81,7 +94,10 @@ class StoredBlock:
 
 @dataclass(frozen=True, slots=True)
 class StoredTransaction:
-    """The first place of a transaction in the chain. ``index`` counts within the block, ``position`` in the batch."""
+    """The first place of a transaction in the chain. ``index`` counts within the block, ``position`` in the batch.
+
+    Height 0, with an empty receipt, says only that it was executed before the snapshot at which the store begins.
+    """
 
     height: int
     index: int
