@@ -80,7 +80,7 @@ class Disk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Snapshots of the state, for nodes that join: made ``every`` so many heights (0: never), the newest ``keep`` kept.
 
-    A node at height 0 that is ``fetch_behind`` heights behind fetches one instead of all blocks (0: never).
+    A node with fewer blocks than ``fetch_behind`` that is so many behind fetches one instead of all blocks (0: never).
     """
 
     every: Annotated[int, msgspec.Meta(ge=0)] = 16_384

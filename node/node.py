@@ -197,8 +197,8 @@ class Node:
             self.sync.claims,
             config.snapshot.fetch_behind,
         )
-        self.fetch.wanted = self.store.tip.height == 0 and config.snapshot.fetch_behind > 0 and not opened.by_blocks
-        self.sync.held = lambda: self.fetch.wanted
+        self.fetch.wanted = tip.height < config.snapshot.fetch_behind and not opened.by_blocks
+        self.sync.held = self.fetch.holds
         self.mesh = world.mesh(
             identity,
             (),

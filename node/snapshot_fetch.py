@@ -39,7 +39,7 @@ from node.snapshot_proof import (
     require_linked,
     verify_proof,
 )
-from node.storage.founding import Founding
+from node.storage.founding import Founding, discard
 from node.storage.records import Base, Roots, StoredBlock, Tip
 from node.storage.snapshot_files import Fetched
 from node.storage.store import Store
@@ -87,7 +87,7 @@ class Chosen:
 
 
 class Fetch:
-    """Brings a node that is at height 0 to a snapshot, if it is far behind."""
+    """Brings a node that has hardly begun to a snapshot, if it is far behind."""
 
     def __init__(
         self,
@@ -108,23 +108,32 @@ class Fetch:
         self._claims = claims
         self._behind_min = behind_min
         self._progress = 0.0
-        self.wanted = True  # while true, nothing is to be had by blocks
+        self.wanted = True
 
     async def run(self) -> None:
         """Return when this node goes on by blocks; raise SnapshotReady when a store waits."""
         try:
-            while self._height() == 0:
+            while True:
                 await asyncio.sleep(LISTEN_SECONDS)
                 if not self._links.connected():
                     continue
-                if max(self._claims(), default=0) < self._behind_min:
+                if not self._behind():
                     return
                 await self._attempt()
-                self.wanted = False
+                self.wanted, before = False, self._height()
                 await asyncio.sleep(BLOCKS_SECONDS)
+                if self._height() > before:
+                    return
                 self.wanted = True
         finally:
             self.wanted = False
+
+    def holds(self) -> bool:
+        """Return whether ranges of blocks are not to be asked for, because a snapshot is on its way."""
+        return self.wanted and self._behind()
+
+    def _behind(self) -> bool:
+        return max(self._claims(), default=0) - self._height() >= self._behind_min
 
     async def _attempt(self) -> None:
         try:
@@ -135,7 +144,8 @@ class Fetch:
         except Unusable as error:
             log.warning("snapshot_unusable", why=str(error))
             return
-        if self._height():
+        if self._height() >= tip.height:  # the core has its own ways to blocks
+            discard(self._store_path)
             log.warning("snapshot_unusable", why="blocks came meanwhile")
             return
         raise SnapshotReady(f"height {tip.height}")
@@ -148,7 +158,7 @@ class Fetch:
         for peer in self._links.connected():
             for shown in await self._list_of(peer):
                 holders.setdefault(shown, []).append(peer)
-        worth = [shown for shown in holders if shown.height >= self._behind_min // 2]
+        worth = [shown for shown in holders if shown.height - self._height() >= self._behind_min // 2]
         for shown in sorted(worth, key=lambda each: (-each.height, each.name)):
             peers = [
                 peer for other, those in holders.items() if other.name == shown.name for peer in those

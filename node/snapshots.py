@@ -20,6 +20,10 @@ class Snapshots:
         self._shelf = shelf
         self._rows: dict[int, tuple[int, bytes, int, int]] = {}  # by height, as they are shown
 
+    def heights(self) -> list[int]:
+        """Return the heights of those that are whole, ascending."""
+        return self._shelf.heights()
+
     def serve(self, method: int, payload: bytes) -> bytes:
         """Return the answer to a peer's request. Raise DecodeError for what it should not have asked."""
         if method == LIST:

@@ -146,6 +146,11 @@ def install(store: Path) -> bool:
     return waiting
 
 
+def discard(store: Path) -> None:
+    """Remove a founded store that waits."""
+    shutil.rmtree(_founded(store), ignore_errors=True)
+
+
 def _founding(store: Path) -> Path:
     return store.with_name(store.name + ".founding")
 
