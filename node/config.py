@@ -77,6 +77,13 @@ class Disk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stop_bytes: Annotated[int, msgspec.Meta(ge=0)] = 2 << 30
 
 
+class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much of the chain is kept: so many blocks and so many days, whichever is more. Both 0: all of it."""
+
+    keep_blocks: Annotated[int, msgspec.Meta(ge=0)] = 0
+    keep_days: Annotated[int, msgspec.Meta(ge=0, le=36_600)] = 0
+
+
 class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Snapshots of the state, for nodes that join: made ``every`` so many heights (0: never), the newest ``keep`` kept.
 
@@ -108,6 +115,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mempool: Mempool = Mempool()
     disk: Disk = Disk()
     snapshot: Snapshot = Snapshot()
+    prune: Prune = Prune()
     log: Log = Log()
     peers: tuple[Peer, ...] = ()
 
@@ -164,6 +172,10 @@ def format_config(config: Config) -> str:
         "# State for nodes that join: made every so many heights; fetched by a new node that is so many behind.",
         "[snapshot]",
         *(f"{field} = {getattr(config.snapshot, field)}" for field in config.snapshot.__struct_fields__),
+        "",
+        "# How much of the chain is kept, whichever is more; both 0 keep all of it.",
+        "[prune]",
+        *(f"{field} = {getattr(config.prune, field)}" for field in config.prune.__struct_fields__),
         "",
         "[log]",
         f"level = {_quote(config.log.level)}",

@@ -25,7 +25,7 @@ from node.executor import Diverged
 from node.ledger.genesis import Genesis
 from node.ledger.validators import Roster, decode_roster, members
 from node.members import Members
-from node.storage.records import Base, StoredBlock, Tip
+from node.storage.records import StoredBlock, Tip
 
 KNOWN_MAX: Final = 4  # committees kept at hand: this epoch's, its neighbours'
 
@@ -43,8 +43,8 @@ class Store(Protocol):
     def certificate(self, height: int) -> bytes | None:
         """Return a block's own finalization."""
 
-    def base(self) -> Base:
-        """Return where the store begins."""
+    def base(self) -> int:
+        """Return the height at which the store begins."""
 
     def blocks_down_from(self, height: int) -> Iterator[StoredBlock]:
         """Yield the blocks that are here at a height and below, descending."""
@@ -181,7 +181,7 @@ class Epochs:
 
     def _kept(self, epoch: int) -> Block | None:
         """Return the last block of an epoch before, if that before ``epoch`` is not kept: the committee is the same."""
-        if not 0 < epoch * self.length < self._store.base().height:
+        if not 0 < epoch * self.length < self._store.base():
             return None
         ends = (each for each in self._store.blocks_down_from(epoch * self.length) if each.height % self.length == 0)
         return decode_block(next(ends).block_bytes)

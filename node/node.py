@@ -47,6 +47,7 @@ from node.mempool import Mempool
 from node.metrics import Metrics
 from node.observe import publish
 from node.outcomes import Outcomes
+from node.pruning import Pruner
 from node.readiness import ReadinessSigner
 from node.rpc.methods import VERSION
 from node.rpc.ports import Outcome
@@ -183,11 +184,20 @@ class Node:
             certificate_valid=self._certificate_valid,
             take_batch=self.dissemination.fetched,
             deliver=self.driver.deliver,
+            epoch_end=lambda: (self.driver.core.epoch + 1) * self.epochs.length,
         )
         self.driver.sync = self.sync
         shelf = Shelf(opened.data / "snapshots")
         self.snapshots = Snapshots(shelf)
         self.maker = Maker(self.store, self.epochs, genesis, shelf, config.snapshot.every, config.snapshot.keep)
+        self.pruner = Pruner(
+            self.store,
+            Epochs(genesis, self.store),  # of its own: it works in a thread
+            genesis.hash,
+            config.prune.keep_blocks,
+            config.prune.keep_days,
+            lambda: self.maker.making,
+        )
         self.fetch = Fetch(
             genesis,
             opened.data / "store",
@@ -291,6 +301,7 @@ class Node:
             self.driver.run(),
             self.disk.run(),
             self.maker.run(),
+            self.pruner.run(),
             *((self.fetch.run(),) if self.fetch.wanted else ()),
         )
 

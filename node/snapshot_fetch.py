@@ -40,7 +40,7 @@ from node.snapshot_proof import (
     verify_proof,
 )
 from node.storage.founding import Founding, discard
-from node.storage.records import Base, Roots, StoredBlock, Tip
+from node.storage.records import Roots, StoredBlock, Tip
 from node.storage.snapshot_files import Fetched
 from node.storage.store import Store
 from node.sync import Links, RequestFailed
@@ -330,7 +330,7 @@ def _filled(founding: Founding, genesis: Genesis, chosen: Chosen, fetched: Fetch
     for height, roster in proven.rosters:
         founding.add_roster(height, roster)
     tip = Tip(contents.height, header_hash(proven.header), meta.root, b"")
-    founding.close(tip, Base(contents.height, contents.height))
+    founding.close(tip, contents.height)
     return tip
 
 

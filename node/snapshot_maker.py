@@ -24,6 +24,7 @@ from node.ledger.commitment import FAN, bucket_index
 from node.ledger.genesis import Genesis
 from node.ledger.snapshot import frontier, live_ids, live_refs, node_hashes, runs_of, sort_key
 from node.ledger.state import TREE_HIGH, TREE_LOW
+from node.slices import in_slices
 from node.snapshot_proof import CONTENTS, FIRST, PROOF, Contents, File, Kind, encode_contents, make_proof, name_of
 from node.storage.errors import Damaged
 from node.storage.snapshot_files import Draft, Shelf
@@ -34,8 +35,6 @@ ROW_BYTES: Final = 8  # of a row's form
 IDS_IN_FILE: Final = 10_000
 REFS_IN_FILE: Final = 5_000
 HEAP_BYTES: Final = 16 << 20  # of rows that wait in memory for their files
-SLICE_SECONDS: Final = 0.002  # of work between two pauses
-PAUSE_SECONDS: Final = 0.006
 PROOF_TRIES: Final = 2_000  # blocks after the snapshot is made within which its root must be certified
 
 _lengths = Struct(">HI")
@@ -88,9 +87,7 @@ class Maker:
         began = time.monotonic()
         draft = self._shelf.begin(height)
         # A cancelled thread goes on to its next slice: it alone closes what it reads.
-        made = await asyncio.to_thread(
-            self._paced, resources, making(moment, self._genesis.hash, self._genesis.tree_depth, draft)
-        )
+        made = await asyncio.to_thread(self._work, resources, moment, draft)
         if not made:
             return
         for _ in range(PROOF_TRIES):
@@ -102,15 +99,9 @@ class Maker:
                 return
             await self._stored.wait()
 
-    def _paced(self, resources: ExitStack, work: Iterator[None]) -> bool:
+    def _work(self, resources: ExitStack, moment: Snapshot, draft: Draft) -> bool:
         with resources:
-            resumed = time.monotonic()
-            for _ in work:
-                if time.monotonic() - resumed > SLICE_SECONDS:
-                    if self._stop.wait(PAUSE_SECONDS):
-                        return False
-                    resumed = time.monotonic()
-        return True
+            return in_slices(making(moment, self._genesis.hash, self._genesis.tree_depth, draft), self._stop)
 
     def _publish(self, draft: Draft, proof: bytes) -> None:
         draft.put(PROOF, proof)

@@ -10,7 +10,7 @@ import pytest
 
 import node.snapshot_fetch
 import node.snapshot_maker
-from consensus.encoding import DecodeError, as_tuple, decode, encode
+from consensus.encoding import DecodeError, as_int, as_tuple, decode, encode
 from node.client.errors import ProofInvalid
 from node.ledger.execute import Ledger
 from node.ledger.hold import MakeHold
@@ -55,7 +55,9 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 async def chain(tmp_path: Path) -> AsyncIterator[SoloChain]:
     """Give a chain with everything that the ledger has in it, references paid once among it."""
     async with solo_chain(tmp_path / "chain", acting=True) as chain:
-        hold = MakeHold(1, ALICE, ((DEVICE, 1_00, b"R"),), SHOP, chain.now_ms + 3_600_000, Condition(b"", (), 0, "", "", False))
+        hold = MakeHold(
+            1, ALICE, ((DEVICE, 1_00, b"R"),), SHOP, chain.now_ms + 3_600_000, Condition(b"", (), 0, "", "", False)
+        )
         await chain.execute([chain.sign([ALICE], [hold], "alice")])
         await chain.execute([chain.open_wallet(500 + serial * 9) for serial in range(40)])
         for minute in range(3):
@@ -131,7 +133,7 @@ async def test_a_store_made_of_a_snapshot_has_the_same_state_row_by_row(chain: S
     await joins(joiner)
     store = joiner.opened()
     try:
-        assert (store.tip.height, store.base().height) == (height, height)
+        assert (store.tip.height, store.base()) == (height, height)
         joined = dict(store.scan_all())
         assert set(b"aspcherktywoMIRQPBEYFG") <= {key[0] for key in joined}
         assert joined.items() <= state.items()
@@ -175,7 +177,7 @@ async def test_files_come_from_several_peers_and_what_came_before_a_crash_is_not
     joiner = Joiner(chain, tmp_path / "joiner", [shelf, shelf, shelf])
     await joins(joiner)
     asked = [(peer, as_tuple(decode(payload))[1]) for peer, method, payload in joiner.wire.asked if method == PIECE]
-    numbers = sorted(number for _, number in asked if number >= FIRST)  # type: ignore[operator]
+    numbers = sorted(as_int(number) for _, number in asked if number >= FIRST)  # type: ignore[operator]
     assert numbers == list(range(FIRST + 2, FIRST + len(files)))
     assert {peer for peer, number in asked if number >= FIRST} == set(PEERS)  # type: ignore[operator]
     assert joiner.wire.blamed == []
@@ -291,7 +293,7 @@ LIES: dict[str, Callable[[list[tuple[File, bytes]]], None]] = {
     "a row of an index": changed(Kind.STATE, lambda rows: (*rows, (b"Z", b""))),
     "an id": changed(Kind.IDS, _other_id),
     "an id less": changed(Kind.IDS, _less_ids),
-    "a minute less": lambda files: files.pop(max(at for at, (file, _) in enumerate(files) if file.kind is Kind.IDS)),  # type: ignore[dict-item,return-value]
+    "a minute less": lambda files: files.pop(max(at for at, (file, _) in enumerate(files) if file.kind is Kind.IDS)),  # type: ignore[dict-item]
     "the transaction of a reference": changed(Kind.REFS, _other_ref),
     "a block less": changed(Kind.BLOCKS, lambda blocks: blocks[:-1]),
     "a block of another chain": changed(Kind.BLOCKS, lambda blocks: (*blocks[:-2], blocks[-1], blocks[-1])),

@@ -22,7 +22,7 @@ from consensus.encoding import encode
 from node.storage import schema
 from node.storage.files import DIRECTORY_MODE, DISK, failed
 from node.storage.reads import translated
-from node.storage.records import Base, Roots, StoredBlock, Tip
+from node.storage.records import Roots, StoredBlock, Tip
 from node.storage.store import WRITE_BUFFER_BYTES, block_rows, roots_row, sync_files
 
 BATCH_BYTES: Final = 1 << 20  # of rows in one write: bounds memory
@@ -93,11 +93,11 @@ class Founding:
         value = encode((0, 0, b"", 0, b""))
         self.add((schema.transaction_key(each), value) for each in transaction_ids)
 
-    def close(self, tip: Tip, base: Base) -> None:
+    def close(self, tip: Tip, base: int) -> None:
         """Say where it begins and ends, and make it durable."""
         self.add(
             [
-                (schema.BASE_KEY, encode((base.height, base.cleared))),
+                (schema.BASE_KEY, encode(base)),
                 (schema.TIP_KEY, encode((tip.height, tip.block_hash, tip.root))),
             ]
         )

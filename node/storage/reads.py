@@ -13,7 +13,7 @@ import plyvel
 from consensus.encoding import DecodeError, as_bytes, as_int, as_tuple, decode
 from node.storage import schema
 from node.storage.errors import Damaged, StorageError, StorageFailed
-from node.storage.records import Base, Roots, StoredBlock, StoredTransaction, Tip
+from node.storage.records import Roots, StoredBlock, StoredTransaction, Tip
 from node.storage.schema import HASH_BYTES, NUMBER_MAX, Table
 
 PAGE_MAX: Final = 1_000  # rows of one answer; keeps a request's memory and its time off the loop bounded
@@ -48,9 +48,13 @@ class Reads:
 
     # --- the chain ---
 
-    def base(self) -> Base:
-        """Return where the store begins."""
-        return self._parsed(schema.BASE_KEY, _as_base) or Base(0, 0)
+    def base(self) -> int:
+        """Return the height at which the store begins: of genesis, of a snapshot, or where pruning has left off.
+
+        Above it all is whole. At it there are the block and its roots. Below it there are only the blocks from which
+        committees are read and, after a snapshot, those that say which batches are final.
+        """
+        return self._parsed(schema.BASE_KEY, lambda value: as_int(value, 0, NUMBER_MAX)) or 0
 
     def block(self, height: int) -> StoredBlock | None:
         """Return the block at ``height``; height 0 is what genesis was created with."""
@@ -88,6 +92,11 @@ class Reads:
         """Yield the blocks that are here at ``height`` and below, descending."""
         low, high = schema.block_key(0), schema.block_key(height)
         for key, value in self.rows(low, high, include_stop=True, reverse=True):
+            yield _parse(key, value, partial(_as_block, _number(key)))
+
+    def blocks_up_to(self, height: int) -> Iterator[StoredBlock]:
+        """Yield the blocks that are here above genesis and below ``height``, ascending."""
+        for key, value in self.rows(schema.block_key(1), schema.block_key(height)):
             yield _parse(key, value, partial(_as_block, _number(key)))
 
     def certificate(self, height: int) -> bytes | None:
@@ -252,11 +261,6 @@ def _as_hash(value: object) -> bytes:
 def _as_tip(value: object) -> tuple[int, bytes, bytes]:
     height, block_hash, root = as_tuple(value, 3)
     return as_int(height, 0, NUMBER_MAX), _as_hash(block_hash), _as_hash(root)
-
-
-def _as_base(value: object) -> Base:
-    height, cleared = as_tuple(value, 2)
-    return Base(as_int(height, 0, NUMBER_MAX), as_int(cleared, 0, NUMBER_MAX))
 
 
 def _as_block(height: int, value: object) -> StoredBlock:

@@ -69,19 +69,6 @@ class Tip:
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
-    """Where the store begins: genesis, a snapshot, or what pruning has left.
-
-    Above ``height`` all is whole. At it there are the block and its roots. Below it there are only the blocks from
-    which committees are read and, for a while, those that say which batches are final. Pruning has removed the rest of
-    each height below ``cleared``, and not yet that of those above.
-    """
-
-    height: int
-    cleared: int
-
-
-@dataclass(frozen=True, slots=True)
 class StoredBlock:
     """A block as it was committed."""
 

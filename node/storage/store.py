@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +33,7 @@ from node.storage.errors import (
 )
 from node.storage.files import DIRECTORY_MODE, DISK, Disk, failed
 from node.storage.reads import Reads, translated, words
-from node.storage.records import NO_ROOTS, ZERO_HASH, Base, BlockRecord, Roots, StoredBlock, StoreStats, Tip
+from node.storage.records import NO_ROOTS, ZERO_HASH, BlockRecord, Roots, StoredBlock, StoreStats, Tip
 from node.storage.schema import HASH_BYTES, Table
 
 CHECKED_BLOCKS: Final = 1_000  # at start; what is older is left to the scrub
@@ -203,10 +203,12 @@ class Store(Reads):
             self._evidence_count += 1
             return True
 
-    def prune(self, rows: list[schema.Row], base: Base) -> None:
+    def prune(self, keys: Iterable[bytes], base: int) -> None:
         """Remove rows, and note where the store begins now; together and durably. Blocks: call it in a thread."""
+        assert base <= self._tip.height
+        removed: list[schema.Row] = [(key, None) for key in keys]
         with self._writing:
-            self._write([*rows, (schema.BASE_KEY, encode((base.height, base.cleared)))])
+            self._write([*removed, (schema.BASE_KEY, encode(base))])
 
     def give_back(self, low: bytes, high: bytes) -> None:
         """Return to the disk what rows of a range took that are gone. Blocks for as long as copying the rest takes."""
@@ -224,7 +226,7 @@ class Store(Reads):
 
         ``identify`` recomputes hashes from block bytes, ``chain_root`` the roots. Raises Damaged.
         """
-        low = max(self.base().height, self._tip.height - depth)
+        low = max(self.base(), self._tip.height - depth)
         parent = self._checked_block(low, identify)
         for height in range(low + 1, self._tip.height + 1):
             block = self._checked_block(height, identify)
