@@ -1,11 +1,14 @@
 """Snapshots of a chain of one validator: made as a node makes them, and what peers say who have them."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from network.wire import PeerId
 from node.epochs import Epochs
-from node.snapshot_fetch import Fetch
+from node.snapshot_fetch import Fetch, SnapshotReady
 from node.snapshot_maker import making
 from node.snapshot_proof import PROOF, make_proof
 from node.snapshots import Snapshots
@@ -59,3 +62,10 @@ class Joiner:
         """Put the founded store in place and open it."""
         assert install(self.path)
         return Store.open(self.path, self.chain.genesis.hash)
+
+
+async def joins(joiner: Joiner) -> None:
+    """Let it fetch until a store waits."""
+    async with asyncio.timeout(60):
+        with pytest.raises(SnapshotReady):
+            await joiner.fetch.run()

@@ -1,6 +1,5 @@
-"""Real networks: who comes late begins at a snapshot, whoever is asked for what it has pruned says so, and roots agree."""
+"""Real networks: who comes late begins at a snapshot, and has the roots that the others have."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -9,10 +8,9 @@ import pytest
 import node.snapshot_fetch
 from devnet.generate import bank_account
 from node.client.trust import Trust
-from node.config import Config, Snapshot, format_config
+from node.config import Snapshot, format_config
 from node.home import create_data, read_config
 from node.snapshot_fetch import SnapshotReady
-from tests.committee_lab import committees
 from tests.node_lab import Lab, network
 
 

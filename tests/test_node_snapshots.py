@@ -18,7 +18,7 @@ from node.ledger.holds import Condition
 from node.ledger.invariants import audit
 from node.ledger.snapshot import Node, folded, frontier, placed, runs_of
 from node.ledger.state import State
-from node.snapshot_fetch import LIST, PIECE, SnapshotReady
+from node.snapshot_fetch import LIST, PIECE
 from node.snapshot_proof import (
     CONTENTS,
     FIRST,
@@ -35,7 +35,7 @@ from node.snapshots import Snapshots
 from node.storage.founding import install
 from node.storage.snapshot_files import FILE_BYTES_MAX, Fetched, Shelf
 from tests.node_parts import eventually
-from tests.snapshot_lab import PEERS, Joiner, made
+from tests.snapshot_lab import PEERS, Joiner, joins, made
 from tests.solo_chain import ALICE, DEVICE, SHOP, SoloChain, solo_chain
 
 Answer = Callable[[int, bytes], bytes | None]
@@ -83,12 +83,6 @@ def contents_of(shelf: Shelf) -> Contents:
 
 def proof_of(shelf: Shelf) -> bytes:
     return shelf.read(shelf.heights()[-1], PROOF, 0, FILE_BYTES_MAX) or b""
-
-
-async def joins(joiner: Joiner) -> None:
-    async with asyncio.timeout(60):
-        with pytest.raises(SnapshotReady):
-            await joiner.fetch.run()
 
 
 # --- pieces of the tree ---

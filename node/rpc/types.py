@@ -128,7 +128,10 @@ class GetInfoParams(Read, frozen=True, kw_only=True):
 
 
 class GetInfoResult(Result, frozen=True, kw_only=True):
-    """Which network this is and where the node stands in it. ``network`` is the number that transactions carry."""
+    """Which network this is and where the node stands in it. ``network`` is the number that transactions carry.
+
+    Of blocks at ``first_height`` and below, if it is not 0, this node has not kept what they brought.
+    """
 
     name: Name
     kind: Name
@@ -138,6 +141,7 @@ class GetInfoResult(Result, frozen=True, kw_only=True):
     version: Name
     height: Height
     finalized_height: Height
+    first_height: Height
     block_hash: Hash
     state_root: Hash
     block_time_ms: Milliseconds
@@ -289,10 +293,15 @@ class GetTransactionResult(Result, frozen=True, kw_only=True):
 
 
 class GetByRefParams(Read, frozen=True, kw_only=True):
-    """What ``account`` has paid under each of ``refs``, ever."""
+    """What ``account`` has paid under each of ``refs``, ever, or from ``since_height`` on.
+
+    A node that does not keep all blocks answers only if ``since_height`` is above its ``first_height``: no answer is
+    ever taken for "not paid" that means "not kept".
+    """
 
     account: AccountNumber
     refs: Annotated[tuple[Ref, ...], Meta(min_length=1, max_length=LIMIT_MAX)]
+    since_height: Height = 0
 
 
 class Paid(Struct, frozen=True, kw_only=True):
