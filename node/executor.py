@@ -121,7 +121,7 @@ class Executor:
         executed, placed = await self._apply(block, held)
         loop = asyncio.get_running_loop()
         began = loop.time()
-        await asyncio.to_thread(self._store.commit, _record(final, held, executed, placed))
+        await asyncio.to_thread(self._store.commit, record_of(final, held, executed, placed))
         self.store_seconds += loop.time() - began
         self._queue.popleft()
         self.height = block.header.height
@@ -189,7 +189,7 @@ class Executor:
             self._roots.popitem(last=False)
 
 
-def _record(
+def record_of(
     final: FinalBlock, held: Sequence[Held], executed: Executed, places: Sequence[tuple[BatchDigest, int]]
 ) -> BlockRecord:
     """Return the one write of a block. Only the one result of an id is found by it (``Receipt.consumed``)."""

@@ -6,6 +6,7 @@ import click
 
 from node.cli import (
     accounts,
+    archives,
     assets,
     attestations,
     chain,
@@ -42,6 +43,7 @@ def main(ctx: click.Context) -> None:
 
 for _command in (
     *nodes.COMMANDS,
+    archives.archive,
     *chain.COMMANDS,
     accounts.account,
     holds.hold,
