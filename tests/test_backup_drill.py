@@ -1,4 +1,4 @@
-"""The drill of docs/operations.md: lost and old data, a lost guard; the roots are the others', nothing is signed twice."""
+"""The drill of docs/operations.md: lost and old data, a lost guard; roots agree and nothing is signed twice."""
 
 import shutil
 from pathlib import Path

@@ -6,9 +6,11 @@ import msgspec
 import pytest
 
 import node.snapshot_fetch
+from consensus.encoding import as_tuple, decode, encode
 from devnet.generate import bank_account
-from node.client.trust import Trust
+from node.client.errors import ProofInvalid
 from node.config import Snapshot, format_config
+from node.epochs import Epochs
 from node.home import create_data, read_config
 from node.snapshot_fetch import SnapshotReady
 from tests.node_lab import Lab, network
@@ -72,12 +74,10 @@ async def test_a_validator_that_lost_its_data_begins_at_a_snapshot_and_votes_aga
         # With another one away there is no quorum without it.
         await lab.stop(lab.names[0])
         await lab.height(joined.store.tip.height + 3)
-        # What it has is enough to start again, and to follow the committees from genesis.
+        # What it has is enough to start again.
         await lab.stop(late)
         await lab.start(late)
-        await lab.height(joined.store.tip.height + 2)
-        trust = Trust.of(lab.genesis)
-        assert trust.epoch == 0
+        await lab.height(lab.nodes[late].store.tip.height + 2)
 
 
 async def test_who_is_to_have_all_blocks_takes_no_snapshot(tmp_path: Path) -> None:
@@ -97,3 +97,68 @@ async def test_who_is_to_have_all_blocks_takes_no_snapshot(tmp_path: Path) -> No
         assert lab.nodes[late].store.base() == 0
         assert lab.nodes[late].store.block(1) is not None
         lab.same_chain()
+
+
+async def test_committees_are_followed_from_genesis_whatever_a_snapshot_or_pruning_has_left(tmp_path: Path) -> None:
+    async with committees(tmp_path, epoch_length=8) as change:
+        lab = change.lab
+        for weight in (2, 3):
+            await change.order(*(listed(name, weight=weight) for name in sorted(lab.names)))
+            await change.next_epoch()
+            await change.next_epoch()
+        server = lab.nodes["nbkr"]
+        server.maker._every = 1
+        await lab.until(server.snapshots.heights, "a snapshot")
+        server.maker._every = 0
+        await lab.until(lambda: server.maker.making is None)
+        height = server.snapshots.heights()[-1]
+    shelf = Shelf(tmp_path / "nbkr" / "data" / "snapshots")
+    contents = decode_contents(shelf.read(height, CONTENTS, 0, FILE_BYTES_MAX) or b"")
+    proof = shelf.read(height, PROOF, 0, FILE_BYTES_MAX) or b""
+    proven = verify_proof(lab.genesis, contents, proof)
+    assert [len(row) for _, row in proven.rosters] == [len(proven.rosters[0][1])] * 3
+    for left_out in range(len(proven.trail) - 2):
+        fields = list(as_tuple(decode(proof)))
+        trail = list(as_tuple(fields[5]))
+        del trail[left_out]
+        with pytest.raises(ProofInvalid):
+            verify_proof(lab.genesis, contents, encode((*fields[:5], trail, *fields[6:])))
+    fetched = Fetched(tmp_path / "fetched")
+    for number in range(len(contents.files)):
+        fetched.put(shelf.read(height, FIRST + number, 0, FILE_BYTES_MAX) or b"")
+    chosen = Chosen(Shown(height, b"", 0, 0), contents, proven, ())
+    found_store(lab.genesis, tmp_path / "joined" / "store", chosen, fetched)
+    assert install(tmp_path / "joined" / "store")
+    whole = Store.open(tmp_path / "nbkr" / "data" / "store", lab.genesis.hash)
+    joined = Store.open(tmp_path / "joined" / "store", lab.genesis.hash)
+    last = height // lab.genesis.epoch_length
+    known, changes = _committees(lab, whole, last), _changes(lab, whole, height)
+    assert len(set(known)) == len(changes) + 1 == 3
+    assert _committees(lab, joined, last) == known
+    assert _changes(lab, joined, height) == changes
+    epochs = Epochs(lab.genesis, whole)
+    pruner = Pruner(whole, epochs, lab.genesis.hash, 2, 0, lambda: None, window_ms=0, blocks_min=2, step=1)
+    await pruner.prune(whole.tip.height - 2)
+    assert whole.block(1) is None
+    assert _committees(lab, whole, last) == known
+    assert _changes(lab, whole, height) == changes
+    joined.close()
+    whole.close()
+
+
+def _committees(lab: Lab, store: Store, last: int) -> list[bytes]:
+    """Return the hash of each epoch's committee, asked for in no order that a cache would like."""
+    found = {}
+    for epoch in (*range(last, -1, -2), *range(last - 1, -1, -2)):
+        members = Epochs(lab.genesis, store).members(epoch)
+        assert members is not None
+        found[epoch] = members.committee.hash
+    return [found[epoch] for epoch in range(last + 1)]
+
+
+def _changes(lab: Lab, store: Store, height: int) -> list[tuple[int, bytes]]:
+    """Return the changes as clients follow them, the last block of the epoch before each."""
+    changes = Epochs(lab.genesis, store).changes(0)
+    return [
+        (block.header.height, members.committee.hash) for block, members in changes if block.header.height <= height
+    ]
