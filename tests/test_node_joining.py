@@ -12,7 +12,13 @@ from node.client.errors import ProofInvalid
 from node.config import Snapshot, format_config
 from node.epochs import Epochs
 from node.home import create_data, read_config
-from node.snapshot_fetch import SnapshotReady
+from node.pruning import Pruner
+from node.snapshot_fetch import Chosen, Shown, SnapshotReady, found_store
+from node.snapshot_proof import CONTENTS, FIRST, PROOF, decode_contents, verify_proof
+from node.storage.founding import install
+from node.storage.snapshot_files import FILE_BYTES_MAX, Fetched, Shelf
+from node.storage.store import Store
+from tests.committee_lab import committees, listed
 from tests.node_lab import Lab, network
 
 
