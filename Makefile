@@ -19,19 +19,22 @@ TRANSACTIONS ?= 200000
 SEED ?= 1
 MINUTES ?= 10
 HEIGHT ?= 100000
+RUNS ?= 3
 ROW ?=
+ACCOUNTS ?= 7000000
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 ARGS ?=
 
 # LevelDB's binding has wheels for Python 3.11 and 3.12; a name on the path may be a shim that cannot run, so run it.
+# A distribution's own Python first: it is built with profiles, which a self-built one often is not, and a sixth faster.
 PYTHON ?=
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
-CANDIDATES = $(or $(PYTHON),python3.12 python3.11 python3 python \
-	$(wildcard /usr/bin/python3.12 /usr/bin/python3.11 /usr/local/bin/python3.12 /usr/local/bin/python3.11) \
+CANDIDATES = $(or $(PYTHON),$(wildcard /usr/bin/python3.12 /usr/bin/python3.11 /usr/local/bin/python3.12 /usr/local/bin/python3.11) \
+	python3.12 python3.11 python3 python \
 	$(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python $(HOME)/.pyenv/versions/3.11.*/bin/python) \
 	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.1[12].*/bin/python3))
 
-.PHONY: help demo devnet docker-devnet scenario test test-quick test-docker lint format coverage model simulate simulate-shell ledger-campaign long-chain fuzz mutants mutation-sample bench lock install hooks clean distclean
+.PHONY: help demo devnet docker-devnet scenario test test-quick test-docker lint format coverage model simulate simulate-shell ledger-campaign long-chain fuzz mutants mutation-sample bench bench-ledger country bench-all bench-plots bench-quick lock install hooks clean distclean
 
 help: ## List what there is
 	echo "make <target>, one of:"
@@ -107,8 +110,23 @@ $(MUTMUT): requirements/dev.txt requirements/schemas.txt | $(STAMP)
 	$$install mutmut==3.8.1
 	touch $@
 
-bench: $(STAMP) ## Load on four local validators: throughput, time to finality, bound ratio
+bench: $(STAMP) ## Load on four local validators: throughput, time to finality, bound ratio; ARGS="--list", "--scenario NAME"
 	$(BIN)/python -m devnet.bench $(ARGS)
+
+bench-all: $(STAMP) ## Every scenario RUNS=3 times; writes docs/performance/*.json (four hours, on a machine that is quiet)
+	$(BIN)/python -m devnet.bench --all --runs $(RUNS) --results docs/performance $(ARGS)
+
+bench-plots: $(STAMP) ## Tables and charts of docs/performance.md from docs/performance/*.json
+	$(BIN)/python -m devnet.bench_plots $(ARGS)
+
+bench-quick: $(STAMP) ## Slower than the baseline? Parts of a payment and a short saturation (3 minutes at the most)
+	$(BIN)/python -m devnet.bench_quick $(ARGS)
+
+bench-ledger: $(STAMP) ## What each operation costs to apply, to commit to and to store, with 20,000 and 1,000,000 accounts (4 minutes)
+	$(BIN)/python -m devnet.bench_ledger $(ARGS)
+
+country: $(STAMP) ## The pensions of ACCOUNTS=7000000 wallets on four validators, every one checked; opens them first, once (a quarter of an hour; 100000: a minute)
+	$(BIN)/python -m devnet.country --accounts $(ACCOUNTS) $(ARGS)
 
 lock: $(STAMP) ## Write requirements/*.txt anew from pyproject.toml; UPGRADE=1 takes newer versions
 	$(BIN)/python requirements/lock.py

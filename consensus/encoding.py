@@ -8,7 +8,7 @@ no maps (duplicate keys), no floats and no extension types.
 """
 
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 import msgpack
 
@@ -66,6 +66,14 @@ def decode(data: bytes) -> object:
     except Exception as error:  # msgpack raises ValueError, its own types, UnicodeError and RecursionError
         raise DecodeError(f"not MessagePack: {type(error).__name__}") from None
     return value
+
+
+def decode_own(data: bytes) -> Any:
+    """Return the value of bytes that came from our own ``encode`` and back over a seal: a sixth of ``decode``'s time.
+
+    Nothing is checked. Never for what a client, a peer or a file of somebody else's says.
+    """
+    return msgpack.unpackb(data, use_list=False)
 
 
 def digest(tag: bytes, *parts: bytes) -> bytes:

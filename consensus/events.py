@@ -115,6 +115,7 @@ class Content:
     state_root: Hash
     next_validators_hash: Hash
     payload: bytes
+    version: int
 
 
 @dataclass(frozen=True, slots=True)

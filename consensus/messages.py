@@ -18,7 +18,7 @@ Hash = NewType("Hash", bytes)  # 32 bytes
 
 HASH_BYTES: Final = 32
 NO_HASH: Final = Hash(bytes(HASH_BYTES))
-HEADER_VERSION: Final = 1
+VERSION_MAX: Final = 2**16 - 1  # of the protocol; which one a block may have is its application's to say
 PAYLOAD_BYTES_MAX: Final = 64 * 1024  # 256 batch references of at most 64 bytes, and room
 JUSTIFICATIONS_MAX: Final = 10  # the parent's certificate and the nullifications of up to 9 skipped views
 CERTIFICATES_ASKED_MAX: Final = 64  # views in one request; an answer stays below 200 kB at 31 validators
@@ -37,7 +37,8 @@ class Header:
     """A block's place in the chain and what it commits to.
 
     ``state_root`` is the root after executing the final height ``executed_height`` < ``height``.
-    ``next_validators_hash`` is NO_HASH but at an epoch's last height. ``timestamp_ms`` is Unix time.
+    ``next_validators_hash`` is NO_HASH but at an epoch's last height. ``timestamp_ms`` is Unix time. ``version`` is the
+    protocol's, the same for a whole epoch.
     """
 
     genesis_hash: Hash
@@ -53,6 +54,7 @@ class Header:
     executed_height: int
     state_root: Hash
     payload_hash: Hash
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +230,7 @@ def decode_message(data: bytes) -> Message:
 
 def _header_fields(header: Header) -> tuple[object, ...]:
     return (
-        HEADER_VERSION,
+        header.version,
         header.genesis_hash,
         header.epoch,
         header.view,
@@ -266,7 +268,6 @@ def _header(value: object) -> Header:
         root,
         payload,
     ) = as_tuple(value, 14)
-    as_int(version, HEADER_VERSION, HEADER_VERSION)
     return Header(
         _hash(genesis),
         as_int(epoch),
@@ -281,6 +282,7 @@ def _header(value: object) -> Header:
         as_int(done),
         _hash(root),
         _hash(payload),
+        as_int(version, 1, VERSION_MAX),
     )
 
 

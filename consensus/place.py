@@ -42,6 +42,7 @@ class Place:
             executed_height=content.executed_height,
             state_root=content.state_root,
             payload_hash=payload_hash(content.payload),
+            version=content.version,
         )
         return make_block(header, content.payload)
 
@@ -76,4 +77,5 @@ def follows(header: Header, before: Header) -> bool:
         header.height == before.height + 1
         and header.timestamp_ms > before.timestamp_ms
         and header.executed_height >= before.executed_height
+        and (header.version == before.version or (header.epoch > before.epoch and header.version > before.version))
     )

@@ -4,7 +4,7 @@ One rule: nothing is taken from the validators' words. They are stopped; each st
 anew, every account read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from devnet.money import BANK_TYIYN, TREASURY_TYIYN
@@ -18,11 +18,16 @@ from node.storage.store import Store
 ISSUED_TYIYN = TREASURY_TYIYN + 3 * BANK_TYIYN
 
 
-def faults(homes: Mapping[str, Path], genesis: Genesis) -> list[str]:
-    """Return what is wrong: a broken store or invariant, a supply that is not what was issued, roots that differ."""
+def faults(homes: Mapping[str, Path], genesis: Genesis, stopped: Callable[[], bool] = bool) -> list[str]:
+    """Return what is wrong: a broken store or invariant, a supply that is not what was issued, roots that differ.
+
+    ``stopped`` is asked before each store whether anybody still wants to know.
+    """
     found: list[str] = []
     roots: dict[str, dict[int, bytes]] = {}
     for name, home in homes.items():
+        if stopped():
+            break
         try:
             store = Store.open(home / "data" / "store", genesis.hash)
         except StorageError as error:

@@ -15,10 +15,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from devnet.bench_sign import Call
+
 CONNECTIONS_A_NODE_MAX: Final = 200  # a node takes 250 of one address
 REPLY_SECONDS: Final = 75.0  # beyond the longest wait of a call
 REPLY_HEAD_BYTES_MAX: Final = 16 * 1024
 ARRIVALS_SEED: Final = 1
+APPLIED: Final = "applied"
 
 
 class _Refusal(msgspec.Struct):
@@ -59,7 +62,6 @@ _decode = msgspec.json.Decoder(list[_Reply]).decode
 class Tally:
     """What came of calls. ``samples``: when a call's last transaction was known to be final, and its latency in s."""
 
-    batch: int
     accepted: int = 0
     refused: Counter[str] = field(default_factory=Counter)  # transactions by the name of the refusal
     outcomes: Counter[str] = field(default_factory=Counter)  # of the transactions waited for, by status
@@ -67,28 +69,28 @@ class Tally:
     samples: list[tuple[float, float]] = field(default_factory=list)
 
     def latencies(self, low: float, high: float) -> list[float]:
-        """Return the latencies of calls that ended in this time, ascending."""
-        return sorted(latency for at, latency in self.samples if low <= at <= high)
+        """Return the latencies of calls that were meant to go out in this time, however late they ended."""
+        return [latency for at, latency in self.samples if low <= at - latency <= high]
 
-    def take(self, reply: bytes, meant: float, now: float) -> None:
-        """Note the reply to a call."""
+    def take(self, reply: bytes, transactions: int) -> bool:
+        """Note the reply to a request of so many transactions; return whether the last of them was applied."""
         try:
             many, last = _decode(reply)
         except (msgspec.DecodeError, ValueError):
             self.failed_calls[reply[:200].decode(errors="replace")] += 1
-            return
+            return False
         if many.result is None:
-            self.refused["unnamed" if many.error is None else many.error.data.name] += self.batch - 1
+            self.refused["unnamed" if many.error is None else many.error.data.name] += transactions - 1
         else:
             names = [item.refused.name for item in many.result.items if item.refused is not None]
             self.refused.update(names)
             self.accepted += len(many.result.items) - len(names)
         if last.result is None or last.result.outcome is None:
             self.refused["unnamed" if last.error is None else last.error.data.name] += 1
-            return
+            return False
         self.accepted += 1
         self.outcomes[last.result.outcome.status] += 1
-        self.samples.append((now, now - meant))
+        return last.result.outcome.status == APPLIED
 
 
 class Nodes:
@@ -155,12 +157,12 @@ class _Connection:
         return await self._reader.readexactly(int(rest.partition(b"\r\n")[0]))
 
 
-async def closed_loop(nodes: Nodes, calls: Iterator[bytes], in_flight: int, tally: Tally, stop: asyncio.Event) -> None:
+async def closed_loop(nodes: Nodes, calls: Iterator[Call], in_flight: int, tally: Tally, stop: asyncio.Event) -> None:
     """Keep ``in_flight`` calls open, spread over the nodes, until told to stop or out of calls; then await them."""
 
     async def caller(node: int) -> None:
-        while not stop.is_set() and (request := next(calls, None)) is not None:
-            await _call(nodes, node, request, asyncio.get_running_loop().time(), tally)
+        while not stop.is_set() and (call := next(calls, None)) is not None:
+            await _call(nodes, node, call, asyncio.get_running_loop().time(), tally)
         stop.set()
 
     async with asyncio.TaskGroup() as tasks:
@@ -169,26 +171,30 @@ async def closed_loop(nodes: Nodes, calls: Iterator[bytes], in_flight: int, tall
 
 
 async def open_loop(
-    nodes: Nodes, calls: Iterator[bytes], calls_per_second: float, tally: Tally, stop: asyncio.Event
+    nodes: Nodes, calls: Iterator[Call], calls_per_second: float, tally: Tally, stop: asyncio.Event
 ) -> None:
     """Send calls at times drawn as by people who do not know of each other, until told to stop; then await them."""
     loop = asyncio.get_running_loop()
     lot = Random(ARRIVALS_SEED)
     meant = loop.time()
     async with asyncio.TaskGroup() as tasks:
-        for index, request in enumerate(calls):
+        for index, call in enumerate(calls):
             meant += lot.expovariate(calls_per_second)
             await asyncio.sleep(max(0.0, meant - loop.time()))
             if stop.is_set():
                 break
-            tasks.create_task(_call(nodes, index % len(nodes), request, meant, tally))
+            tasks.create_task(_call(nodes, index % len(nodes), call, meant, tally))
     stop.set()
 
 
-async def _call(nodes: Nodes, node: int, request: bytes, meant: float, tally: Tally) -> None:
+async def _call(nodes: Nodes, node: int, call: Call, meant: float, tally: Tally) -> None:
+    """Make the requests of a call, each when the one before is final; all of them make one latency."""
     try:
-        reply = await nodes.post(node, request)
+        for request in call:
+            if not tally.take(await nodes.post(node, request.data), request.transactions):
+                return
     except (OSError, EOFError, TimeoutError) as error:
         tally.failed_calls[type(error).__name__] += 1
         return
-    tally.take(reply, meant, asyncio.get_running_loop().time())
+    now = asyncio.get_running_loop().time()
+    tally.samples.append((now, now - meant))

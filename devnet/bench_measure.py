@@ -7,7 +7,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -59,6 +59,7 @@ class Moment:
 
     at: float  # monotonic seconds
     readings: Mapping[str, Reading]
+    other_cpu_seconds: float  # of what is part of the run beside these
     own_cpu_seconds: float
     busy_cpu_seconds: float  # of all processes on the machine
 
@@ -97,15 +98,14 @@ def verify_us() -> float:
     return statistics.median(rounds)
 
 
-def look(at: float, pids: Mapping[str, int], urls: Mapping[str, str]) -> Moment:
-    """Read everything. Takes some milliseconds of each validator; call it in a thread."""
+def look(at: float, pids: Mapping[str, int], urls: Mapping[str, str], others: Iterable[int]) -> Moment:
+    """Read everything. Takes some milliseconds of each validator; call it in a thread. ``others`` are process ids."""
     readings = {name: _reading(pid, urls[name]) for name, pid in pids.items()}
-    return Moment(at, readings, time.process_time(), _busy_seconds())
+    return Moment(at, readings, sum(map(_cpu_seconds, others)), time.process_time(), _busy_seconds())
 
 
 def _reading(pid: int, url: str) -> Reading:
     metrics = scrape(url)
-    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     status = dict(line.split(":", 1) for line in _lines(f"/proc/{pid}/status"))
     io = dict(line.split(":", 1) for line in _lines(f"/proc/{pid}/io"))
     return Reading(
@@ -113,11 +113,16 @@ def _reading(pid: int, url: str) -> Reading:
         height=int(metrics.get(HEIGHT, 0)),
         nullified=int(metrics.get(NULLIFIED, 0)),
         finality_seconds=metrics.get(FINALITY, 0.0),
-        cpu_seconds=(int(stat[11]) + int(stat[12])) / TICKS,
+        cpu_seconds=_cpu_seconds(pid),
         rss_bytes=int(status["VmRSS"].split()[0]) * 1024,
         written_bytes=int(io["write_bytes"]),
         sent_bytes=int(metrics.get(SENT, 0)),
     )
+
+
+def _cpu_seconds(pid: int) -> float:
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(stat[11]) + int(stat[12])) / TICKS
 
 
 def scrape(url: str) -> dict[str, float]:

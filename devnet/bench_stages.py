@@ -7,6 +7,7 @@ figures of a busy machine and of a quiet one can be compared: a neighbour slows 
 """
 
 import argparse
+import asyncio
 import shutil
 import statistics
 import sys
@@ -19,22 +20,19 @@ from typing import Final
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
 
 from consensus.crypto import SecretKey, verify
 from consensus.encoding import digest
-from devnet.bench_sign import BANKS, Chain, Job, request_of, transactions_of, wallet
-from devnet.generate import ISSUER, bank_account, key_of, make_genesis, seed_of
-from devnet.money import BANK_TYIYN, bank_key, open_wallet
+from devnet.bench_prepare import link_data, prepared
+from devnet.bench_show import Cells
+from devnet.bench_sign import Chain, Job, Mix, request_of, transactions_of
+from devnet.generate import VALIDATORS, seed_of
 from node.batches import Batch, decode_batch, decode_transactions, make_batch
 from node.config import Config
 from node.home import create_home, open_home
-from node.ledger.account import SOM
 from node.ledger.execute import Executed, Ledger
 from node.ledger.genesis import Genesis
-from node.ledger.operations import Operation
-from node.ledger.pay import Pay
-from node.ledger.transaction import OPERATIONS_MAX, Transaction, decode_transaction, make_transaction
+from node.ledger.transaction import Transaction, decode_transaction
 from node.mempool import Mempool
 from node.references import references
 from node.rpc.jsonrpc import Request, parse
@@ -48,14 +46,10 @@ BLOCK_MS: Final = 300  # between block times
 BLOCK_CALLS: Final = 10
 CALL: Final = 100  # transactions of a call; a block has BLOCK_CALLS * CALL
 BATCH: Final = 250  # single pays in 64 KiB, about
-VALIDATORS: Final = 4
-FUNDING_LEGS: Final = 1_000
-PREPARED_AT_ONCE: Final = 16  # large transactions in a block: they fit into one batch
 LIFETIME_MS: Final = 500_000
-GENESIS_MS: Final = 1_800_000_000_000
 NAME: Final = "nbkr"
 CHECKS: Final = "check its signature"
-OWN_SHARE: Final = 1 / VALIDATORS  # a validator serves so many of the clients, and gets the rest from its peers
+OWN_SHARE: Final = 1 / len(VALIDATORS)  # a validator serves so many of the clients, and gets the rest from its peers
 PEER_SHARE: Final = 1 - OWN_SHARE
 
 
@@ -88,7 +82,7 @@ class Stages:
     """One validator's parts, by hand."""
 
     def __init__(self, genesis: Genesis, key: SecretKey, store: Store) -> None:
-        """Take a store at height 0."""
+        """Take a store of a prepared chain."""
         self._genesis = genesis
         self._key = key
         self._store = store
@@ -99,48 +93,22 @@ class Stages:
     def now_ms(self) -> int:
         return self._ledger.timestamp_ms
 
-    def prepare(self, accounts: int) -> None:
-        """Issue money, open wallets and fill them."""
-        board = [(0, key_of("nbkr-board-1")), (0, key_of("nbkr-board-2"))]
-        legs = tuple((bank_account(bank), BANK_TYIYN, b"") for bank in range(1, BANKS + 1))
-        first = [self._signed(ISSUER, [Pay(SOM, ISSUER, legs)], board)]
-        opening, funding = [], []
-        for bank in range(1, BANKS + 1):
-            payer, signers = bank_account(bank), [(0, bank_key(bank))]
-            mine = [each for each in map(wallet, range(accounts)) if each.bank == bank]
-            for low in range(0, len(mine), OPERATIONS_MAX):
-                opened = [open_wallet(each) for each in mine[low : low + OPERATIONS_MAX]]
-                opening.append(self._signed(payer, opened, signers))
-            for low in range(0, len(mine), FUNDING_LEGS):
-                legs = tuple((each.number, 1_000_00, b"") for each in mine[low : low + FUNDING_LEGS])
-                funding.append(self._signed(payer, [Pay(SOM, payer, legs)], signers))
-        raws = [transaction.raw for transaction in (*first, *opening, *funding)]
-        for low in range(0, len(raws), PREPARED_AT_ONCE):
-            self._block(Watch(), raws[low : low + PREPARED_AT_ONCE])
-
     def run(self, accounts: int, blocks: int) -> Watch:
         """Take blocks of single pays through all parts."""
         watch = Watch()
         chain = Chain(self._genesis.network, self._genesis.hash)
         for number in range(blocks):
-            job = Job(chain, self.now_ms + LIFETIME_MS, accounts, number * BLOCK_CALLS, BLOCK_CALLS, CALL)
-            calls = [transactions_of(job, job.first + call) for call in range(BLOCK_CALLS)]
+            job = Job(chain, self.now_ms + LIFETIME_MS, Mix(accounts, batch=CALL), number * BLOCK_CALLS, BLOCK_CALLS)
+            calls = [raws for call in range(BLOCK_CALLS) for raws in transactions_of(job, job.first + call)]
             raws = [raw for call in calls for raw in call]
             self._submit(watch, calls)
             self._block(watch, raws)
         return watch
 
-    def _signed(
-        self, account: int, operations: Sequence[Operation], signers: Sequence[tuple[int, SecretKey]]
-    ) -> Transaction:
-        genesis = self._genesis
-        expires_ms = self.now_ms + LIFETIME_MS
-        return make_transaction(genesis.network, genesis.hash, expires_ms, 0, [account], operations, signers)
-
     def _submit(self, watch: Watch, calls: Sequence[Sequence[bytes]]) -> None:
         """What the validator does to which a client speaks."""
         count = sum(map(len, calls))
-        bodies = [request_of(call).partition(b"\r\n\r\n")[2] for call in calls]
+        bodies = [request_of(call).data.partition(b"\r\n\r\n")[2] for call in calls]
         many = METHODS["tx_submitMany"]
         with watch.part("JSON and hex of a call", count, OWN_SHARE):
             for body in bodies:
@@ -179,55 +147,68 @@ class Stages:
                 for _, public, signature in each.signatures:
                     verify(public, each.id, signature)
         with watch.part("execute", count):
-            self._ledger.begin(height, self.now_ms + BLOCK_MS)
+            self._ledger.begin(height, self.now_ms + BLOCK_MS, self._ledger.version)
             for each in transactions:
                 self._ledger.apply(each)
         with watch.part("invariants and state root", count):
             executed = self._ledger.finish()
         assert all(receipt.applied for receipt in executed.receipts)
         with watch.part("rows of the block, and the write", count):
-            self._store.commit(self._record(executed, transactions, batches))
+            self._store.commit(block_record(self._store, executed, transactions, batches))
 
     def _batch(self, height: int, sequence: int, raws: Sequence[bytes]) -> Batch:
         return make_batch(self._genesis.hash, self._key, sequence, height, raws)
 
-    def _record(self, executed: Executed, transactions: Sequence[Transaction], batches: Sequence[Batch]) -> BlockRecord:
-        """Return what a block leaves; its header and certificate do not matter here."""
-        places = [(batch.digest, at) for batch in batches for at in range(len(batch.raw_transactions))]
-        return BlockRecord(
-            height=executed.height,
-            block_hash=digest(b"som-devnet-block-1", executed.height.to_bytes(8, "big")),
-            parent_hash=self._store.tip.block_hash,
-            block_bytes=bytes(500),
-            timestamp_ms=executed.timestamp_ms,
-            certificate=bytes(300),
-            roots=Roots(executed.state_tree_root, executed.outcomes_root, executed.root),
-            transactions=[
-                Placed(receipt.transaction_id, name, at, receipt.encoded, fresh=True)
-                for receipt, (name, at) in zip(executed.receipts, places, strict=True)
-            ],
-            outcome_leaves=b"".join(executed.outcomes),
-            batches={batch.digest: batch.encoded for batch in batches},
-            changes=executed.changes,
-            entries=executed.entries,
-            references=[
-                row
-                for transaction, receipt in zip(transactions, executed.receipts, strict=True)
-                for row in references(transaction, receipt)
-            ],
-        )
+
+def block_record(
+    store: Store, executed: Executed, transactions: Sequence[Transaction], batches: Sequence[Batch]
+) -> BlockRecord:
+    """Return what a block on top of ``store`` leaves; its header and certificate do not matter here."""
+    places = [(batch.digest, at) for batch in batches for at in range(len(batch.raw_transactions))]
+    return BlockRecord(
+        height=executed.height,
+        block_hash=digest(b"som-devnet-block-1", executed.height.to_bytes(8, "big")),
+        parent_hash=store.tip.block_hash,
+        block_bytes=bytes(500),
+        timestamp_ms=executed.timestamp_ms,
+        certificate=bytes(300),
+        roots=Roots(executed.state_tree_root, executed.outcomes_root, executed.root),
+        transactions=[
+            Placed(receipt.transaction_id, name, at, receipt.encoded, fresh=True)
+            for receipt, (name, at) in zip(executed.receipts, places, strict=True)
+        ],
+        outcome_leaves=b"".join(executed.outcomes),
+        batches={batch.digest: batch.encoded for batch in batches},
+        changes=executed.changes,
+        entries=executed.entries,
+        references=[
+            row
+            for transaction, receipt in zip(transactions, executed.receipts, strict=True)
+            for row in references(transaction, receipt)
+        ],
+        roster=executed.roster,
+    )
 
 
-def measure(directory: Path, accounts: int, blocks: int) -> Watch:
-    """Measure in a home of its own, made anew under ``directory``."""
+def measure(directory: Path, accounts: int, blocks: int, workers: int = 2) -> Watch:
+    """Measure in a home of its own, made anew under ``directory``, with a prepared chain that ``workers`` sign."""
     shutil.rmtree(directory, ignore_errors=True)
-    genesis, config = make_genesis(GENESIS_MS), Config(name=NAME)
-    create_home(directory, config, genesis, seed_of(f"{NAME}-consensus"), seed_of(f"{NAME}-node"), passphrase=None)
+    made = asyncio.run(prepared(VALIDATORS, accounts, workers, lambda _: None))
+    config = Config(name=NAME)
+    create_home(directory, config, made.genesis, seed_of(f"{NAME}-consensus"), seed_of(f"{NAME}-node"), passphrase=None)
+    link_data(made, directory / config.data)
     with ExitStack() as resources:
         opened = open_home(directory, config, None, resources)
-        stages = Stages(genesis, opened.key, opened.store)
-        stages.prepare(accounts)
-        return stages.run(accounts, blocks)
+        return Stages(made.genesis, opened.key, opened.store).run(accounts, blocks)
+
+
+def cells(watch: Watch) -> Cells:
+    """Return the table of parts."""
+    rows = [(name, f"{each:.1f}", f"{weighted:.1f}") for name, each, weighted in watch.rows()]
+    total = sum(weighted for _, _, weighted in watch.rows())
+    return Cells(
+        ("part", "us when it sees one", "us a transaction of the chain"), (*rows, ("in all", "", f"{total:.1f}"))
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -238,16 +219,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--directory", type=Path, default=Path(".devnet/stages"), help="made anew")
     given = parser.parse_args(arguments)
     watch = measure(given.directory, given.accounts, given.blocks)
-    table = Table("part", "us when it sees one", "us a transaction of the chain", box=None)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for name, each, weighted in watch.rows():
-        table.add_row(name, f"{each:.1f}", f"{weighted:.1f}")
-    table.add_row("in all", "", f"{sum(weighted for _, _, weighted in watch.rows()):.1f}")
     console = Console(highlight=False, width=100)
     check_us = statistics.median(watch.spent[CHECKS])
     console.print(f"A check took {check_us:.1f} us here; all is told as if it took {CHECK_US:.0f}.\n")
-    console.print(table)
+    console.print(cells(watch).table())
     return 0
 
 

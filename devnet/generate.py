@@ -9,14 +9,14 @@ compared; the node refuses such keys on any network whose genesis does not say d
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from consensus.crypto import SecretKey
 from consensus.encoding import digest
-from node.config import Config, Disk, Listen, Peer, Rpc
+from node.config import Config, Disk, Listen, Peer, Protocol, Rpc
 from node.home import create_home
 from node.ledger.account import SOM, AssetId, Kind, Profile, account_number, format_account, kinds_mask
 from node.ledger.assets import RATIO_UNIT, Asset, AssetStatus, Attested, Backing, OnLedger
@@ -187,16 +187,32 @@ def _genesis_account(demo: Demo) -> GenesisAccount:
     return GenesisAccount(demo.name, demo.number, profile)
 
 
-def write_network(output: Path, places: Sequence[Place], genesis: Genesis, signature_workers: int = 0) -> None:
-    """Write a home for each place, the genesis, and accounts.json."""
+def write_network(
+    output: Path,
+    places: Sequence[Place],
+    genesis: Genesis,
+    signature_workers: int = 0,
+    supported_max: int = 0,
+    via: Mapping[tuple[str, str], int] | None = None,
+) -> None:
+    """Write a home for each place, the genesis, and accounts.json.
+
+    ``via`` (who dials, whom) -> the port of a proxy that it dials instead.
+    """
+    ports = via or {}
     for place in places:
-        peers = tuple(Peer(other.name, other.host, other.p2p_port) for other in places if other != place)
+        peers = tuple(
+            Peer(other.name, other.host, ports.get((place.name, other.name), other.p2p_port))
+            for other in places
+            if other != place
+        )
         config = Config(
             name=place.name,
             signature_workers=signature_workers,
             listen=Listen(place.listen_host, place.p2p_port),
             rpc=Rpc(place.listen_host, place.rpc_port, tuple(sorted({each.host for each in places}))),
             disk=DISK,
+            protocol=Protocol(supported_max),
             peers=peers,
         )
         seeds = seed_of(f"{place.name}-consensus"), seed_of(f"{place.name}-node")

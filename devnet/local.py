@@ -2,7 +2,7 @@
 
 One rule: a validator that ends is started again; Ctrl-C ends all, at any moment, and leaves nothing running.
 
-    python -m devnet.local [--directory .devnet/local]
+    python -m devnet.local [--directory .devnet/local] [--delay-ms 80]
 """
 
 import argparse
@@ -17,6 +17,7 @@ from typing import Final
 from devnet.banner import accounts_table, make_console, make_table, print_warning
 from devnet.money import DevnetRefused, fund_people, issue
 from devnet.processes import DevnetError, LocalNetwork
+from devnet.wan import DELAY_MS_MAX, Delay
 from node.client.client import Client
 from node.client.errors import ClientError
 
@@ -27,9 +28,9 @@ LOOK_SECONDS: Final = 0.5
 console = make_console()
 
 
-async def run(directory: Path) -> None:
+async def run(directory: Path, delay: Delay | None = None) -> None:
     """Run the devnet until a signal comes, whatever it is doing then."""
-    devnet = asyncio.create_task(_run(directory))
+    devnet = asyncio.create_task(_run(directory, delay))
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, devnet.cancel)
     try:
@@ -38,9 +39,10 @@ async def run(directory: Path) -> None:
         console.print("Stopped.")
 
 
-async def _run(directory: Path) -> None:
-    console.print("Starting four validators ...")
-    async with LocalNetwork(directory) as network:
+async def _run(directory: Path, delay: Delay | None) -> None:
+    distance = "" if delay is None else f", {delay.ms:g} ms from each other"
+    console.print(f"Starting four validators{distance} ...")
+    async with LocalNetwork(directory, delay=delay) as network:
         async with Client(network.urls()) as client:
             await issue(client)
             await fund_people(client)
@@ -98,9 +100,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m devnet.local", description="Four validators until Ctrl-C.")
     parser.add_argument("--directory", type=Path, default=Path(".devnet/local"), help="made anew at each start")
+    parser.add_argument("--delay-ms", type=float, help="how long a byte is on its way from one validator to another")
     given = parser.parse_args(arguments)
+    if given.delay_ms is not None and not 0 <= given.delay_ms <= DELAY_MS_MAX:
+        parser.error(f"--delay-ms: 0 to {DELAY_MS_MAX}")
     try:
-        asyncio.run(run(given.directory))
+        asyncio.run(run(given.directory, None if given.delay_ms is None else Delay(given.delay_ms)))
     except (DevnetError, DevnetRefused, ClientError) as error:
         print(f"devnet: {error}", file=sys.stderr)
         return 1

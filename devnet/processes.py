@@ -14,23 +14,29 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import IO, Final, Self
 from urllib.error import URLError
 from urllib.request import urlopen
 
 from devnet.generate import EPOCH_LENGTH, VALIDATORS, Place, make_genesis, write_network
+from devnet.wan import READY, Delay, Link, format_links
 from node.ledger.genesis import Genesis
+from node.ledger.versions import NEWEST
 
 LOOPBACK: Final = "127.0.0.1"
 READY_SECONDS: Final = 60.0  # four interpreters on two busy cores start within ten
 STOP_SECONDS: Final = 15.0
+TABLE_SUFFIX: Final = ".ldb"
 PORT_MIN: Final = 10_000
 PORTS_TRIED_MAX: Final = 500  # sockets held at once
 EPHEMERAL_PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -44,6 +50,14 @@ class DevnetError(Exception):
     """The devnet can not be started, or a validator ended by itself; the text says which log to read."""
 
 
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain that was made before: its genesis, and a store that nobody has open."""
+
+    genesis: Genesis
+    store: Path
+
+
 class LocalNetwork:
     """Validators as processes, their homes and logs under ``directory``. Use it as an async context manager."""
 
@@ -53,15 +67,31 @@ class LocalNetwork:
         names: Sequence[str] = VALIDATORS,
         signature_workers: int = 0,
         epoch_length: int = EPOCH_LENGTH,
+        protocol_version: int = NEWEST,
+        supported_max: int = 0,
+        delay: Delay | None = None,
+        chain: "Chain | None" = None,
+        ready_seconds: float = READY_SECONDS,
     ) -> None:
-        """Take a directory that is made anew: what an earlier run left there is removed."""
+        """Take a directory that is made anew: what an earlier run left there is removed.
+
+        The network begins under ``protocol_version``; ``supported_max`` is the setting of all validators.
+        With ``delay`` each validator dials each other through a proxy, as if it were so far away.
+        With a ``chain`` the validators go on from it, and its genesis counts.
+        """
         self.directory = directory
         self.names = tuple(names)
         self.genesis: Genesis
         self.places: dict[str, Place] = {}
         self._signature_workers = signature_workers
         self._epoch_length = epoch_length
+        self._delay = delay
+        self._ready_seconds = ready_seconds
+        self._protocol_version = protocol_version
+        self._supported_max = supported_max
+        self._chain = chain
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._wan: subprocess.Popen[bytes] | None = None
         self._lock = -1
 
     async def __aenter__(self) -> Self:
@@ -69,13 +99,16 @@ class LocalNetwork:
         ports = free_ports(2 * len(self.names))
         for index, name in enumerate(self.names):
             self.places[name] = Place(name, LOOPBACK, LOOPBACK, ports[2 * index], ports[2 * index + 1])
-        genesis = make_genesis(time.time_ns() // 1_000_000, self.names)
-        self.genesis = replace(genesis, epoch_length=self._epoch_length)
-        write_network(self.directory, list(self.places.values()), self.genesis, self._signature_workers)
+        self.genesis = self.make_genesis()
         try:
+            places = list(self.places.values())
+            write_network(
+                self.directory, places, self.genesis, self._signature_workers, self._supported_max, self._start_wan()
+            )
+            self.prepare_homes()
             for name in self.names:
                 self.start(name)
-            await self.ready(self.names)
+            await self.ready(self.names, self._ready_seconds)
         except BaseException:
             self.stop()
             raise
@@ -85,6 +118,28 @@ class LocalNetwork:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    # --- what a special network does in another way ---
+
+    def make_genesis(self) -> Genesis:
+        """Return what all agree on: the devnet's accounts, and the time now."""
+        if self._chain is not None:
+            return self._chain.genesis
+        genesis = make_genesis(time.time_ns() // 1_000_000, self.names)
+        parameters = genesis.parameters._replace(protocol_version=self._protocol_version)
+        return replace(genesis, epoch_length=self._epoch_length, parameters=parameters)
+
+    def prepare_homes(self) -> None:
+        """Put more into the homes before anything starts."""
+        if self._chain is not None:
+            for name in self.names:
+                place_store(self._chain.store, self.directory / name / "data" / "store")
+
+    def module(self, name: str) -> tuple[str, ...]:
+        """Return the Python module, and its first arguments, that runs in a validator's home."""
+        return ("node.cli", "start")
+
+    # --- the validators ---
 
     def url(self, name: str) -> str:
         """Return a validator's RPC address."""
@@ -107,17 +162,8 @@ class LocalNetwork:
         running = self._processes.get(name)
         assert running is None or running.poll() is not None, f"{name} runs already"
         home = (self.directory / name).absolute()  # validators run in the project's root, we anywhere
-        launcher = os.getpid()
         with self.log_path(name).open("ab") as log:
-            self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "node.cli", "start", "--home", str(home)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=Path(__file__).parents[1],
-                process_group=0,  # Ctrl-C is for the launcher, which stops them in order
-                preexec_fn=lambda: _die_with(launcher),
-            )
+            self._processes[name] = _launch([*self.module(name), "--home", str(home)], stdout=log, stderr=log)
 
     def kill(self, name: str) -> None:
         """Kill a validator as a power cut would: SIGKILL."""
@@ -146,6 +192,9 @@ class LocalNetwork:
 
     def stop(self) -> None:
         """Stop all validators: SIGTERM, and SIGKILL for who does not hear."""
+        if self._wan is not None:
+            self._wan.kill()
+            self._wan.wait()
         for process in self._processes.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)
@@ -161,6 +210,28 @@ class LocalNetwork:
             os.close(self._lock)
             self._lock = -1
 
+    def _start_wan(self) -> dict[tuple[str, str], int]:
+        """Start the proxies if there is a distance; return (who dials, whom) -> their port. Raise DevnetError."""
+        if self._delay is None:
+            return {}
+        pairs = [(dialler, other) for dialler in self.names for other in self.names if dialler != other]
+        via = dict(zip(pairs, free_ports(len(pairs)), strict=True))
+        links = [Link(port, self.places[other].p2p_port) for (_, other), port in via.items()]
+        delays = ["--delay-ms", str(self._delay.ms), "--jitter-ms", str(self._delay.jitter_ms)]
+        log_path = self.log_path("wan")
+        with log_path.open("ab") as log:
+            arguments = ["devnet.wan", *delays, "--links", format_links(links)]
+            self._wan = _launch(arguments, stdout=subprocess.PIPE, stderr=log)
+        assert self._wan.stdout is not None
+        with self._wan.stdout as said:
+            if said.readline().strip() != READY.encode():
+                raise DevnetError(f"the proxies between the validators did not start; see {log_path}")
+        return via
+
+    def wan_pid(self) -> int | None:
+        """Return the process id of the proxies, if there are any."""
+        return None if self._wan is None else self._wan.pid
+
     def _take_directory(self) -> None:
         """Lock the directory and empty it."""
         self.directory.parent.mkdir(parents=True, exist_ok=True)
@@ -174,6 +245,17 @@ class LocalNetwork:
             raise DevnetError(f"{self.directory} is in use by another devnet") from None
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
+
+
+def place_store(store: Path, home_store: Path) -> None:
+    """Put a store in the place of a new home's: tables as links, for LevelDB never changes one, the rest copied."""
+    shutil.rmtree(home_store)
+    home_store.mkdir(mode=0o700)
+    for file in sorted(store.iterdir()):
+        if file.suffix == TABLE_SUFFIX:
+            os.link(file, home_store / file.name)
+        else:
+            shutil.copyfile(file, home_store / file.name)
 
 
 def free_ports(count: int) -> list[int]:
@@ -222,12 +304,44 @@ def _first_ephemeral_port() -> int:
     return first if first >= PORT_MIN + PORTS_TRIED_MAX else EPHEMERAL_PORT_MIN
 
 
+def _launch(module: Sequence[str], *, stdout: IO[bytes] | int, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Run a Python module of this source as a process that Ctrl-C does not reach, and that dies with us."""
+    launcher = os.getpid()
+    return subprocess.Popen(
+        [sys.executable, "-m", *module],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        cwd=Path(__file__).parents[1],
+        process_group=0,  # Ctrl-C is for the launcher, which stops them in order
+        preexec_fn=lambda: _die_with(launcher),
+    )
+
+
 def _answers(url: str) -> bool:
     try:
         with urlopen(url, timeout=2) as reply:
             return bool(reply.status == 200)
     except (URLError, OSError):
         return False
+
+
+def worker_pool(workers: int) -> ProcessPoolExecutor:
+    """Return processes that compute for us. They end when we do, however we do; Ctrl-C is for us alone."""
+    return ProcessPoolExecutor(workers, mp_context=get_context("forkserver"), initializer=_begin_work)
+
+
+def _begin_work() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of who gave us work: the server that forked us lives for as long as we do."""
+    parent = parent_process()
+    assert parent is not None, "runs in a worker"
+    parent.join()
+    os._exit(1)
 
 
 def _die_with(parent: int) -> None:

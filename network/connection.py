@@ -89,8 +89,7 @@ class Connection:
 
     def abort(self) -> None:
         """Be gone at once."""
-        # Until 3.11.5 asyncio's TLS transport fails here once its connection is lost.
-        with suppress(AttributeError):
+        with suppress(AttributeError):  # Python 3.11's TLS transport forgets its protocol when it is closed twice
             self._transport.abort()
         self.closed.set()
 

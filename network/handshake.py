@@ -20,6 +20,7 @@ from network.wire import (
     Hello,
     Violation,
     WrongVersion,
+    agreed_version,
     decode_hello,
     hello_frame,
     is_welcome,
@@ -38,10 +39,11 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """What the peer said, and its wall clock less ours at that moment."""
+    """What the peer said, its wall clock less ours at that moment, and the wire version of the link."""
 
     hello: Hello
     clock_offset_ms: int
+    version: int
 
 
 async def greet(connection: Connection, ours: Hello, admit: Callable[[Hello], None]) -> Greeting:
@@ -52,8 +54,10 @@ async def greet(connection: Connection, ours: Hello, admit: Callable[[Hello], No
     """
     try:
         await connection.send(hello_frame(ours))
-        theirs = _decode(await _receive(connection))
-        greeting = Greeting(theirs, theirs.wall_ms - wall_ms())
+        theirs = _decode(await _receive(connection), ours.versions)
+        version = agreed_version(ours.versions, theirs.versions)
+        assert version is not None, "decode_hello refuses what has none in common"
+        greeting = Greeting(theirs, theirs.wall_ms - wall_ms(), version)
         _check(connection, ours, theirs)
         admit(theirs)
         if theirs.node < ours.node:
@@ -70,9 +74,9 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _decode(data: bytes) -> Hello:
+def _decode(data: bytes, versions: range) -> Hello:
     try:
-        return decode_hello(data)
+        return decode_hello(data, versions)
     except WrongVersion as wrong:
         raise Refused(CloseCode.WRONG_VERSION, str(wrong)) from None
 

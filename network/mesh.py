@@ -32,6 +32,7 @@ from network.tasks import start
 from network.wire import (
     NONCE_BYTES,
     REQUEST,
+    WIRE_VERSIONS,
     CloseCode,
     Hello,
     PeerId,
@@ -74,6 +75,7 @@ class PeerStatus:
     connected: bool
     dialled: bool  # by us
     since_ms: int | None  # wall clock
+    wire_version: int | None  # of the link
     rtt_ms: float | None
     clock_offset_ms: int | None  # their wall clock less ours, good to about one round trip
     bytes_in: int
@@ -153,6 +155,7 @@ class Mesh:
         on_connected: Callable[[PeerId], None],
         on_disconnected: Callable[[PeerId], None],
         limits: Limits | None = None,
+        versions: range = WIRE_VERSIONS,
     ) -> None:
         """Take our own entry in ``addresses``, if it is there, as no peer. ``listen_host`` is an IP address."""
         self.identity = identity
@@ -168,6 +171,7 @@ class Mesh:
         self._on_connected = on_connected
         self._on_disconnected = on_disconnected
         self._nonce = os.urandom(NONCE_BYTES)
+        self._versions = versions
         self._payload_max = {channel.number: channel.payload_bytes_max for channel in channels}
         self._rules = Rules(
             channels=tuple(channels),
@@ -406,7 +410,8 @@ class Mesh:
 
     def _our_hello(self) -> Hello:
         identity = self.identity
-        return Hello(identity.genesis_hash, identity.peer, self._nonce, wall_ms(), self._hello())
+        nonce, opaque = self._nonce, self._hello()
+        return Hello(identity.genesis_hash, identity.peer, nonce, wall_ms(), opaque, self._versions)
 
     def _admit_hello(self, slot: _Slot, hello: Hello) -> None:
         try:
@@ -485,6 +490,7 @@ def _status(slot: _Slot, now: float) -> PeerStatus:
         connected=link is not None,
         dialled=link is not None and link.dialled,
         since_ms=None if link is None else link.since_wall_ms,
+        wire_version=None if link is None else link.version,
         rtt_ms=None if link is None else link.rtt_ms,
         clock_offset_ms=None if link is None else link.clock_offset_ms,
         bytes_in=slot.bytes_in + (0 if link is None else link.bytes_in),

@@ -80,6 +80,7 @@ class Link:
         self.peer = connection.peer
         self.dialled = connection.dialled
         self.hello = greeting.hello
+        self.version = greeting.version  # of the wire
         self.since = loop.time()
         self.since_wall_ms = wall_ms()
         self.rtt_ms: float | None = None

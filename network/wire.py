@@ -5,7 +5,8 @@ copied, and whatever is wrong raises Violation, never another exception. Pure: n
 
 A frame is one binary WebSocket message; its first byte is its type (docs/network.md, "Wire"; integers big-endian):
 
-    00        HELLO     encode((magic, version, genesis_hash, node, nonce, wall_ms, opaque)), once, first, each way
+    00        HELLO     encode((magic, oldest, newest, genesis_hash, node, nonce, wall_ms, opaque)), once, first, each
+                        way; oldest and newest are the wire versions of who speaks
     01 .. EF  message   payload; the type is the number of the channel
     F0        WELCOME   empty, second, each way: from the larger id "I would take this connection", then from the
                         smaller id "it is our link"
@@ -25,7 +26,9 @@ from consensus.encoding import DecodeError, as_bytes, as_int, as_tuple, decode, 
 
 PeerId = NewType("PeerId", bytes)  # the 32-byte Ed25519 node public key
 
-WIRE_VERSION: Final = 1
+WIRE_VERSIONS: Final = range(1, 2)  # spoken here: the newest, and the one before it as soon as there is one
+VERSION_MAX: Final = 2**16 - 1
+HELLO_FIELDS: Final = 8  # for ever; what a later version says in HELLO comes after them
 MAGIC: Final = b"som-p2p"
 ID_BYTES: Final = 32
 NONCE_BYTES: Final = 16
@@ -67,7 +70,7 @@ class Violation(ValueError):
 
 
 class WrongVersion(Violation):
-    """HELLO speaks another version of this wire."""
+    """HELLO has no version of this wire in common with us."""
 
 
 class FailureCode(IntEnum):
@@ -139,6 +142,7 @@ class Hello:
     nonce: bytes
     wall_ms: int
     opaque: bytes
+    versions: range = WIRE_VERSIONS
 
 
 # The largest payload by frame type, -1 for a type that may not come.
@@ -200,29 +204,40 @@ def bundle_frame(frames: Sequence[bytes]) -> bytes:
 
 def hello_frame(hello: Hello) -> bytes:
     assert len(hello.opaque) <= OPAQUE_BYTES_MAX
-    fields = (MAGIC, WIRE_VERSION, hello.genesis_hash, hello.node, hello.nonce, hello.wall_ms, hello.opaque)
+    versions = (hello.versions[0], hello.versions[-1])
+    fields = (MAGIC, *versions, hello.genesis_hash, hello.node, hello.nonce, hello.wall_ms, hello.opaque)
     return bytes((HELLO,)) + encode(fields)
 
 
-def decode_hello(data: bytes) -> Hello:
-    """Return HELLO. Raises WrongVersion before it looks at fields that another version may have changed."""
+def agreed_version(ours: range, theirs: range) -> int | None:
+    """Return the newest version that both speak, which is that of the link; None if there is none."""
+    newest = min(ours[-1], theirs[-1])
+    return newest if newest in ours and newest in theirs else None
+
+
+def decode_hello(data: bytes, ours: range = WIRE_VERSIONS) -> Hello:
+    """Return HELLO. Raises WrongVersion, before it looks at the other fields, if there is no common version."""
     if len(data) > HELLO_BYTES_MAX:
         raise Violation("oversize", f"HELLO of {len(data)} bytes")
     if not data or data[0] != HELLO:
         raise Violation("malformed", "the first frame is not HELLO")
     try:
         fields = as_tuple(decode(data[1:]), most=16)
-        if fields[:1] != (MAGIC,) or len(fields) < 2:
+        if fields[:1] != (MAGIC,) or len(fields) < 3:
             raise DecodeError("no magic")
-        if as_int(fields[1]) != WIRE_VERSION:
-            raise WrongVersion("unknown", f"wire version {fields[1]}, ours is {WIRE_VERSION}")
-        _, _, genesis_hash, node, nonce, wall_ms, opaque = as_tuple(fields, length=7)
+        oldest = as_int(fields[1], 1, VERSION_MAX)
+        theirs = range(oldest, as_int(fields[2], oldest, VERSION_MAX) + 1)
+        if agreed_version(ours, theirs) is None:
+            raise WrongVersion("unknown", f"wire versions {oldest} to {theirs[-1]}, ours are {ours[0]} to {ours[-1]}")
+        known = fields[:HELLO_FIELDS] if theirs[-1] > ours[-1] else fields
+        _, _, _, genesis_hash, node, nonce, wall_ms, opaque = as_tuple(known, length=HELLO_FIELDS)
         return Hello(
             as_bytes(genesis_hash, GENESIS_HASH_BYTES),
             PeerId(as_bytes(node, ID_BYTES)),
             as_bytes(nonce, NONCE_BYTES),
             as_int(wall_ms),
             as_bytes(opaque, most=OPAQUE_BYTES_MAX),
+            theirs,
         )
     except DecodeError as error:
         raise Violation("malformed", f"HELLO: {error}") from None

@@ -115,7 +115,7 @@ FIELDS = (
 def opened_block(data: bytes) -> tuple[Fields, bytes, bytes]:
     """Return (header, hash, payload) of a block's bytes."""
     fields, payload = unpacked(data)
-    require(len(fields) == len(FIELDS) and fields[0] == 1, "a header of a version that this program does not know")
+    require(len(fields) == len(FIELDS), "a header of a form that this program does not know")
     header = dict(zip(FIELDS, fields, strict=True))
     require(digest(b"som-payload-1", payload) == header["payload_hash"], "a payload that is not the header's")
     return header, digest(b"som-block-1", packed(fields)), payload

@@ -9,6 +9,8 @@ from typing import Annotated, Final
 
 import msgspec
 
+from node.ledger.state import ACCOUNTS_IN_MEMORY
+
 CONFIG_NAME: Final = "config.toml"
 PEERS_MAX: Final = 64  # the chain itself names the others
 
@@ -69,6 +71,12 @@ class Mempool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bytes_max: Annotated[int, msgspec.Meta(ge=1_000_000, le=4_000_000_000)] = 64_000_000
 
 
+class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many accounts stay decoded in memory; others are read from the store when they are paid or pay."""
+
+    accounts_in_memory: Annotated[int, msgspec.Meta(ge=1_000, le=50_000_000)] = ACCOUNTS_IN_MEMORY
+
+
 class Disk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Free space below which clients are turned away, and below which the node ends while it still can, cleanly."""
 
@@ -95,6 +103,15 @@ class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fetch_behind: Annotated[int, msgspec.Meta(ge=0)] = 2_000
 
 
+class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``supported_max`` holds this node back at a protocol version that is not this software's newest; 0: it does not.
+
+    For staged roll-outs and for tests: the node then stands still before an epoch of a later version.
+    """
+
+    supported_max: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
+
+
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Form and level of the log on standard error."""
 
@@ -113,9 +130,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: Listen = Listen()
     rpc: Rpc = Rpc()
     mempool: Mempool = Mempool()
+    ledger: Ledger = Ledger()
     disk: Disk = Disk()
     snapshot: Snapshot = Snapshot()
     prune: Prune = Prune()
+    protocol: Protocol = Protocol()
     log: Log = Log()
     peers: tuple[Peer, ...] = ()
 
@@ -164,6 +183,10 @@ def format_config(config: Config) -> str:
         f"transactions_max = {config.mempool.transactions_max}",
         f"bytes_max = {config.mempool.bytes_max}",
         "",
+        "# Accounts kept decoded, 0.8 kB each; the others are read from the store.",
+        "[ledger]",
+        f"accounts_in_memory = {config.ledger.accounts_in_memory}",
+        "",
         "[disk]",
         f"refuse_percent = {config.disk.refuse_percent}",
         f"stop_percent = {config.disk.stop_percent}",
@@ -176,6 +199,9 @@ def format_config(config: Config) -> str:
         "# How much of the chain is kept, whichever is more; both 0 keep all of it.",
         "[prune]",
         *(f"{field} = {getattr(config.prune, field)}" for field in config.prune.__struct_fields__),
+        "",
+        "[protocol]",
+        f"supported_max = {config.protocol.supported_max}",
         "",
         "[log]",
         f"level = {_quote(config.log.level)}",

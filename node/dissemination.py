@@ -132,6 +132,7 @@ class Dissemination:
         self._unacknowledged = asyncio.Event()
         self._resend: dict[BatchDigest, tuple[float, float]] = {}  # ours: next time, and the wait after it
         self._ignored: set[bytes] = set()  # authors of a batch that can only be a lie, until the epoch ends
+        self._stands_still = False  # what comes is perhaps of rules that we do not know
         self.batches_made = 0
         self.batches_invalid = 0
 
@@ -155,8 +156,13 @@ class Dissemination:
                 self._note(held.batch.digest)
         return []
 
+    def stand_still(self) -> list[bytes]:
+        """Judge no batch any more and take no transaction; return those that wait, as ``begin_epoch`` does. R61"""
+        self._stands_still = True
+        return self._let_go()
+
     def _is_member(self) -> bool:
-        return self._members.place(self._me, self._key.public) is not None
+        return not self._stands_still and self._members.place(self._me, self._key.public) is not None
 
     def _let_go(self) -> list[bytes]:
         named = frozenset(one.id for held in self._pool.held() for one in held.transactions)  # in final blocks
@@ -266,6 +272,8 @@ class Dissemination:
 
         Who is no member yet may be one in an epoch that we have not begun: its word is noted, its batches come again.
         """
+        if self._stands_still:
+            return
         try:
             message = decode_batch_message(self._genesis_hash, data)
         except DecodeError as error:

@@ -58,7 +58,7 @@ from consensus.verify import Invalid, Verifier
 from network.wire import PeerId
 from node.batches import Batch, BatchDigest, BatchPool, decode_payload, names_in
 from node.epochs import Epochs, epoch_of_message, epoch_of_record
-from node.executor import Executor, Stored
+from node.executor import Diverged, Executor, Stored
 from node.inbox import INBOX_MAX, Event, FromPeer, Inbox, LinkChanged, Ours
 from node.members import Members
 from node.payloads import Payloads, Verdict
@@ -67,6 +67,7 @@ from node.storage.guard import Guard
 from node.storage.journal import Journal
 from node.storage.store import Store
 from node.sync import Sync
+from node.upgrades import told
 
 CONSENSUS_RECORD, BATCH_RECORD = 1, 2  # types in the journal
 
@@ -137,11 +138,14 @@ class Driver:
         links: Links,
         now_ms: Callable[[], int],
         on_epoch: Callable[[Members], None],
+        supported: range,
+        on_standstill: Callable[[], None],
         on_evidence: Callable[[Evidence | ProposalRefused], None],
     ) -> None:
         """``root`` and ``floor`` are the store's tip and its certificate; ``now_ms`` is Unix time, for blocks only.
 
-        ``on_epoch`` hears of each later epoch before its core says a word, ``on_evidence`` of possible evidence.
+        ``on_epoch`` hears of each later epoch before its core says a word, ``on_evidence`` of possible evidence,
+        ``on_standstill`` that the next epoch's protocol version is none of ``supported``.
         """
         self._genesis_hash = genesis_hash
         self._epochs = epochs
@@ -156,6 +160,9 @@ class Driver:
         self._links = links
         self._now_ms = now_ms
         self._on_epoch = on_epoch
+        self._supported = supported
+        self._on_standstill = on_standstill
+        self.unknown_version: int | None = None  # of the next epoch: we stand still before it
         self._on_evidence = on_evidence
         self._inbox = Inbox()
         self._timer_at: int | None = None
@@ -175,11 +182,14 @@ class Driver:
         self.counters = Counters()
         self.sync: Sync
         self.payloads = Payloads(
-            pool, executor, self._uncommitted, lambda: self.core.committed.header.height, epochs.next_validators_hash
+            pool,
+            executor,
+            self._uncommitted,
+            lambda: self.core.committed.header.height,
+            epochs.next_validators_hash,
+            lambda: self.members.version,
         )
-        members = epochs.members(epochs.after_height(root.header.height))
-        assert members is not None, "the tip's epoch follows from what is stored"
-        self._begin_epoch(members, root, floor)
+        self._begin_epoch(epochs.at_start(supported), root, floor)
 
     # --- what others put in ---
 
@@ -328,7 +338,8 @@ class Driver:
             verified = self._verifier.verify(data, sender, self.core.wants)
         except (Invalid, DecodeError) as error:
             self.counters.invalid += 1
-            self._links.blame(peer, 100, str(error))
+            if self.unknown_version is None:  # else perhaps it is we who cannot read it. R61
+                self._links.blame(peer, 100, str(error))
             return
         epoch = self.core.epoch
         if isinstance(verified, StatusReceived):
@@ -432,6 +443,8 @@ class Driver:
 
     def _finalize(self, effect: Finalize) -> None:
         for block in effect.blocks:
+            if block.header.version != self.members.version:
+                raise Diverged(f"final block {block.header.height} is of another protocol version than our state has")
             self._pool.finalized(decode_payload(block.payload), block.header.height)
         self.counters.finalized_blocks += len(effect.blocks)
         self._executor.finalized(effect.blocks, effect.certificate)
@@ -458,13 +471,25 @@ class Driver:
             members = self._epochs.after(root)
             if members is None:
                 return
+            if members.version not in self._supported:
+                self._stand_still(members)
+                return
             self._begin_epoch(members, root, None)
             self._on_epoch(members)
-            log.info("epoch_begins", epoch=members.epoch, height=root.header.height, votes=self._me is not None)
+            place = {"epoch": members.epoch, "height": root.header.height, "version": members.version}
+            log.info("epoch_begins", **place, votes=self._me is not None)
             self.replay(self._later)
             self._step(Started())
             for peer in self._links.connected():
                 self._take(LinkChanged(peer, True))
+
+    def _stand_still(self, members: Members) -> None:
+        """Begin no epoch whose rules we do not know: the old core goes on to help, and nothing new is judged. R61"""
+        if self.unknown_version is None:
+            self.unknown_version = members.version
+            place = {"epoch": members.epoch, "height": self.core.committed.header.height, "version": members.version}
+            log.error("protocol_version_unknown", **place, known=told(self._supported))
+            self._on_standstill()
 
     # --- blocks ---
 

@@ -1,6 +1,7 @@
-"""Who validates in which epoch, as the chain itself says.
+"""Who validates in which epoch under which protocol version, as the chain itself says.
 
     last block of epoch e -> its executed height h -> roster after h -> those who count -> the committee of epoch e + 1
+                                                   -> version demanded after h, never below e's -> that of epoch e + 1
 
 One rule: a committee is read from state that we have executed ourselves, and it is the one that a quorum of the
 committee before named in its last block. What is not known yet is None, never a guess and never a lie of a peer.
@@ -15,6 +16,7 @@ from consensus.messages import (
     Block,
     Certificate,
     Hash,
+    Header,
     Message,
     Proposal,
     decode_block,
@@ -26,6 +28,7 @@ from node.ledger.genesis import Genesis
 from node.ledger.validators import Roster, decode_roster, members
 from node.members import Members
 from node.storage.records import StoredBlock, Tip
+from node.upgrades import VersionUnknown, told
 
 KNOWN_MAX: Final = 4  # committees kept at hand: this epoch's, its neighbours'
 
@@ -55,6 +58,12 @@ class Store(Protocol):
     def roster_heights(self, low: int) -> Iterator[int]:
         """Yield the heights from ``low`` on that changed the roster, ascending."""
 
+    def version_at(self, height: int) -> int:
+        """Return the protocol version demanded after a height."""
+
+    def versions(self, low: int = 0) -> Iterator[tuple[int, int]]:
+        """Yield (height, protocol version) of the heights from ``low`` on that changed it, ascending."""
+
 
 class Epochs:
     """Committees by epoch, rosters by height."""
@@ -82,7 +91,27 @@ class Epochs:
         if boundary is not None:
             return self.after(boundary)
         older = self._kept(epoch)
-        return None if older is None else self._remember(self._made(epoch, older.header.executed_height))
+        if older is None:
+            return None
+        return self._remember(self._made(epoch, older.header.executed_height, self._version(older.header)))
+
+    def at_start(self, supported: range) -> Members:
+        """Return the committee that the block above the tip is for; where its version is unknown, that of the tip. R61
+
+        Raises VersionUnknown if the tip itself is no block of a version in ``supported``.
+        """
+        height = self._store.tip.height
+        epoch = self.after_height(height)
+        members = self.members(epoch)
+        assert members is not None, "the tip's epoch follows from what is stored"
+        if members.version in supported:
+            return members
+        ended = self.members(epoch - 1) if height == epoch * self.length > 0 else None
+        if ended is None or ended.version not in supported:
+            raise VersionUnknown(
+                f"height {height} needs protocol version {members.version}; known here: {told(supported)}"
+            )
+        return ended
 
     def after(self, boundary: Block) -> Members | None:
         """Return the committee that follows a final last block of an epoch (or block 0). R51
@@ -96,7 +125,7 @@ class Epochs:
         known = self._known.get(epoch)
         if known is not None or header.executed_height > self._store.tip.height:
             return known
-        found = self._made(epoch, header.executed_height)
+        found = self._made(epoch, header.executed_height, self._version(header))
         if found.committee.hash != header.next_validators_hash:
             raise Diverged(f"final block {header.height} names another committee of epoch {epoch} than our state has")
         return self._remember(found)
@@ -128,12 +157,13 @@ class Epochs:
     def trail(self, last: int) -> list[int]:
         """Return the epochs, ascending, whose first committee follows from a block that must be kept.
 
-        Between them no committee changes, so that with the last blocks before these, and the rosters, whoever has the
+        Between them neither committee nor version changes, so that with the last blocks before these, and the rosters, whoever has the
         genesis follows all committees up to that of epoch ``last``, and knows it and the one before.
         """
         found = {last - 1, last}
         executed = 0
-        for height in self._store.roster_heights(1):
+        changed = {*self._store.roster_heights(1), *(height for height, _ in self._store.versions(1))}
+        for height in sorted(changed):
             epoch = -(-height // self.length)
             while height > executed and epoch <= last:
                 boundary = self._boundary(epoch)
@@ -149,7 +179,9 @@ class Epochs:
         boundary = self._boundary(self.after_height(height))
         if boundary is None:
             return False
-        return all(changed > height for changed in self._store.roster_heights(boundary.header.executed_height + 1))
+        low = boundary.header.executed_height + 1
+        changed = next(self._store.roster_heights(low), height + 1), next(self._store.versions(low), (height + 1, 0))[0]
+        return min(changed) > height
 
     def boundary(self, epoch: int) -> Block:
         """Return the stored last block before an epoch, of which ``trail`` speaks."""
@@ -163,7 +195,8 @@ class Epochs:
             return NO_HASH
         if executed_height > self._store.tip.height:
             return None
-        return Hash(self._made(self.after_height(height), executed_height).committee.hash)
+        version = self._store.version_at(executed_height)
+        return Hash(self._made(self.after_height(height), executed_height, version).committee.hash)
 
     def ending(self, epoch: int) -> Certificate | None:
         """Return the stored finalization of an epoch's last block."""
@@ -195,8 +228,12 @@ class Epochs:
     def _roster_at(self, height: int) -> Roster:
         return decode_roster(self._store.roster_at(height))
 
-    def _made(self, epoch: int, executed_height: int) -> Members:
-        return Members(epoch, members(self._roster_at(executed_height)), self._allow_dominant)
+    def _version(self, boundary: Header) -> int:
+        """Return the version that follows a boundary. A demand taken back too late lets it not fall. R60"""
+        return max(boundary.version, self._store.version_at(boundary.executed_height))
+
+    def _made(self, epoch: int, executed_height: int, version: int) -> Members:
+        return Members(epoch, members(self._roster_at(executed_height)), self._allow_dominant, version)
 
 
 def epoch_of_message(message: Message) -> int:

@@ -167,7 +167,7 @@ class Executor:
         loop = asyncio.get_running_loop()
         began = resumed = loop.time()
         places: list[tuple[BatchDigest, int]] = []
-        self._ledger.begin(block.header.height, block.header.timestamp_ms)
+        self._ledger.begin(block.header.height, block.header.timestamp_ms, block.header.version)
         for each in held:
             for position, transaction in enumerate(each.transactions):
                 self._ledger.apply(transaction)
@@ -221,4 +221,5 @@ def record_of(
         entries=executed.entries,
         references=paid,
         roster=executed.roster,
+        version=executed.next_version,
     )

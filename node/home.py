@@ -81,6 +81,7 @@ def genesis_block(genesis: Genesis, meta: Meta) -> Block:
         executed_height=0,
         state_root=Hash(meta.root),
         payload_hash=payload_hash(EMPTY_PAYLOAD),
+        version=meta.version,
     )
     return make_block(header, EMPTY_PAYLOAD)
 
@@ -116,6 +117,7 @@ def create_data(home: Path, config: Config, genesis: Genesis, by_blocks: bool = 
         timestamp_ms=genesis.time_ms,
         roots=Roots(meta.state_tree_root, meta.outcomes_root, meta.root),
         roster=encode_roster(roster_of(genesis)),
+        version=meta.version,
     )
     Journal.create(data / "journal")
     if by_blocks:

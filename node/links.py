@@ -65,12 +65,15 @@ class MeshLinks:
         """``mesh`` is set once by the composition root."""
         self.mesh: Mesh
         self._allowed: list[PeerAddress] = []
+        self.versions: dict[PeerId, int] = {}  # the newest protocol version of each peer, as it said in HELLO
 
     def allow(self, addresses: list[PeerAddress]) -> bool:
         """Set who may link; return whether that is another list than before."""
         if addresses == self._allowed:
             return False
         self._allowed = addresses
+        known = frozenset(address.peer for address in addresses)
+        self.versions = {peer: version for peer, version in self.versions.items() if peer in known}
         self.mesh.set_addresses(addresses)
         return True
 

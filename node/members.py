@@ -14,12 +14,13 @@ from node.ledger.genesis import Validator
 
 
 class Members:
-    """The committee of an epoch, its members in committee order."""
+    """The committee of an epoch, its members in committee order, and the protocol version under which it works."""
 
-    __slots__ = ("_indices", "_peers_by_author", "committee", "peers", "rows")
+    __slots__ = ("_indices", "_peers_by_author", "committee", "peers", "rows", "version")
 
-    def __init__(self, epoch: int, rows: Sequence[Validator], allow_dominant: bool) -> None:
+    def __init__(self, epoch: int, rows: Sequence[Validator], allow_dominant: bool, version: int) -> None:
         """Take the rows in any order; raise ValueError if they make no committee."""
+        self.version = version
         self.rows = tuple(sorted(rows, key=lambda row: row.consensus_key))  # in committee order
         self.committee = Committee(
             epoch, [Member(PublicKey(row.consensus_key), row.weight) for row in self.rows], allow_dominant

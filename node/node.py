@@ -40,6 +40,7 @@ from node.executor import Diverged, Executor, Stored
 from node.home import Opened, open_home, read_config
 from node.ledger.errors import InvariantViolation
 from node.ledger.execute import Ledger
+from node.ledger.versions import VERSION_MAX
 from node.links import BATCHES, CHANNELS, CONSENSUS, EVIDENCE, FAREWELL_HEIGHTS, MeshLinks, may_link
 from node.log import configure_log
 from node.members import Members
@@ -64,18 +65,20 @@ from node.storage.keystore import forbid_core_dumps
 from node.storage.snapshot_files import Fetched, Shelf
 from node.storage.store import Store
 from node.sync import Sync
+from node.upgrades import VersionUnknown, supported_versions, told
 
 EXIT_OK: Final = 0
 EXIT_CODES: Final[tuple[tuple[tuple[type[Exception], ...], int], ...]] = (
     ((Diverged, ConsensusHalted, InvariantViolation), 70),  # keep everything, call for help: docs/operations.md
     # What no restart mends: somebody has to put a file right, or in its place.
-    ((ConfigError, KeyFileError, GuardError, Unsafe, NotInitialised, WrongNetwork), 7),
+    ((ConfigError, VersionUnknown, KeyFileError, GuardError, Unsafe, NotInitialised, WrongNetwork), 7),
     ((StorageError, OSError), 74),
 )
 TIMING: Final = Timing()
 # Allocations between two collections, and collections of one generation between two of the next. Transactions make
 # no cycles; with Python's own 700, looking for some took 3 % of a busy node's time.
 GARBAGE_THRESHOLDS: Final = (200_000, 20, 100)  # payments make no cycles: look for garbage seldom
+HELLO_FIELDS_MAX: Final = 16
 SEQUENCE_SHIFT: Final = 20  # batch sequences start at the time of the start, so that two lives never share one
 
 log = structlog.get_logger("node")
@@ -111,14 +114,14 @@ class Node:
         self.started = asyncio.Event()
         self.store = opened.store
         self.epochs = Epochs(genesis, opened.store)
+        self.supported = supported_versions(config)
         identity = Identity(opened.node_seed, genesis.name, genesis.hash)
         self.metrics = Metrics(
             {"node": config.name, "network": genesis.name, "genesis": genesis.hash.hex()[:16], "version": VERSION}
         )
-        self.ledger = Ledger(opened.store, genesis)
+        self.ledger = Ledger(opened.store, genesis, config.ledger.accounts_in_memory)
         _require_same_state(self.store, self.ledger)
-        members = self.epochs.members(self.epochs.after_height(self.store.tip.height))
-        assert members is not None, "the tip's epoch follows from what is stored"
+        members = self.epochs.at_start(self.supported)
         self.links = MeshLinks()
         self.pool = BatchPool(members, identity.peer)
         self.mempool = Mempool(config.mempool.transactions_max, config.mempool.bytes_max, self.ledger.account)
@@ -153,6 +156,8 @@ class Node:
             links=self.links,
             now_ms=now_ms,
             on_epoch=self._on_epoch,
+            supported=self.supported,
+            on_standstill=self._on_standstill,
             on_evidence=self.evidence.take,
         )
         self.dissemination = Dissemination(
@@ -215,7 +220,7 @@ class Node:
             config.listen.host,
             config.listen.port,
             CHANNELS,
-            hello=lambda: encode((self.store.tip.height,)),
+            hello=lambda: encode((self.store.tip.height, self.supported[-1])),
             on_hello=self._on_hello,
             on_message=self._on_message,
             on_request=self._on_request,
@@ -244,6 +249,7 @@ class Node:
             self.disk,
             now_ms,
             ReadinessSigner(genesis.hash, opened.key, identity.peer, self.ledger),
+            self.supported,
         )
         self.rpc = world.rpc(
             self.service.ports(),
@@ -289,6 +295,7 @@ class Node:
         for peer in self.config.peers:
             if not peer.node_key and peer.name not in seats:
                 log.warning("peer_unknown", peer=peer.name)  # not yet, or no longer: or misspelt
+        self._warn_of_version()
 
     def _work(self) -> Sequence[Coroutine[Any, Any, None]]:
         return (
@@ -327,8 +334,9 @@ class Node:
     # --- the network's calls ---
 
     def _on_hello(self, peer: PeerId, data: bytes) -> None:
-        (height,) = as_tuple(decode(data), 1)
+        height, version, *_ = (*as_tuple(decode(data), most=HELLO_FIELDS_MAX), None, None)  # newer software says more
         self.sync.heard(peer, as_int(height))
+        self.links.versions[peer] = as_int(version, 1, VERSION_MAX)
 
     def _on_message(self, peer: PeerId, channel: int, data: bytes) -> None:
         if channel == CONSENSUS.number:
@@ -364,8 +372,8 @@ class Node:
         await self.sync.fetch_batches(names)
 
     def _certificate_valid(self, certificate: Certificate) -> bool | None:
-        members = self.epochs.members(certificate.epoch)
-        return None if members is None else certificate_valid(certificate, members.committee, Hash(self.genesis.hash))
+        committee = self._committee_of(certificate.epoch)
+        return None if committee is None else certificate_valid(certificate, committee, Hash(self.genesis.hash))
 
     def _on_epoch(self, members: Members) -> None:
         """A new committee: who waits here for what nobody will take from us any more is told to ask elsewhere."""
@@ -374,9 +382,21 @@ class Node:
             self.dissemination.ignore(author)
         self._let_link()
 
+    def _on_standstill(self) -> None:
+        self.outcomes.ended(self.dissemination.stand_still(), Outcome.PENDING)
+
+    def _warn_of_version(self) -> None:
+        """Say early that an epoch comes of whose version we know nothing: there is time to install newer software."""
+        demanded = self.ledger.parameters.protocol_version
+        if demanded not in self.supported and self.driver.unknown_version is None:
+            length = self.epochs.length
+            earliest = (self.epochs.after_height(self.store.tip.height) + 1) * length
+            log.warning("protocol_version_ahead", version=demanded, known=told(self.supported), after_height=earliest)
+
     def _committee_of(self, epoch: int) -> Committee | None:
+        """Return the committee of an epoch of which we can judge something. R61"""
         members = self.epochs.members(epoch)
-        return None if members is None else members.committee
+        return None if members is None or members.version not in self.supported else members.committee
 
     def _on_charge(self, charge: Charge) -> None:
         if charge.kind is EvidenceKind.INVALID_BATCH and charge.epoch >= self._lies_count_since():
@@ -413,6 +433,8 @@ class Node:
         farewell = self.driver.core.epoch * self.epochs.length + FAREWELL_HEIGHTS
         if stored.executed.roster is not None or header.height == farewell:
             self._let_link()
+        if stored.executed.next_version is not None:
+            self._warn_of_version()
 
 
 def _require_same_state(store: Store, ledger: Ledger) -> None:

@@ -39,6 +39,9 @@ def publish(
         yield "gauge", "som_finalized_height", "Height finalized", status.finalized_height
         yield "gauge", "som_epoch", "Epoch", status.epoch
         yield "gauge", "som_view", "View of the epoch", status.view
+        yield "gauge", "som_protocol_version", "Protocol version of this node's epoch", status.version
+        yield "gauge", "som_protocol_version_next", "Demanded of the next epoch", status.next_version
+        yield "gauge", "som_protocol_version_supported_max", "The newest this node knows", status.supported_max
         yield "gauge", "som_member", "1 if this node is a member of the committee", int(core.me is not None)
         yield "gauge", "som_ready", "1 if synced, linked to a quorum and the last block is fresh", int(status.ready)
         yield "gauge", "som_syncing", "1 while fetching ranges of the chain", int(status.syncing)
@@ -102,6 +105,8 @@ def publish(
         rtts = {peer.name: peer.rtt_ms / 1_000 for peer in peers if peer.rtt_ms is not None}
         yield "gauge", "som_peer_rtt_seconds", "Round trip of the last ping", "peer", rtts
         yield "gauge", "som_peer_score", "Points for misbehaviour", "peer", {peer.name: peer.score for peer in peers}
+        newest = {peer.name: float(service.newest_version(peer.peer) or 0) for peer in peers}
+        yield "gauge", "som_peer_protocol_version_supported_max", "The newest it knows, 0 unheard", "peer", newest
         offsets = {p.name: p.clock_offset_ms / 1_000 for p in peers if p.clock_offset_ms is not None}
         yield "gauge", "som_peer_clock_offset_seconds", "Their clock less ours", "peer", offsets
         sent = {str(number): float(count.bytes_out) for number, count in mesh.channel_counters.items()}

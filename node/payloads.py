@@ -50,7 +50,7 @@ class Payloads:
     """Chooses and checks. ``block_of`` gives uncommitted blocks.
 
     ``next_validators_hash`` gives what a block of a height must name, by the height that it says is executed; None
-    while that is not executed here.
+    while that is not executed here. ``version`` gives the protocol version of the epoch.
     """
 
     pool: BatchPool
@@ -58,6 +58,7 @@ class Payloads:
     block_of: Callable[[bytes], Block | None]
     final_height: Callable[[], int]
     next_validators_hash: Callable[[int, int], Hash | None]
+    version: Callable[[], int]
 
     def choose(self, parent: Block) -> tuple[BatchDigest, ...]:
         """Return the batches for a block on ``parent``, perhaps none."""
@@ -84,6 +85,7 @@ class Payloads:
             state_root=root,
             next_validators_hash=named,
             payload=encode_payload(names) if names else EMPTY_PAYLOAD,
+            version=self.version(),
         )
 
     def root_waits(self, parent: Block) -> bool:
@@ -101,6 +103,8 @@ class Payloads:
         """Return what is known of ``block``; its place and its parent the core has checked."""
         header = block.header
         if not parent.header.executed_height <= header.executed_height < header.height:
+            return Verdict.INVALID
+        if header.version != self.version():  # R60
             return Verdict.INVALID
         named = self.next_validators_hash(header.height, header.executed_height)
         if named is not None and named != header.next_validators_hash:  # R51

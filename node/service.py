@@ -61,6 +61,7 @@ class Service:
         disk: DiskWatch,
         now_ms: Callable[[], int],
         signer: ReadinessSigner,
+        supported: range,
     ) -> None:
         self._config = config
         self._store = store
@@ -77,6 +78,7 @@ class Service:
         self._now_ms = now_ms
         self._genesis = genesis
         self._signer = signer
+        self._supported = supported
 
     def ports(self) -> Ports:
         """Return what the RPC may ask."""
@@ -153,11 +155,16 @@ class Service:
             notarized=self._names(votes[Kind.NOTARIZE]),
             nullified=self._names(votes[Kind.NULLIFY]),
             finalized=self._names(votes[Kind.FINALIZE]),
+            version=self._driver.members.version,
+            next_version=max(self._driver.members.version, self._ledger.parameters.protocol_version),
+            supported_max=self._supported[-1],
         )
 
     def _reasons(self, last_block_ms: int, syncing: bool) -> tuple[str, ...]:
         members = self._driver.members
         reasons = []
+        if self._driver.unknown_version is not None:
+            reasons.append("the next protocol version is unknown to this node")
         if syncing:
             reasons.append("behind the network")
         if self._now_ms() - last_block_ms > FRESH_MS:
@@ -179,6 +186,10 @@ class Service:
             PeerInfo(status.name, status.peer, status.connected, self._height(status.peer), status.since_ms)
             for status in self._mesh.peers()
         ]
+
+    def newest_version(self, peer: PeerId) -> int | None:
+        """Return the newest protocol version in which a peer takes part, as it said when it linked."""
+        return self._links.versions.get(peer)
 
     def _height(self, node_key: bytes) -> int | None:
         return self._sync.height_of(PeerId(node_key))

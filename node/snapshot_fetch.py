@@ -329,6 +329,8 @@ def _filled(founding: Founding, genesis: Genesis, chosen: Chosen, fetched: Fetch
     )
     for height, roster in proven.rosters:
         founding.add_roster(height, roster)
+    for height, version in proven.versions:
+        founding.add_version(height, version)
     tip = Tip(contents.height, header_hash(proven.header), meta.root, b"")
     founding.close(tip, contents.height)
     return tip
@@ -362,6 +364,8 @@ def _put_state(
                 chains[key[:1]][minute] = chain
             if key == parameter_key(ROSTER) and row != proven.rosters[-1][1]:
                 raise DecodeError("the last of the rosters is not that of the state")
+            if key == parameter_key("protocol_version") and row != encode(proven.versions[-1][1]):
+                raise DecodeError("the last of the versions is not that of the state")
     return chains
 
 

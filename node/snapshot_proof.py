@@ -19,6 +19,7 @@ from consensus.crypto import PublicKey
 from consensus.encoding import DecodeError, as_bytes, as_int, as_tuple, decode, encode
 from consensus.messages import (
     HASH_BYTES,
+    VERSION_MAX,
     Block,
     Hash,
     Header,
@@ -103,6 +104,7 @@ class Proven:
     meta: Meta
     trail: tuple[Boundary, ...]
     rosters: tuple[tuple[int, bytes], ...]  # height, roster; that of genesis first, that of the state last
+    versions: tuple[tuple[int, int], ...]  # height, protocol version that is demanded after it, likewise
 
 
 def encode_contents(contents: Contents) -> bytes:
@@ -167,19 +169,24 @@ def make_proof(store: Store, epochs: Epochs, height: int) -> bytes | None:
     before = store.roots(height - 1)
     assert before is not None
     links = [_link(store, each) for each in range(height, executed + 1)]
-    return encode((1, [encode_header(each) for each in headers], certificate, before.root, links, trail, rosters))
+    versions = [row for row in store.versions() if row[0] <= height]
+    headers_encoded = [encode_header(each) for each in headers]
+    return encode((1, headers_encoded, certificate, before.root, links, trail, rosters, versions))
 
 
 def verify_proof(genesis: Genesis, contents: Contents, data: bytes) -> Proven:
     """Return what the proof proves of the contents. Raises ProofInvalid or DecodeError."""
     if len(data) > PROOF_BYTES_MAX:
         raise DecodeError("a proof that is too long")
-    version, header_rows, certificate, before, link_rows, trail_rows, roster_rows = as_tuple(decode(data), 7)
+    version, header_rows, certificate, before, link_rows, trail_rows, roster_rows, version_rows = as_tuple(
+        decode(data), 8
+    )
     as_int(version, 1, 1)
     if contents.genesis_hash != genesis.hash or contents.depth != genesis.tree_depth:
         raise ProofInvalid("a snapshot of another network")
     headers = [decode_header(as_bytes(each)) for each in as_tuple(header_rows, most=HEADERS_MAX)]
     rosters = _as_rosters(genesis, contents.height, roster_rows)
+    versions = _as_versions(genesis, contents.height, version_rows)
     trail = [_as_boundary(each) for each in as_tuple(trail_rows, most=TRAIL_MAX)]
     trust = _followed(genesis, trail, rosters)
     if not headers or headers[0].height != contents.height:
@@ -192,8 +199,8 @@ def verify_proof(genesis: Genesis, contents: Contents, data: bytes) -> Proven:
     meta = _proven_meta(genesis, headers, as_bytes(before, HASH_BYTES), links)
     if meta.state_tree_root != contents.state_tree_root:
         raise ProofInvalid("the contents are not the state of the height")
-    _require_settled(genesis, headers[0], trail, rosters[-1][0])
-    return Proven(headers[0], meta, tuple(trail), rosters)
+    _require_settled(genesis, headers[0], trail, max(rosters[-1][0], versions[-1][0]))
+    return Proven(headers[0], meta, tuple(trail), rosters, versions)
 
 
 def _proven_meta(genesis: Genesis, headers: Sequence[Header], before: bytes, links: Sequence[Link]) -> Meta:
@@ -207,7 +214,7 @@ def _proven_meta(genesis: Genesis, headers: Sequence[Header], before: bytes, lin
         roots.append(chain_root(roots[-1], at, state_tree_root, outcomes_root))
     if roots[-1] != certifying.state_root:
         raise ProofInvalid("the links do not lead to the root that the header certifies")
-    return Meta(genesis.hash, height, header.timestamp_ms, roots[1], before, *links[0])
+    return Meta(genesis.hash, height, header.timestamp_ms, roots[1], before, *links[0], header.version)
 
 
 def _followed(genesis: Genesis, trail: Sequence[Boundary], rosters: Sequence[tuple[int, bytes]]) -> Trust:
@@ -243,7 +250,7 @@ def _require_settled(genesis: Genesis, header: Header, trail: Sequence[Boundary]
     if executed is None:
         raise ProofInvalid("the last block of the epoch before is missing")
     if changed > executed:
-        raise ProofInvalid("the roster has changed since the committee was named")
+        raise ProofInvalid("roster or version have changed since the committee was named")
 
 
 def _as_rosters(genesis: Genesis, height: int, value: object) -> tuple[tuple[int, bytes], ...]:
@@ -254,6 +261,16 @@ def _as_rosters(genesis: Genesis, height: int, value: object) -> tuple[tuple[int
     if any(after <= before for (before, _), (after, _) in pairwise(rosters)):
         raise DecodeError("rosters do not ascend")
     return rosters
+
+
+def _as_versions(genesis: Genesis, height: int, value: object) -> tuple[tuple[int, int], ...]:
+    rows = [as_tuple(each, 2) for each in as_tuple(value, most=TRAIL_MAX)]
+    versions = tuple((as_int(at, 0, height), as_int(version, 1, VERSION_MAX)) for at, version in rows)
+    if not versions or versions[0] != (0, genesis.parameters.protocol_version):
+        raise ProofInvalid("the versions do not begin at genesis")
+    if any(after <= before for (before, _), (after, _) in pairwise(versions)):
+        raise DecodeError("versions do not ascend")
+    return versions
 
 
 def _as_boundary(value: object) -> Boundary:

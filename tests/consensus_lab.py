@@ -81,7 +81,7 @@ class World:
         )
         self.epoch = epoch
         self.root = make_block(
-            Header(GENESIS, 0, 0, 0, 0, NO_HASH, 0, 0, NO_HASH, NO_HASH, 0, NO_HASH, payload_hash(b"")), b""
+            Header(GENESIS, 0, 0, 0, 0, NO_HASH, 0, 0, NO_HASH, NO_HASH, 0, NO_HASH, payload_hash(b""), 1), b""
         )
 
     def vote(self, kind: Kind, view: int, block_hash: Hash = NO_HASH, signer: int = 0) -> Vote:
@@ -116,7 +116,7 @@ class World:
         on = parent or self.root
         above = parent_view if parent_view is not None else (on.header.view if on.header.epoch == self.epoch else 0)
         last = on.header.height + 1 == end
-        content = Content(on.header.timestamp_ms + 1, 0, NO_HASH, Hash(b"n" * 32) if last else NO_HASH, payload)
+        content = Content(on.header.timestamp_ms + 1, 0, NO_HASH, Hash(b"n" * 32) if last else NO_HASH, payload, 1)
         return Place(self.committee, GENESIS, 2**62).next_block(view, above, on, content)
 
     def changed(self, block: Block, **fields: object) -> Block:
@@ -394,7 +394,9 @@ class Cluster:
     def _content(self, effect: BuildBlock) -> Content:
         parent = effect.parent.header
         last = parent.height + 1 == self.end_height
-        return Content(parent.timestamp_ms + 1, 0, NO_HASH, Hash(b"n" * 32) if last else NO_HASH, b"v%d" % effect.view)
+        return Content(
+            parent.timestamp_ms + 1, 0, NO_HASH, Hash(b"n" * 32) if last else NO_HASH, b"v%d" % effect.view, 1
+        )
 
     def _fetch(self, node: Node, wanted: Hash) -> None:
         for peer in self.nodes:

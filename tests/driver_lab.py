@@ -24,6 +24,7 @@ from node.executor import Executor, Stored
 from node.home import create_data
 from node.ledger.execute import Ledger
 from node.ledger.transaction import Transaction
+from node.ledger.versions import NEWEST, OLDEST
 from node.members import Members
 from node.storage.errors import GuardRefused
 from node.storage.files import DISK, Disk
@@ -81,6 +82,7 @@ class Seat:
 
     def __init__(self, cluster: "Cluster", index: int, directory: Path) -> None:
         self.cluster = cluster
+        self.supported = range(OLDEST, NEWEST + 1)
         self.index = index
         self.directory = directory
         self.cut_off = False
@@ -110,9 +112,7 @@ class Seat:
         self.guard.notes = self.notes
         self.ledger = Ledger(self.store, genesis())
         self.epochs = Epochs(genesis(), self.store)
-        members = self.epochs.members(self.epochs.after_height(self.store.tip.height))
-        assert members is not None
-        self.pool = BatchPool(members, self.peer)
+        self.pool = BatchPool(self.epochs.at_start(self.supported), self.peer)
         self.executor = Executor(self.store, self.ledger, self.pool, self._fetch, self._on_stored)
         stored = self.store.block(self.store.tip.height)
         assert stored is not None
@@ -134,6 +134,8 @@ class Seat:
             now_ms=lambda: time.time_ns() // 1_000_000 + self.cluster.clock_offset_ms,
             on_epoch=self._on_epoch,
             on_evidence=self.evidence.append,
+            supported=self.supported,
+            on_standstill=lambda: None,
         )
         self.driver.sync = self.sync = Sync(
             genesis_hash=hash_,

@@ -168,6 +168,9 @@ class Rows:
     def get(self, key: bytes) -> bytes | None:
         return self.rows.get(key)
 
+    def get_ascending(self, keys: Sequence[bytes]) -> Iterator[bytes | None]:
+        return map(self.get, keys)
+
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         yield from sorted((key, value) for key, value in self.rows.items() if low <= key < high)
 
@@ -212,6 +215,7 @@ class World:
         self.ledger = Ledger(self.reader, self.genesis, accounts_in_memory)
         self.entries: dict[int, list[bytes]] = {}
         self.time_ms = START_MS
+        self.version = self.ledger.version  # of the blocks to come
         self._salt = 0
 
     def transaction(
@@ -238,7 +242,7 @@ class World:
     def block(self, transactions: Sequence[Transaction], later_ms: int = 1_000) -> Executed:
         """Execute and store the next block."""
         self.time_ms += later_ms
-        executed = self.ledger.execute(self.ledger.height + 1, self.time_ms, transactions)
+        executed = self.ledger.execute(self.ledger.height + 1, self.time_ms, self.version, transactions)
         self.store(executed)
         return executed
 

@@ -46,7 +46,7 @@ def grow(data: Path, genesis: Genesis, height: int, snapshot_at: int) -> Iterato
         while parent.header.height < height:
             committee = Committee(parent.header.height // genesis.epoch_length, rows, allow_dominant=True)
             block = _child(genesis, committee, parent, ledger.root)
-            executed = ledger.execute(block.header.height, block.header.timestamp_ms, ())
+            executed = ledger.execute(block.header.height, block.header.timestamp_ms, block.header.version, ())
             store.commit(record_of(FinalBlock(block, _final(genesis, committee, block, keys)), [], executed, []))
             parent = block
             if draft is not None:
@@ -68,6 +68,7 @@ def _child(genesis: Genesis, committee: Committee, parent: Block, root: bytes) -
     view = 1 if (height - 1) % genesis.epoch_length == 0 else before.view + 1
     return make_block(
         Header(
+            version=genesis.parameters.protocol_version,
             genesis_hash=Hash(genesis.hash),
             epoch=committee.epoch,
             view=view,

@@ -13,7 +13,17 @@ from network.connection import PATH
 from network.identity import Identity
 from network.limits import Channel, Limits
 from network.mesh import Mesh, PeerAddress, PeerStatus
-from network.wire import NONCE_BYTES, CloseCode, Hello, PeerId, decode_hello, hello_frame, is_welcome, welcome_frame
+from network.wire import (
+    NONCE_BYTES,
+    WIRE_VERSIONS,
+    CloseCode,
+    Hello,
+    PeerId,
+    decode_hello,
+    hello_frame,
+    is_welcome,
+    welcome_frame,
+)
 
 CHAIN: Final = "som-test"
 GENESIS: Final = sha256(b"genesis").digest()
@@ -44,7 +54,12 @@ class Node:
     """A mesh and what it told its node."""
 
     def __init__(
-        self, who: Identity, limits: Limits | None = None, channels: Sequence[Channel] = CHANNELS, port: int = 0
+        self,
+        who: Identity,
+        limits: Limits | None = None,
+        channels: Sequence[Channel] = CHANNELS,
+        port: int = 0,
+        versions: range = WIRE_VERSIONS,
     ) -> None:
         self.identity = who
         self.peer = who.peer
@@ -68,6 +83,7 @@ class Node:
             self.connected.append,
             self.disconnected.append,
             limits=limits,
+            versions=versions,
         )
 
     def address(self, port: int | None = None) -> PeerAddress:

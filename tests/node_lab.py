@@ -32,6 +32,7 @@ from node.ledger.genesis import Genesis
 from node.ledger.operations import Operation
 from node.ledger.pay import Pay
 from node.ledger.transaction import Transaction, make_transaction
+from node.ledger.versions import NEWEST
 from node.node import Node
 from node.rpc.ports import Outcome, Submitted
 
@@ -220,12 +221,18 @@ class Lab:
 
 
 def make_lab(
-    directory: Path, validators: int = 4, epoch_length: int = 1_000, timing: Timing = QUICK, workers: int = 0
+    directory: Path,
+    validators: int = 4,
+    epoch_length: int = 1_000,
+    timing: Timing = QUICK,
+    workers: int = 0,
+    version: int = NEWEST,
 ) -> Lab:
     """Make the homes of a new network."""
     names = NAMES[:validators]
     now_ms = time.time_ns() // 1_000_000
     genesis = replace(make_genesis(now_ms, names), tree_depth=2, epoch_length=epoch_length)
+    genesis = replace(genesis, parameters=genesis.parameters._replace(protocol_version=version))
     ports = free_ports(validators)
     places = [Place(name, LOOPBACK, LOOPBACK, port, 0) for name, port in zip(names, ports, strict=True)]
     write_network(directory, places, genesis, workers)

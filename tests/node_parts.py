@@ -59,7 +59,7 @@ def committee(epoch: int = 0) -> Committee:
 @cache
 def members(epoch: int = 0) -> Members:
     """Return the committee of an epoch, none of whose predecessors has changed it."""
-    return Members(epoch, genesis().validators, allow_dominant=True)
+    return Members(epoch, genesis().validators, True, genesis().parameters.protocol_version)
 
 
 PEERS: Final = members().peers  # node keys by place in the committee
@@ -121,6 +121,7 @@ def child(parent: Block, payload: bytes = EMPTY_PAYLOAD, **fields: Any) -> Block
         "executed_height": before.executed_height,
         "state_root": before.state_root,
         "payload_hash": payload_hash(payload),
+        "version": before.version,
     }
     return make_block(Header(**(values | fields)), payload)
 

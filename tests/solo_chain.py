@@ -53,6 +53,7 @@ from node.ledger.pay import Pay
 from node.ledger.receipt import Receipt
 from node.ledger.recovery import RecoverAccount
 from node.ledger.transaction import Transaction, decode_transaction, make_transaction, signatures_valid
+from node.ledger.versions import NEWEST
 from node.outcomes import Outcomes
 from node.references import references
 from node.rpc.errors import OVERLOADED
@@ -274,7 +275,9 @@ class SoloChain:
         self.now_ms += BLOCK_MS
         batches = [self._batch(transactions)] if transactions else []
         block = self._block(batches)
-        executed = self.ledger.execute(block.header.height, block.header.timestamp_ms, transactions)
+        executed = self.ledger.execute(
+            block.header.height, block.header.timestamp_ms, block.header.version, transactions
+        )
         placed = [
             Placed(receipt.transaction_id, batches[0].digest, position, receipt.encoded)
             for position, receipt in enumerate(executed.receipts)
@@ -349,6 +352,7 @@ class SoloChain:
                 executed_height=tip.height,
                 state_root=Hash(tip.root),
                 payload_hash=payload_hash(payload),
+                version=self.ledger.version,
             ),
             payload,
         )
@@ -439,6 +443,9 @@ class SoloChain:
             notarized=("solo",),
             nullified=(),
             finalized=(),
+            version=self.ledger.version,
+            next_version=self.ledger.parameters.protocol_version,
+            supported_max=NEWEST,
         )
 
     def peers(self) -> list[PeerInfo]:

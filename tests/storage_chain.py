@@ -77,6 +77,15 @@ def roster(height: int) -> bytes:
     return b"roster %d" % last_roster(height)
 
 
+def last_version(height: int) -> int:
+    """Return the newest height at or below ``height`` that demanded another protocol version; 0 for that of genesis."""
+    return height // 11 * 11
+
+
+def version(height: int) -> int:
+    return 1 + last_version(height)
+
+
 def record(height: int, transactions: int = 2) -> BlockRecord:
     name, content = batch(height)
     return BlockRecord(
@@ -96,6 +105,7 @@ def record(height: int, transactions: int = 2) -> BlockRecord:
         entries=[(height % ACCOUNTS, height, b"entry %d" % height)],
         evidence={b"evidence %d" % height: b"proof"} if height % 50 == 0 else {},
         roster=roster(height) if height == last_roster(height) else None,
+        version=version(height) if height == last_version(height) else None,
     )
 
 
@@ -122,6 +132,7 @@ def require_whole(store: Store) -> int:
         assert store.roots(at) == expected.roots
         assert store.outcome_leaves(at) == expected.outcome_leaves
         assert store.roster_at(at) == roster(at)
+        assert store.version_at(at) == version(at)
         for name, content in expected.batches.items():
             assert store.batch(name) == content
         for index, placed in enumerate(expected.transactions):

@@ -139,7 +139,7 @@ def change(genesis: Genesis, before: SecretKey, after: SecretKey) -> CommitteeCh
     old, new = (Committee(epoch, [Validator(key.public, 1)]) for epoch, key in ((0, before), (1, after)))
     zero, payload = Hash(bytes(32)), payload_hash(b"")
     hashes = (Hash(old.hash), Hash(new.hash))
-    header = Header(Hash(genesis.hash), 0, LENGTH, LENGTH, LENGTH - 1, zero, 0, 1, *hashes, 0, zero, payload)
+    header = Header(Hash(genesis.hash), 0, LENGTH, LENGTH, LENGTH - 1, zero, 0, 1, *hashes, 0, zero, payload, 1)
     name = header_hash(header)
     signature = before.sign(vote_statement(genesis.hash, Kind.FINALIZE, 0, LENGTH, name))
     certificate = Certificate(Kind.FINALIZE, 0, LENGTH, name, ((0, signature),))

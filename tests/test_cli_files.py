@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from node.cli.importing import Record
 from node.ledger.account import account_number
 from tests.cli_lab import Som, som_lab
 from tests.solo_chain import ALICE, BOB, NOBODY, TREASURY, digits
@@ -92,6 +93,23 @@ def test_it_pays_nothing_more_when_the_ledgers_own_memory_has_ended(som: Som) ->
     elsewhere = str(som.home / "elsewhere" / "outbox.sqlite3")
     assert som.json("iso", "import", path, "--outbox", elsewhere)["paid"] == 2
     assert som.balance(BOB) == 2_050
+
+
+def test_a_file_is_paid_within_the_window_that_the_central_bank_has_set(som: Som) -> None:
+    assert som.run("param", "set", "window_institution_ms", "600000", "--from", "central").exit_code == 0
+    assert som.json("iso", "import", file_of(som, TWO))["paid"] == 2
+
+
+def test_one_import_of_a_file_runs_at_a_time_and_its_status_can_be_asked(som: Som) -> None:
+    path = file_of(som, TWO)
+    som.json("iso", "import", path)
+    (record,) = (som.home / "imports").glob("*.record")
+    before = record.read_bytes()
+    with Record(record):
+        assert som.run("iso", "import", path).exit_code == 7
+        assert som.json("iso", "status", path)["paid"] == 2
+    assert record.read_bytes() == before
+    assert som.json("iso", "import", path)["paid"] == 2
 
 
 def test_a_dry_run_sends_nothing(som: Som) -> None:

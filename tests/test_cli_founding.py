@@ -107,7 +107,7 @@ class Chain:
             ascending = sorted(keys, key=lambda key: key.public)
             signatures += [sign_body(self.genesis.hash, body, index, key) for key in ascending]
         transaction = decode_transaction(assemble(body, signatures), self.genesis.hash)
-        executed = self.ledger.execute(height, time_ms, [transaction])
+        executed = self.ledger.execute(height, time_ms, self.ledger.version, [transaction])
         self.rows.store(executed.changes)
         return executed.receipts[0]
 

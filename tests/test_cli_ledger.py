@@ -13,6 +13,7 @@ from node.ledger.account import Kind
 from node.ledger.holds import Condition, holds_of_payer
 from node.ledger.parameters import DAY_MS
 from node.ledger.records import Records
+from node.ledger.versions import NEWEST
 from tests.cli_lab import Som, seed, som_lab
 from tests.solo_chain import (
     ALICE,
@@ -413,6 +414,19 @@ def test_a_statement_is_proven_to_be_whole(som: Som) -> None:
 
 
 # Parameters
+
+
+def test_the_central_bank_demands_the_next_version_of_the_protocol_and_takes_it_back(som: Som) -> None:
+    assert f"{NEWEST} (≤ {NEWEST})" in words(som, "status")
+    assert words(som, "param", "set", "protocol_version", str(NEWEST + 1), "--from", "central")
+    assert f"{NEWEST} → {NEWEST + 1} (≤ {NEWEST})" in words(som, "status")
+    shown = {row["name"]: row for row in som.json("param", "list")["parameters"]}
+    assert shown["protocol_version"]["version"] == NEWEST + 1
+    assert "milliseconds" not in shown["protocol_version"]
+    assert words(som, "param", "set", "protocol_version", str(NEWEST), "--from", "central")
+    assert som.chain.ledger.parameters.protocol_version == NEWEST
+    refused = som.run("param", "set", "protocol_version", str(NEWEST + 2), "--from", "central")
+    assert (refused.exit_code, "FIELD" in refused.output) == (4, True)
 
 
 def test_the_central_bank_sets_a_number_and_a_table(som: Som, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def header(height: int, keys: list[SecretKey], following: list[SecretKey] | None
         executed_height=height - 1,
         state_root=Hash(b"\2" * 32),
         payload_hash=Hash(b"\3" * 32),
+        version=1,
     )
 
 

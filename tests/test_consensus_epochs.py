@@ -58,7 +58,7 @@ def ended(me: int | None = 0) -> Glass:
 def test_the_last_block_names_the_next_committee(names: Hash, fits: bool) -> None:
     """R18, R46"""
     glass = Glass(WORLD, me=2, end_height=1)
-    glass.feed(BlockBuilt(1, Content(7, 0, NO_HASH, names, b"")))
+    glass.feed(BlockBuilt(1, Content(7, 0, NO_HASH, names, b"", 1)))
     assert cast(glass.effects) == [(NOTARIZE if fits else NULLIFY, 1)]
 
 
@@ -253,7 +253,7 @@ def test_the_next_epoch_starts_from_the_last_block_as_its_view_zero() -> None:
     leader = LATER.committee.leader(1)
     glass = Glass(LATER, me=leader, root=LAST, end_height=3)
     assert of(glass.effects, BuildBlock) == [BuildBlock(1, LAST, waiting=False)]
-    glass.feed(BlockBuilt(1, Content(7, 1, NO_HASH, NO_HASH, b"")))
+    glass.feed(BlockBuilt(1, Content(7, 1, NO_HASH, NO_HASH, b"", 1)))
     (proposal,) = proposals(glass)
     assert proposal.block is not None
     assert (proposal.block.header.parent_view, proposal.block.header.height) == (0, 2)

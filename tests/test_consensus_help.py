@@ -266,7 +266,7 @@ def test_what_may_have_been_lost_is_sent_again() -> None:
 def test_a_leader_repeats_its_proposal() -> None:
     """R37"""
     glass = Glass(WORLD, me=2)
-    glass.feed(BlockBuilt(1, Content(7, 0, NO_HASH, NO_HASH, b"mine")))
+    glass.feed(BlockBuilt(1, Content(7, 0, NO_HASH, NO_HASH, b"mine", 1)))
     first = [message for message in sent(glass.effects) if isinstance(message, Proposal)]
     assert [m for m in sent(glass.until(2_000)) if isinstance(m, Proposal)] == first
 

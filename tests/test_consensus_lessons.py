@@ -224,7 +224,7 @@ def test_who_joins_follows_to_the_boundary_and_votes_from_the_next_epoch_on() ->
     assert of(observer.effects, SignVote) == []
     (ended,) = of(observer.effects, EpochEnded)
     joined = Glass(NEXT, me=NEXT.committee.leader(1), root=ended.block, end_height=4, records=observer.journal)
-    joined.feed(BlockBuilt(1, Content(9, 0, NO_HASH, NO_HASH, b"first words")))
+    joined.feed(BlockBuilt(1, Content(9, 0, NO_HASH, NO_HASH, b"first words", 1)))
     (proposal,) = [message for message in sent(joined.effects) if isinstance(message, Proposal)]
     assert proposal.vote.epoch == EPOCH + 1
     assert cast(joined.effects) == [(NOTARIZE, 1)]

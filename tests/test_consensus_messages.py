@@ -16,6 +16,7 @@ from consensus.messages import (
     JUSTIFICATIONS_MAX,
     NO_HASH,
     PAYLOAD_BYTES_MAX,
+    VERSION_MAX,
     Block,
     Certificate,
     CertificateRequest,
@@ -67,6 +68,7 @@ def blocks(draw: st.DrawFn) -> Block:
         draw(NUMBERS),
         draw(ANY_HASHES),
         payload_hash(payload),
+        draw(st.integers(1, VERSION_MAX)),
     )
     return make_block(header, payload)
 
@@ -224,14 +226,14 @@ def test_the_signers_of_a_certificate_ascend(signers: tuple[int, ...]) -> None:
 
 
 def test_a_block_whose_payload_is_not_its_headers_is_refused() -> None:
-    header = Header(NO_HASH, 1, 1, 1, 0, NO_HASH, 0, 1, NO_HASH, NO_HASH, 0, NO_HASH, payload_hash(b"this"))
+    header = Header(NO_HASH, 1, 1, 1, 0, NO_HASH, 0, 1, NO_HASH, NO_HASH, 0, NO_HASH, payload_hash(b"this"), 1)
     with pytest.raises(DecodeError, match="payload"):
         decode_block(encode((decode(encode_header(header)), b"that")))
 
 
 def test_lists_and_payloads_are_bounded() -> None:
     """R49"""
-    header = Header(NO_HASH, 1, 1, 1, 0, NO_HASH, 0, 1, NO_HASH, NO_HASH, 0, NO_HASH, NO_HASH)
+    header = Header(NO_HASH, 1, 1, 1, 0, NO_HASH, 0, 1, NO_HASH, NO_HASH, 0, NO_HASH, NO_HASH, 1)
     fat = bytes(PAYLOAD_BYTES_MAX + 1)
     with pytest.raises(DecodeError):
         decode_block(encode((decode(encode_header(replace(header, payload_hash=payload_hash(fat)))), fat)))
@@ -257,7 +259,9 @@ def test_the_largest_message_of_each_type_is_within_its_limit() -> None:
     certificate = Certificate(Kind.FINALIZE, most, most, named, full)
     payload = bytes(PAYLOAD_BYTES_MAX)
     header = Header(
-        named, most, most, most, most, named, VALIDATORS_MAX - 1, most, named, named, most, named, payload_hash(payload)
+        *(named, most, most, most, most, named, VALIDATORS_MAX - 1, most, named, named, most, named),
+        payload_hash(payload),
+        VERSION_MAX,
     )
     proposal = Proposal(most, vote, make_block(header, payload), (certificate,) * JUSTIFICATIONS_MAX, certificate)
     request, status = CertificateRequest(most, most - 63, most), Status(most, most, most, most)

@@ -19,7 +19,7 @@ from consensus.rounds import Rounds
 from tests.consensus_lab import EPOCH, FINALIZE, NOTARIZE, NULLIFY, Glass, World, cast, facts, of, sent
 
 WORLD = World(4)  # validator 0 leads views 3, 7, 11, …
-CONTENT = Content(1, 0, NO_HASH, NO_HASH, b"mine")
+CONTENT = Content(1, 0, NO_HASH, NO_HASH, b"mine", 1)
 
 
 def test_a_vote_is_durable_before_it_is_signed_and_signed_before_it_is_sent() -> None:

@@ -1,5 +1,7 @@
 """Proposals: on which parent, with which proof, and what is checked before a vote."""
 
+from dataclasses import replace
+
 import pytest
 
 from consensus.events import (
@@ -13,11 +15,12 @@ from consensus.events import (
     FetchBlock,
 )
 from consensus.messages import NO_HASH, Block, CertificateRequest, Hash, Proposal
+from consensus.place import follows
 from consensus.records import Intent
 from tests.consensus_lab import EPOCH, FINALIZE, GENESIS, NOTARIZE, NULLIFY, Glass, World, cast, facts, of, sent
 
 WORLD = World(4)  # leaders of views 1 to 7: 2, 3, 0, 1, 2, 3, 0
-CONTENT = Content(7, 0, NO_HASH, NO_HASH, b"mine")
+CONTENT = Content(7, 0, NO_HASH, NO_HASH, b"mine", 1)
 
 
 def requests(glass: Glass) -> set[tuple[int, int]]:
@@ -86,10 +89,10 @@ def test_a_leader_without_content_gives_its_view_up_at_once() -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        Content(0, 0, NO_HASH, NO_HASH, b""),  # not later than its parent
-        Content(7, 1, NO_HASH, NO_HASH, b""),  # executed before it is final
-        Content(7, 0, NO_HASH, Hash(b"n" * 32), b""),  # names a committee in the middle of an epoch
-        Content(7, 0, NO_HASH, NO_HASH, bytes(64 * 1024 + 1)),
+        Content(0, 0, NO_HASH, NO_HASH, b"", 1),  # not later than its parent
+        Content(7, 1, NO_HASH, NO_HASH, b"", 1),  # executed before it is final
+        Content(7, 0, NO_HASH, Hash(b"n" * 32), b"", 1),  # names a committee in the middle of an epoch
+        Content(7, 0, NO_HASH, NO_HASH, bytes(64 * 1024 + 1), 1),
     ],
 )
 def test_a_leader_does_not_propose_what_peers_would_refuse(content: Content) -> None:
@@ -193,7 +196,7 @@ def test_a_restarted_leader_sends_the_promised_block_again_and_builds_no_other()
     again = glass.restarted()
     assert builds(again) == []
     assert proposals(again) == proposals(glass)
-    again.feed(BlockBuilt(1, Content(8, 0, NO_HASH, NO_HASH, b"other")))
+    again.feed(BlockBuilt(1, Content(8, 0, NO_HASH, NO_HASH, b"other", 1)))
     assert cast(again.effects) == [(NOTARIZE, 1)]
     assert len({proposal.vote.hash for proposal in proposals(again)}) == 1
 
@@ -217,7 +220,7 @@ def test_a_leader_that_crashed_between_the_block_and_its_vote_may_build_another(
     kept = [record for record in glass.journal if not isinstance(facts([record])[0], Intent)]
     again = glass.restarted(records=kept)
     assert len(builds(again)) == 1
-    again.feed(BlockBuilt(1, Content(8, 0, NO_HASH, NO_HASH, b"other")))
+    again.feed(BlockBuilt(1, Content(8, 0, NO_HASH, NO_HASH, b"other", 1)))
     assert len(proposals(again)) == 1
 
 
@@ -487,3 +490,16 @@ def test_a_proposal_without_a_block_is_invalid_in_the_middle_of_an_epoch() -> No
 def test_the_headers_of_a_block_name_this_network() -> None:
     """R18"""
     assert WORLD.block(1).header.genesis_hash == GENESIS
+
+
+def test_the_version_is_the_parents_or_a_higher_one_where_an_epoch_begins() -> None:
+    """R18"""
+    before = replace(WORLD.block(1).header, version=3)
+    after = replace(WORLD.block(2, WORLD.block(1)).header, version=3)
+    later = replace(after, epoch=before.epoch + 1)
+    assert follows(after, before)
+    assert not follows(replace(after, version=2), before)
+    assert not follows(replace(after, version=4), before)
+    assert follows(later, before)
+    assert follows(replace(later, version=5), before)
+    assert not follows(replace(later, version=2), before)

@@ -354,7 +354,7 @@ def test_a_rotated_journal_keeps_the_parent_of_a_re_proposal() -> None:
 def test_a_block_of_ours_survives_until_it_is_committed() -> None:
     """R8, R44: a notarization proves that it is on disk."""
     glass = Glass(WORLD, me=2)
-    glass.feed(BlockBuilt(1, Content(7, 0, NO_HASH, NO_HASH, b"mine")))
+    glass.feed(BlockBuilt(1, Content(7, 0, NO_HASH, NO_HASH, b"mine", 1)))
     (mine,) = [fact for fact in facts(glass.core.records()) if isinstance(fact, Block)]
     again = glass.restarted()
     again.certificates(WORLD.notarization(mine), WORLD.finalization(mine))

@@ -15,7 +15,6 @@ from node.batches import make_batch
 from node.ledger.commitment import (
     EMPTY,
     FAN,
-    Tree,
     bucket_index,
     chain_root,
     leaf_hash,
@@ -25,6 +24,7 @@ from node.ledger.commitment import (
 from node.ledger.recent import Changes, OnceRefs, SeenIds
 from node.ledger.statement import next_head
 from node.ledger.transaction import transaction_id
+from node.ledger.tree import Tree
 
 GENESIS = b"g" * 32
 SEED = b"s" * 32
@@ -50,8 +50,8 @@ def test_what_names_a_block() -> None:
     payload = payload_hash(b"payload")
     assert payload == digest(b"som-payload-1", b"payload")
     hashes = [Hash(bytes((number,)) * 32) for number in range(5)]
-    header = Header(hashes[0], 1, 2, 3, 4, hashes[1], 5, 6, hashes[2], hashes[3], 7, hashes[4], payload)
-    fields = (1, hashes[0], 1, 2, 3, 4, hashes[1], 5, 6, hashes[2], hashes[3], 7, hashes[4], payload)
+    header = Header(hashes[0], 1, 2, 3, 4, hashes[1], 5, 6, hashes[2], hashes[3], 7, hashes[4], payload, 9)
+    fields = (9, hashes[0], 1, 2, 3, 4, hashes[1], 5, 6, hashes[2], hashes[3], 7, hashes[4], payload)
     assert header_hash(header) == digest(b"som-block-1", pack(*fields))
 
 

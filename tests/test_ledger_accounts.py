@@ -20,6 +20,7 @@ from node.ledger.account import (
     encode_account,
     format_account,
     is_account_number,
+    own_account,
     parse_account,
     participant_of,
     serial_of,
@@ -104,8 +105,18 @@ ACCOUNTS = st.builds(
 
 @given(ACCOUNTS, ACCOUNTS)
 def test_a_record_reads_back_and_two_accounts_never_share_one(one: Account, other: Account) -> None:
-    assert decode_account(ALICE, encode_account(one)) == one
+    assert decode_account(ALICE, encode_account(one)) == own_account(ALICE, encode_account(one)) == one
     assert (encode_account(one) == encode_account(other)) == (one == other)
+
+
+@given(ACCOUNTS)
+def test_a_record_of_our_own_reads_back_in_the_same_types(account: Account) -> None:
+    """The ledger compares, encodes and unpacks them: a list where a tuple was would not be the same."""
+    one, other = decode_account(ALICE, encode_account(account)), own_account(ALICE, encode_account(account))
+    assert repr([getattr(one, name) for name in Account.__slots__]) == repr(
+        [getattr(other, name) for name in Account.__slots__]
+    )
+    assert type(one.profile) is type(other.profile)
 
 
 @given(ACCOUNTS, st.data())

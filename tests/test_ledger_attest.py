@@ -319,8 +319,8 @@ def redeemed(world: World, payer: int = ALICE) -> bool:
     ("after_ms", "until_ms", "code"),
     [
         (DAY_MS, 0, Code.APPLIED),
-        (DAY_MS + 1, 0, Code.NO_ATTESTATION),  # older than the asset's max age
-        (MINUTE_MS, MINUTE_MS, Code.NO_ATTESTATION),  # ended
+        (DAY_MS + 1, 0, Code.ATTESTATION_OLD),  # older than the asset's max age
+        (MINUTE_MS, MINUTE_MS, Code.ATTESTATION_OLD),  # ended
         (MINUTE_MS - 1, MINUTE_MS, Code.APPLIED),
     ],
 )

@@ -1,5 +1,7 @@
 """The commitments: incremental equals rebuilt, proofs hold, and no byte of a proof can be changed."""
 
+from random import Random
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -8,7 +10,6 @@ from node.ledger.account import account_number
 from node.ledger.commitment import (
     OutcomeProof,
     Proof,
-    Tree,
     bucket_index,
     decode_outcome_proof,
     decode_proof,
@@ -21,6 +22,7 @@ from node.ledger.commitment import (
     verify_proof,
 )
 from node.ledger.state import account_key
+from node.ledger.tree import NEIGHBOURS, Tree
 
 KEYS = st.one_of(
     st.builds(lambda p, s: account_key(account_number(p, s)), st.integers(1, 3), st.integers(0, 40)),
@@ -59,6 +61,47 @@ def test_two_states_share_a_root_only_if_they_are_equal(one: dict[bytes, bytes],
 
 def test_trees_of_different_depth_have_different_roots() -> None:
     assert len({Tree(depth).root for depth in (1, 2, 3, 4)}) == 4
+
+
+def test_neighbours_have_one_bucket_and_others_their_own() -> None:
+    """A run of rows is put under one look-up of its bucket: so the whole neighbourhood must have one."""
+    for participant in (0, 1, 102, 9_999):
+        for serial in (0, 7, 8, 4_096, 9_999_999_992):
+            keys = [account_key(account_number(participant, at)) for at in range(serial or 1, serial + 8)]
+            assert len({int.from_bytes(key[1:], "big") // NEIGHBOURS for key in keys}) == 1 + (serial % 8 != 0)
+            for key in keys:
+                number = int.from_bytes(key[1:], "big")
+                first = (number // NEIGHBOURS * NEIGHBOURS).to_bytes(8, "big")
+                assert bucket_index(key, 5) == bucket_index(b"a" + first, 5)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.dictionaries(KEYS, st.none() | st.binary(max_size=40), max_size=60), max_size=5), st.randoms())
+def test_rows_put_by_the_bucket_make_the_tree_of_rows_put_one_by_one(
+    blocks: list[dict[bytes, bytes | None]], lot: Random
+) -> None:
+    together, singly = Tree(1), Tree(1)
+    for changes in blocks:
+        ascending = dict(sorted(changes.items()))
+        shuffled = list(changes.items())
+        lot.shuffle(shuffled)
+        together.update(ascending)
+        for key, value in shuffled:
+            singly.update({key: value})
+        assert together.root == singly.root
+        for key in changes:
+            assert together.prove(key) == singly.prove(key)
+
+
+def test_until_an_update_ends_the_tree_speaks_of_the_state_before() -> None:
+    numbers = [account_number(101, serial) for serial in range(400)]
+    tree = Tree(2, [(account_key(number), b"before") for number in numbers])
+    root, keys = tree.root, [account_key(numbers[7]), account_key(numbers[399]), b"absent"]
+    proofs = [tree.prove(key) for key in keys]
+    for _ in tree.updating([(account_key(number), b"after") for number in numbers]):
+        assert tree.root == root
+        assert [tree.prove(key) for key in keys] == proofs
+    assert tree.root == Tree(2, [(account_key(number), b"after") for number in numbers]).root != root
 
 
 def small_tree() -> tuple[Tree, bytes, bytes]:

@@ -81,7 +81,7 @@ def test_the_end_of_a_large_block_is_cut_into_slices_between_which_anybody_may_s
     trial = holds(world, 100, 3 * END_MS)
     transactions = [holds(world, count, 4 * END_MS) for _ in range(2)]
     world.time_ms += END_MS
-    world.ledger.begin(2, world.time_ms)
+    world.ledger.begin(2, world.time_ms, world.version)
     assert all(world.ledger.apply(transaction).applied for transaction in transactions)
     pauses = 0
     for _ in world.ledger.finishing():

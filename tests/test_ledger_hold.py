@@ -354,7 +354,7 @@ def release(ask: Callable[[World], None]) -> tuple[bytes, int]:
     world = funded()
     make(world, hold(*[(BOB, 1, b"")] * 90))
     world.time_ms += HOUR_MS
-    world.ledger.begin(2, world.time_ms)
+    world.ledger.begin(2, world.time_ms, world.version)
     pauses = 0
     for _ in world.ledger.finishing():
         ask(world)
@@ -661,7 +661,9 @@ def test_whatever_comes_what_is_held_is_the_sum_of_the_holds_and_failures_leave_
             made += [each for op, operation in enumerate(operations) if isinstance(operation, MakeHold)
                      for each in ids_of(transaction, op)]  # fmt: skip
         else:
-            twin.store(Ledger(twin, world.genesis).execute(world.ledger.height, world.time_ms, []).changes)
+            twin.store(
+                Ledger(twin, world.genesis).execute(world.ledger.height, world.time_ms, world.version, []).changes
+            )
             assert money(twin) == money(world.reader)
         other.block([transaction])
         other.ledger = other.reopened()

@@ -39,6 +39,7 @@ from node.ledger.pay import Pay
 from node.ledger.state import parameter_key
 from node.ledger.transaction import decode_transaction
 from node.ledger.validators import Seat, decode_roster, encode_roster, members, roster_of
+from node.ledger.versions import NEWEST, VERSION_MAX
 from node.rpc.operation_views import operation_view
 from tests.ledger_world import (
     ALICE,
@@ -103,6 +104,7 @@ CHANGES: dict[str, object] = {
     "attesters": (Attesters("certificate", (BANK, NOBODY)), Attesters("gold", ())),
     "recovery_delay_ms": 48 * HOUR_MS,
     "hold_max_ms": HOUR_MS,
+    "protocol_version": NEWEST + 1,
 }
 
 
@@ -121,6 +123,7 @@ def test_the_central_bank_sets_a_parameter(key: str) -> None:
     assert row == encode(CHANGES[key])
     assert verify_proof(executed.state_tree_root, parameter_key(key), row, world.ledger.prove(parameter_key(key)))
     assert [name for name in executed.changes if name[:1] == b"p"] == [parameter_key(key)]
+    assert executed.next_version == (CHANGES[key] if key == "protocol_version" else None)
     assert world.reopened().parameters == world.ledger.parameters
     world.ledger.audit()
 
@@ -348,6 +351,8 @@ ROW = ("n", 1, "", b"k" * 32, b"l" * 32)
         ((1, CENTRAL, "recovery_delay_ms", SEEN, 999), Code.FIELD),
         ((1, CENTRAL, "recovery_delay_ms", SEEN, RECOVERY_DELAY_MAX_MS + 1), Code.FIELD),
         ((1, CENTRAL, "hold_max_ms", SEEN, MINUTE_MS - 1), Code.FIELD),
+        ((1, CENTRAL, "protocol_version", SEEN, 0), Code.FIELD),
+        ((1, CENTRAL, "protocol_version", SEEN, VERSION_MAX + 1), Code.FIELD),
         ((1, CENTRAL, "hold_max_ms", SEEN, HOLD_MAX_MS + 1), Code.FIELD),
         ((1, CENTRAL, "validators", SEEN, 5), Code.FIELD),
         ((1, CENTRAL, "validators", SEEN, (ROW[:4],)), Code.FIELD),
@@ -558,7 +563,7 @@ def test_readers_see_the_last_finished_block_while_one_is_open() -> None:
     change = world.setting("validators", tuple(map(listed_again, world.ledger.roster[:3])))
     both = world.transaction([change, world.setting("window_person_ms", MINUTE_MS)])
     ledger = world.ledger
-    ledger.begin(1, world.time_ms + 1)
+    ledger.begin(1, world.time_ms + 1, world.version)
     assert ledger.apply(both).applied
     assert (len(ledger.roster), ledger.parameters) == (4, DEFAULT)
     for _ in ledger.finishing():
@@ -771,7 +776,7 @@ def scripted() -> World:
 
 def test_a_fixed_chain_of_changes_has_the_same_root_for_ever() -> None:
     # Changes only with a new version of the ledger's bytes or rules: docs/ledger.md.
-    assert scripted().ledger.root.hex() == "44d3441a63ee533470aa338037329469e2a9c321099e2b9b4f839d390ee4ee6a"
+    assert scripted().ledger.root.hex() == "7731d16d04adcf6d4303207333a4352d5b37baedf60d73d40afc00eeea040ce9"
 
 
 @pytest.mark.parametrize(
@@ -786,6 +791,7 @@ def test_a_fixed_chain_of_changes_has_the_same_root_for_ever() -> None:
         }),
         (SetParameter(CENTRAL, "openers", SEEN, ()), {"openers": []}),
         (SetParameter(CENTRAL, "hold_max_ms", SEEN, HOUR_MS), {"milliseconds": HOUR_MS}),
+        (SetParameter(CENTRAL, "protocol_version", SEEN, 7), {"version": 7}),
         (SetParameter(CENTRAL, "attesters", SEEN, (Attesters("gold", (BANK,)),)), {
             "attesters": [{"schema": "gold", "accounts": [f"{BANK:016}"]}]
         }),

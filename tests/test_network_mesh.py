@@ -267,7 +267,7 @@ async def test_a_wrong_hello_is_refused_with_its_code(frame: str, code: CloseCod
             good = hello_frame(peer.hello())
             frames = {
                 "wrong_node": hello_frame(peer.hello(node=first.peer)),
-                "wrong_version": good.replace(b"som-p2p\x01", b"som-p2p\x02"),
+                "wrong_version": good.replace(b"som-p2p\x01\x01", b"som-p2p\x02\x02"),
                 "garbage": b"\x00garbage",
                 "empty": b"",
                 "huge": good + bytes(2_000),
@@ -555,6 +555,18 @@ async def test_who_arrives_as_the_mesh_stops_is_hung_up_on(turns: int) -> None:
     gc.collect()  # an open socket that nobody holds is a warning, and so a failure
 
 
+async def test_a_connection_that_was_closed_twice_already_can_still_be_cut() -> None:
+    a, b = (Node(one) for one in identities(2))
+    async with running(a, b):
+        await connect(a, b)
+        link = a.mesh._slots[b.peer].link
+        assert link is not None
+        link._connection._transport.close()
+        link._connection._transport.close()
+        link._connection.abort()
+        await eventually(lambda: len(a.connected) == 2 and b.has_link(a.peer))
+
+
 def test_the_mesh_runs_on_uvloop_too() -> None:
     uvloop = pytest.importorskip("uvloop")
 
@@ -570,3 +582,19 @@ def test_the_mesh_runs_on_uvloop_too() -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(scenario())
+
+
+async def test_software_of_two_wire_versions_links_and_of_two_apart_does_not() -> None:
+    first, second, third = identities(3)
+    before, now, after = (Node(each, versions=versions) for each, versions in zip(
+        (first, second, third), (range(1, 2), range(1, 3), range(2, 4)), strict=True
+    ))  # fmt: skip
+    async with running(before, now, after):
+        introduce(before, now, after)
+        ends = ((before, now, 1), (now, before, 1), (now, after, 2), (after, now, 2))
+        await eventually(lambda: all(one.status(other.peer).wire_version == each for one, other, each in ends))
+        refused = ("wire versions", "wrong_version")
+        await eventually(lambda: any(word in before.status(after.peer).last_error for word in refused))
+        assert not before.has_link(after.peer)
+        assert before.status(after.peer).wire_version is None
+        assert before.status(after.peer).score == 0

@@ -24,6 +24,7 @@ from network.wire import (
     Response,
     Violation,
     WrongVersion,
+    agreed_version,
     bundle_frame,
     decode_frames,
     decode_hello,
@@ -162,7 +163,19 @@ def test_one_flipped_bit_in_hello_is_another_hello_or_a_violation(hello: Hello, 
         pass
 
 
-@pytest.mark.parametrize("fields", [(), (7,), (b"som-p2p",), (b"other", 1), (b"som-p2p", "1"), (b"som-p2p", 1, b"")])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        (),
+        (7,),
+        (b"som-p2p",),
+        (b"other", 1),
+        (b"som-p2p", "1"),
+        (b"som-p2p", 1, 1, b""),
+        (b"som-p2p", 2, 1),
+        (b"som-p2p", 0, 1),
+    ],
+)
 def test_hello_of_another_shape_is_malformed(fields: tuple[object, ...]) -> None:
     with pytest.raises(Violation) as caught:
         decode_hello(b"\x00" + encode(fields))
@@ -171,7 +184,7 @@ def test_hello_of_another_shape_is_malformed(fields: tuple[object, ...]) -> None
 
 def test_hello_of_another_version_is_told_from_a_broken_one_whatever_its_fields_are() -> None:
     with pytest.raises(WrongVersion):
-        decode_hello(b"\x00" + encode((b"som-p2p", 2, "fields", "of the", "future")))
+        decode_hello(b"\x00" + encode((b"som-p2p", 2, 3, "fields", "of the", "future")))
 
 
 def test_welcome_is_one_byte() -> None:
@@ -184,3 +197,27 @@ def test_channel_numbers_are_unique_and_in_range() -> None:
     for channels in ([(1, 10), (1, 10)], [(0, 10)], [(0xF0, 10)], [(1, 0)], [(1, 2**20 + 1)]):
         with pytest.raises(AssertionError):
             payload_table(channels, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "agreed"),
+    [
+        (range(1, 2), range(1, 2), 1),
+        (range(1, 3), range(1, 2), 1),  # N and N - 1
+        (range(1, 3), range(2, 4), 2),
+        (range(2, 4), range(2, 4), 3),
+        (range(2, 4), range(1, 2), None),  # two apart
+    ],
+)
+def test_a_link_has_the_newest_version_that_both_ends_speak(ours: range, theirs: range, agreed: int | None) -> None:
+    assert agreed_version(ours, theirs) == agreed_version(theirs, ours) == agreed
+
+
+def test_hello_of_newer_software_may_say_more_behind_what_we_know_and_ours_may_not() -> None:
+    newer = (b"som-p2p", 1, 2, b"g" * 32, b"n" * 32, b"o" * 16, 5, b"", "more", 7)
+    assert decode_hello(b"\x00" + encode(newer)).versions == range(1, 3)
+    with pytest.raises(Violation) as caught:
+        decode_hello(b"\x00" + encode((b"som-p2p", 1, 1, *newer[3:])))
+    assert caught.value.kind == "malformed"
+    with pytest.raises(Violation):
+        decode_hello(b"\x00" + encode(newer), range(1, 3))

@@ -138,7 +138,12 @@ async def test_a_leader_of_invalid_blocks_is_known_to_all(tmp_path: Path) -> Non
         await lab.until(lambda: all(kinds(node).get("invalid_block") for node in honest), "a wrong header")
         core._place = honest_place
         driver.payloads = LyingPayloads(
-            payloads.pool, payloads.executed, payloads.block_of, payloads.final_height, payloads.next_validators_hash
+            payloads.pool,
+            payloads.executed,
+            payloads.block_of,
+            payloads.final_height,
+            payloads.next_validators_hash,
+            payloads.version,
         )
         await lab.until(lambda: all(kinds(node).get("invalid_payload") for node in honest), "a wrong payload")
         driver.payloads = payloads

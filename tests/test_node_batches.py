@@ -39,6 +39,7 @@ from node.batches import (
 from node.ledger.errors import Refused
 from node.ledger.genesis import Validator as Row
 from node.ledger.transaction import TRANSACTION_BYTES_MAX, Transaction
+from node.ledger.versions import NEWEST
 from node.members import Members
 from tests.node_parts import PEERS, batch_of, block_zero, child, genesis, key_at, members, pay
 
@@ -291,7 +292,7 @@ def weighing(*weights: int, epoch: int = 0, absent: Sequence[int] = ()) -> Membe
     """Return the committee of validators 0, 1 ... with these weights, of which some are absent; a fifth is made up."""
     rows = [*members().rows, Row("fifth", b"5" * 32, OBSERVER, 1)]
     chosen = [replace(rows[index], weight=weight) for index, weight in enumerate(weights) if index not in absent]
-    return Members(epoch, chosen, allow_dominant=True)
+    return Members(epoch, chosen, True, NEWEST)
 
 
 def test_the_quorum_is_one_of_weight() -> None:

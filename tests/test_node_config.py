@@ -81,6 +81,8 @@ def test_a_name_is_all_that_must_be_set() -> None:
         ("signature_workers = true\n", "signature_workers"),
         ("[mempool]\ntransactions_max = 0\n", r"mempool\.transactions_max"),
         ("[mempool]\nbytes_max = 10\n", r"mempool\.bytes_max"),
+        ("[ledger]\naccounts_in_memory = 999\n", r"ledger\.accounts_in_memory"),
+        ("[ledger]\naccounts_in_memory = 50000001\n", r"ledger\.accounts_in_memory"),
         ('[log]\nlevel = "loud"\n', r"log\.level"),
         ('[log]\nformat = "xml"\n', r"log\.format"),
         ('[[peers]]\nname = "a"\nhost = "h"\n', "port"),

@@ -29,6 +29,7 @@ from node.checks import Lane, SignatureChecks
 from node.dissemination import AHEAD_HEIGHTS, AUTHOR_VERIFYING_MIN, VERIFYING_MAX, Dissemination, Observing, Submission
 from node.ledger.errors import Code, Refused
 from node.ledger.transaction import Transaction, assemble, decode_transaction, sign_body
+from node.ledger.versions import NEWEST
 from node.members import Members
 from node.mempool import Full, Mempool, Stage
 from tests.node_parts import (
@@ -591,7 +592,7 @@ async def test_more_signatures_than_needed_are_all_checked(room: Room) -> None:
 def without(*indices: int) -> Members:
     """Return the committee of epoch 1, in which some of the first one are missing."""
     rows = [row for index, row in enumerate(members().rows) if index not in indices]
-    return Members(1, rows, allow_dominant=True)
+    return Members(1, rows, True, NEWEST)
 
 
 async def test_an_observer_takes_nothing_from_clients_and_says_so(room: Room) -> None:

@@ -23,6 +23,7 @@ from node.driver import CONSENSUS_RECORD
 from node.epochs import Epochs
 from node.ledger.genesis import Validator
 from node.ledger.validators import encode_roster, roster_of
+from node.ledger.versions import NEWEST
 from node.members import Members
 from node.storage import schema
 from tests.driver_lab import Cluster, Seat
@@ -73,7 +74,7 @@ def leave_roster(seat: Seat, rows: Sequence[Validator]) -> Members:
     names = {row.name for row in rows}
     roster = tuple(each for each in roster_of(genesis()) if each.name in names)
     seat.store._write([(schema.roster_key(0), encode_roster(roster))])
-    return Members(1, rows, allow_dominant=True)
+    return Members(1, rows, True, NEWEST)
 
 
 def first_epoch(after: Members) -> tuple[Block, ...]:
@@ -209,7 +210,7 @@ async def test_votes_of_the_epoch_before_are_worth_nothing(seat: Seat) -> None:
 async def test_what_was_asked_for_in_an_epoch_is_dropped_in_the_next(seat: Seat) -> None:
     """R52: a block that was built for a view of the epoch before."""
     told = Told(seat)
-    content = Content(1, 0, NO_HASH, NO_HASH, b"")
+    content = Content(1, 0, NO_HASH, NO_HASH, b"", 1)
     seat.driver.deliver(BlockBuilt(1, content))
     end(seat, chain_of(EPOCH_LENGTH)[1:])
     told.inputs.clear()

@@ -17,6 +17,7 @@ from node.epochs import Epochs, epoch_of_message, epoch_of_record
 from node.executor import Diverged
 from node.ledger.genesis import Validator
 from node.ledger.validators import Keys, Roster, Seat, encode_roster, members, roster_of
+from node.ledger.versions import NEWEST
 from node.links import PEERS_MAX, may_link
 from node.members import Members
 from node.storage.records import BlockRecord, Roots
@@ -55,7 +56,7 @@ def grow(store: Store, blocks: Sequence[Block], rosters: dict[int, Roster] | Non
 
 
 def committee_hash(roster: Roster) -> Hash:
-    return Hash(Members(0, members(roster), allow_dominant=True).committee.hash)
+    return Hash(Members(0, members(roster), True, NEWEST).committee.hash)
 
 
 def boundary(executed: int, roster: Roster) -> list[Block]:
@@ -191,7 +192,7 @@ def test_a_member_is_two_keys_that_belong_together() -> None:
 
 @given(st.permutations(range(4)))
 def test_members_stand_in_the_committees_order_however_they_are_listed(order: list[int]) -> None:
-    shuffled = Members(7, [founders().rows[index] for index in order], allow_dominant=True)
+    shuffled = Members(7, [founders().rows[index] for index in order], True, NEWEST)
     assert shuffled.peers == PEERS
     assert [member.public_key for member in shuffled.committee.validators] == [r.consensus_key for r in shuffled.rows]
 
@@ -205,7 +206,7 @@ def named(addresses: Sequence[object]) -> dict[str, tuple[str, int]]:
 
 def test_members_seats_and_those_of_the_epoch_before_may_link_and_nobody_else() -> None:
     """R56"""
-    before = Members(0, [*founders().rows, Validator("gone", b"g" * 32, b"G" * 32, 1)], allow_dominant=True)
+    before = Members(0, [*founders().rows, Validator("gone", b"g" * 32, b"G" * 32, 1)], True, NEWEST)
     found = may_link(founders(1), before, WITH_NEXT, ())
     assert {each.peer for each in found} == {*PEERS, PeerId(OTHER.node_key), PeerId(b"G" * 32)}
     assert {each.peer for each in may_link(founders(1), None, ROSTER, ())} == set(PEERS)
@@ -238,8 +239,8 @@ def test_the_list_has_a_bound_and_never_at_the_cost_of_members() -> None:
         keys = [Keys(*(key_of(f"{prefix}{number}-{use}").public for use in "cn")) for number in range(2 * count)]
         return tuple(Seat(f"{prefix}{number}", 1, "", *keys[2 * number : 2 * number + 2]) for number in range(count))
 
-    now = Members(1, members(seats("now", 31)), allow_dominant=True)
-    before = Members(0, members(seats("before", 31)), allow_dominant=True)
+    now = Members(1, members(seats("now", 31)), True, NEWEST)
+    before = Members(0, members(seats("before", 31)), True, NEWEST)
     peers = [Peer(f"p{number}", "h", 1, number.to_bytes(32, "big").hex()) for number in range(1, 65)]
     found = may_link(now, before, seats("after", 31), peers)
     assert len(found) == 31 + 31 + 62 + 64

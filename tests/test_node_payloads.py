@@ -21,6 +21,7 @@ from node.batches import (
     decode_payload,
     encode_payload,
 )
+from node.ledger.versions import NEWEST
 from node.payloads import CLOCK_AHEAD_MS_MAX, LAG_MAX, Payloads, Verdict
 from tests.node_parts import PEERS, START_MS, batch_of, block_zero, child, committee, members, pay
 from tests.test_node_batches import bare
@@ -54,7 +55,12 @@ class Desk:
         self.final = 0
         self.tip = self.keep(block_zero())
         self.payloads = Payloads(
-            self.pool, self.done, self.blocks.get, lambda: self.final, lambda height, executed: Hash(bytes(32))
+            self.pool,
+            self.done,
+            self.blocks.get,
+            lambda: self.final,
+            lambda height, executed: Hash(bytes(32)),
+            lambda: NEWEST,
         )
 
     def keep(self, block: Block) -> Block:
@@ -214,6 +220,7 @@ def test_a_block_names_the_committee_that_follows_where_an_epoch_ends() -> None:
         desk.blocks.get,
         lambda: desk.final,
         lambda height, executed: boundary if height == 6 else Hash(bytes(32)),
+        lambda: NEWEST,
     )
     desk.final_tip(5)
     assert desk.verdict(desk.proposal(next_validators_hash=boundary)) is Verdict.VALID
@@ -366,3 +373,16 @@ def test_a_root_waits_until_a_header_names_it(desk: Desk) -> None:
     certified = desk.final_tip(6)
     assert certified.header.executed_height == 5
     assert not desk.payloads.root_waits(certified)
+
+
+# --- the protocol's version ---
+
+
+def test_a_block_carries_the_version_of_its_epoch_and_no_other_is_valid(desk: Desk) -> None:
+    """R60"""
+    content = desk.payloads.content(desk.tip, (), NOW_MS)
+    assert content is not None
+    assert content.version == NEWEST
+    assert desk.verdict(desk.proposal()) is Verdict.VALID
+    for version in (NEWEST - 1, NEWEST + 1):
+        assert desk.verdict(desk.proposal(version=version)) is Verdict.INVALID

@@ -137,7 +137,7 @@ async def test_a_store_made_of_a_snapshot_has_the_same_state_row_by_row(chain: S
         block, roots = chain.store.block(height + 1), chain.store.roots(height + 1)
         assert block is not None
         assert roots is not None
-        assert ledger.execute(height + 1, block.timestamp_ms, ()).root == roots.root
+        assert ledger.execute(height + 1, block.timestamp_ms, ledger.version, ()).root == roots.root
     finally:
         store.close()
 

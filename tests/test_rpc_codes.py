@@ -295,6 +295,12 @@ async def arrested(chain: SoloChain) -> bytes:
     return transaction(chain, SettleHold(BANK, hold_id, 1, BOB, b"", close=True)).raw
 
 
+async def attested_long_ago(chain: SoloChain) -> bytes:
+    await does(chain, Attest(AUDITOR, "gold", "USDKG", 1, chain.now_ms, chain.now_ms + 60_000, bytes(32), b""))
+    chain.now_ms += 60_000
+    return transaction(chain, pay(GOLD_ISSUER, BANK, asset=GOLD)).raw
+
+
 async def ordered_twice(chain: SoloChain) -> bytes:
     await does(chain, freeze(ALICE))
     return transaction(chain, freeze(BOB)).raw
@@ -401,6 +407,7 @@ HOW: Final[Mapping[Code, Case]] = {
     Code.UNDER_ORDER: Case("door", arrested),
     Code.ATTEST: receipt(lambda chain: Attest(AUDITOR, "gold", "USDKG", 1, chain.now_ms + DAY_MS, 0, bytes(32), b"")),
     Code.NO_ATTESTATION: receipt(lambda _: pay(GOLD_ISSUER, BANK, asset=GOLD)),
+    Code.ATTESTATION_OLD: Case("receipt", attested_long_ago),
     Code.SECOND_APPROVAL: receipt(lambda _: arrest()),
     Code.BASIS: misshapen(lambda _: Freeze(ALICE, "1", BOB, b"", incoming=False)),
     Code.NO_ORDER: Case(

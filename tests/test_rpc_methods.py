@@ -361,6 +361,16 @@ async def test_a_cursor_of_another_list_is_refused(lab: Lab) -> None:
         assert (await lab.error("account_getHistory", **params))["data"]["path"] == "cursor"
 
 
+async def test_a_page_may_begin_at_the_number_of_an_entry(lab: Lab) -> None:
+    await lab.chain.execute([lab.chain.pay("bank", ALICE, amount) for amount in (1, 2, 3)])
+    for order, first, numbers in (("asc", 2, [2, 3]), ("desc", 1, [1, 0]), ("asc", 4, []), ("desc", 9, [3, 2, 1, 0])):
+        page = await lab.call("account_getHistory", account=digits(ALICE), order=order, from_number=first)
+        assert [entry["number"] for entry in page["entries"]] == numbers
+    page = await lab.call("account_getHistory", account=digits(ALICE), limit=1)
+    both = {"account": digits(ALICE), "cursor": page["next_cursor"], "from_number": 1}
+    assert (await lab.error("account_getHistory", **both))["data"]["path"] == "from_number"
+
+
 @pytest.mark.parametrize("limit", [0, 201, -1, 2**53])
 async def test_a_limit_is_one_to_two_hundred(lab: Lab, limit: int) -> None:
     assert (await lab.error("account_getHistory", account=digits(ALICE), limit=limit))["data"]["path"] == "limit"

@@ -26,6 +26,7 @@ from tests.shell.liars import LIES
 from tests.shell.loop import LIFE, Life, Runaway, Stalled, VirtualLoop
 from tests.shell.plan import Breaks, Plan, draw
 from tests.shell.story import run, run_plan
+from tests.simulation.bounds import NODE_BOUNDS
 from tests.simulation.campaign import Failure
 from tests.simulation.files import MemoryDisk
 from tests.simulation.network import Weather
@@ -87,7 +88,43 @@ def test_seeds_draw_every_size_and_lie_and_leave_a_quorum() -> None:
     plans = [draw(seed) for seed in range(300)]
     assert {plan.size for plan in plans} == {1, 4, 5, 7}
     assert {lie for plan in plans for _, lies in plan.liars for lie in lies} == set(LIES)
-    assert all(3 * len(plan.liars) < plan.size for plan in plans)
+    for plan in plans:
+        assert 3 * len([node for node in plan.faulty if node < plan.size]) < plan.size
+        assert len(plan.disk_ms) == len(plan.bytes_per_second) == plan.nodes
+    changing = [plan for plan in plans if plan.appoint_ms]
+    assert {node < plan.size for plan in changing for node, _ in plan.liars} == {True, False}
+    assert {guard_too for plan in plans for _, guard_too in plan.wiped} == {True, False}
+    assert any(plan.damaged for plan in plans)
+    assert any(plan.breaks.full_ms for plan in plans)
+    assert any(plan.breaks.unread_ms for plan in plans)
+    assert {bound for plan in plans for bound in plan.bounds} == set(NODE_BOUNDS)
+
+
+def test_a_committee_changes_by_orders_and_proofs() -> None:
+    changing = replace(
+        CALM,
+        epoch_heights=3,
+        observers=1,
+        appoint_ms=600,
+        bytes_per_second=(1e8,) * 5,
+        disk_ms=(1.0,) * 5,
+        storm_seconds=12,
+    )
+    result = run_plan(changing)
+    assert result.committees > 1
+
+
+def test_who_loses_its_chain_and_its_guard_is_back_at_the_end() -> None:
+    assert run_plan(replace(CALM, epoch_heights=4, wiped=((2, True),), storm_seconds=4)).lives == 5
+
+
+def test_bytes_that_change_in_a_chain_fork_nobody() -> None:
+    assert run_plan(replace(CALM, damaged=(1,), storm_seconds=4)).lives > 4
+
+
+def test_a_disk_that_is_full_or_cannot_be_read_ends_the_node_and_no_more() -> None:
+    result = run_plan(replace(CALM, breaks=replace(CALM.breaks, full_ms=1_500, unread_ms=1_500), storm_seconds=6))
+    assert result.lives > 4
 
 
 # --- what is planted is seen ---

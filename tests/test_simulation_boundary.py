@@ -154,7 +154,7 @@ class Boundary(Cluster):
         self._kind = kind
         self.witnesses: list[Witness] = []
         super().__init__(plan(), trace=False)
-        self._registrar = Appointment(Random(), [signer.public for signer in self._signers], frozenset())
+        self._registrar = Appointment(Random(), self._keys(), (), frozenset(), drafts=1)
 
     def _make_validator(
         self, index: int, name: str = "", kind: type[Validator] = Validator, honest: bool = True

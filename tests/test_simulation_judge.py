@@ -24,7 +24,7 @@ from consensus.messages import (
 )
 from tests.simulation import keys
 from tests.simulation.application import Executed, encode_payload
-from tests.simulation.judge import Fact, Judge, Violation
+from tests.simulation.judge import Bench, Fact, Judge, Violation
 
 KEYS = sorted((keys.QuickKey(sha256(b"%d" % index).digest()) for index in range(4)), key=lambda key: key.public)
 GENESIS_HASH = Hash(sha256(b"judged").digest())
@@ -64,13 +64,14 @@ def block_on(
         executed_height=0,
         state_root=NO_HASH,
         payload_hash=payload_hash(payload),
+        version=1,
     )
     return make_block(replace(header, **fields), payload)
 
 
 def make_genesis() -> Block:
     payload = encode_payload([])
-    header = Header(GENESIS_HASH, 0, 0, 0, 0, NO_HASH, 0, 0, NO_HASH, NO_HASH, 0, NO_HASH, payload_hash(payload))
+    header = Header(GENESIS_HASH, 0, 0, 0, 0, NO_HASH, 0, 0, NO_HASH, NO_HASH, 0, NO_HASH, payload_hash(payload), 1)
     return make_block(header, payload)
 
 
@@ -596,3 +597,43 @@ def test_a_message_of_the_honest_that_is_found_invalid() -> None:
     judge.invalid(1, 0, ValueError("as liars do"))
     with pytest.raises(Violation, match="well-behaved"):
         judge.invalid(0, 1, ValueError("what"))
+
+
+# --- committees that change ---
+
+
+def judge_of_two_committees() -> Judge:
+    """Nodes 0 to 3 sit in epoch 0 in this order, in epoch 1 node 3 comes first; node 3 lies."""
+    judge = make_judge(honest=THREE)
+    judge.convenes(0, GENESIS, bench(0, 1, 2, 3))
+    return judge
+
+
+def bench(*nodes: int) -> Bench:
+    return Bench(tuple(KEYS[node].public for node in nodes), (1,) * len(nodes), nodes)
+
+
+def test_what_a_liar_signed_before_its_epoch_began_counts_under_the_seat_that_it_has_there() -> None:
+    judge = judge_of_two_committees()
+    judge.sent(3, False, vote(Kind.NULLIFY, 1, NO_HASH, 0, epoch=1, key=3))
+    judge.convenes(1, GENESIS, bench(3, 0, 1))
+    for node, seat in ((0, 1), (1, 2)):
+        judge.signed(node, vote(Kind.NULLIFY, 1, NO_HASH, seat, epoch=1, key=node))
+    assert (1, 1) in judge._reached[Kind.NULLIFY]
+
+
+def test_a_liars_early_vote_under_anothers_seat_counts_for_nobody() -> None:
+    judge = judge_of_two_committees()
+    judge.sent(3, False, vote(Kind.NULLIFY, 1, NO_HASH, 3, epoch=1))  # its seat of the epoch before
+    judge.convenes(1, GENESIS, bench(3, 0, 1, 2))
+    for node, seat in ((0, 1), (1, 2)):
+        judge.signed(node, vote(Kind.NULLIFY, 1, NO_HASH, seat, epoch=1, key=node))
+    assert (1, 1) not in judge._reached[Kind.NULLIFY]
+
+
+def test_a_refused_block_is_its_leaders_whatever_seat_that_has() -> None:
+    judge = judge_of_two_committees()
+    judge.convenes(1, GENESIS, bench(3, 0, 1, 2))
+    judge.refused(0, vote(Kind.NOTARIZE, 1, ONE.hash, 0, epoch=1, key=3))
+    with pytest.raises(Violation, match="refuses a block of honest"):
+        judge.refused(0, vote(Kind.NOTARIZE, 1, ONE.hash, 3, epoch=1, key=2))

@@ -7,6 +7,7 @@ import pytest
 
 from consensus.encoding import DecodeError
 from consensus.messages import Kind, Message, Proposal, Status, Vote, decode_message
+from node.ledger.param import Listed
 from tests.simulation import keys
 from tests.simulation.cluster import Cluster
 from tests.simulation.liars import FAMILIES
@@ -14,7 +15,9 @@ from tests.simulation.plan import Plan, draw
 from tests.simulation.twins import TIMING, WEATHER
 
 LIAR = 3
+NEWCOMER = 4
 STORM_MS = 6_000
+PATIENCE_MS = 200_000
 
 
 @dataclass
@@ -123,3 +126,42 @@ def test_every_family_is_listened_to() -> None:
 @pytest.mark.parametrize("family", sorted(LIES))
 def test_a_liar_lies(family: str) -> None:
     assert LIES[family](listen(family))
+
+
+@pytest.mark.parametrize("family", ["chaos", "nullify-only", "wrong-epoch"])
+def test_a_liar_that_comes_later_lies_from_the_seat_that_it_gets(family: str) -> None:
+    keys.use(False)
+    try:
+        changing = replace(plan_with(family), liars=((NEWCOMER, family),), observers=1, appoint_ms=100, readmits=True)
+        cluster = Cluster(replace(changing, epoch_heights=5), False)
+        # In the place of the first, so that the others' seats move too.
+        listed = tuple(
+            Listed(f"v{place:02}", 1, "", *cluster._keys()[node]) for place, node in enumerate((NEWCOMER, 1, 2, 3))
+        )
+        cluster._registrar.next_list = lambda _: listed  # type: ignore[method-assign,assignment]
+        said: list[Vote] = []
+        sent = cluster.judge.sent
+
+        def on_sent(sender: int, honest: bool, message: Message) -> None:
+            if sender == NEWCOMER and isinstance(message, Vote):
+                said.append(message)
+            sent(sender, honest, message)
+
+        cluster.judge.sent = on_sent  # type: ignore[method-assign]
+        for one in [*cluster.validators, *cluster._others]:
+            one.ensure_up()
+        for action in (cluster._work, cluster._appoint, cluster._announce):
+            cluster.loop.after(1, action)
+        cluster.loop.run(PATIENCE_MS, lambda: _seated_epochs(cluster) >= 3)
+        epoch = next(epoch for epoch in sorted(cluster.rows) if cluster._members_of(epoch).seat(NEWCOMER) is not None)
+        members = cluster._members_of(epoch)
+        votes = [vote for vote in said if vote.epoch == epoch]
+        assert {vote.signer for vote in votes} == {members.seat(NEWCOMER)}
+        assert all(cluster.judge._genuine(vote) for vote in votes)
+        assert members.nodes != tuple(range(4))
+    finally:
+        keys.use(True)
+
+
+def _seated_epochs(cluster: Cluster) -> int:
+    return sum(cluster._members_of(epoch).seat(NEWCOMER) is not None for epoch in cluster.rows)

@@ -65,6 +65,19 @@ def test_a_roster_holds_from_its_block_to_the_next_one(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_demanded_version_holds_from_its_block_to_the_next_one(tmp_path: Path) -> None:
+    grown(tmp_path / "db", 23)
+    store = opened(tmp_path / "db")
+    assert [store.version_at(height) for height in (0, 10, 11, 21, 22, 10**9)] == [1, 1, 12, 12, 23, 23]
+    with store.snapshot() as moment:
+        assert moment.version_at(11) == 12
+    with store._db.write_batch() as rows:
+        rows.delete(schema.version_key(0))
+    with pytest.raises(Damaged):
+        store.version_at(1)
+    store.close()
+
+
 def test_a_store_without_any_roster_is_damaged(tmp_path: Path) -> None:
     grown(tmp_path / "db", 1)
     store = opened(tmp_path / "db")
@@ -116,6 +129,37 @@ def test_scans_take_low_and_leave_high_in_ascending_order(tmp_path: Path) -> Non
     ]
     assert [key for key, _ in store.scan(b"", b"\xff\xff\xff")] == sorted(rows)
     assert list(store.scan(b"\x07", b"\x07")) == []
+    store.close()
+
+
+def test_keys_asked_for_in_ascending_order_have_what_get_gives(tmp_path: Path) -> None:
+    """Near ones and far ones, absent ones among them and beyond both ends, in tables, in the log and twice written."""
+    random = Random(5)
+    numbers = sorted(random.sample(range(1, 20_000), 6_000))
+    Store.create(tmp_path / "db", GENESIS, {b"a%08d" % number: b"old %d" % number for number in numbers})
+    store = opened(tmp_path / "db")
+    store.commit(replace(record(1), changes={b"a%08d" % number: b"new" for number in numbers[::7]}))
+    store.commit(replace(record(2), changes={b"a%08d" % number: None for number in numbers[::11]}))
+    for share in (1, 2, 50, 3_000):
+        asked = sorted({0, 20_001, *random.sample(range(20_000), 20_000 // share)})
+        keys = [b"a%08d" % number for number in asked]
+        assert list(store.get_ascending(keys)) == [store.get(key) for key in keys]
+    assert list(store.get_ascending([])) == []
+    assert list(store.get_ascending([b"\xff" * 9])) == [None]
+    store.close()
+
+
+def test_a_row_that_is_damaged_is_not_given_among_others(tmp_path: Path) -> None:
+    Store.create(tmp_path / "db", GENESIS, {b"a%d" % number: b"row" for number in range(9)})
+    db = plyvel.DB(str(tmp_path / "db"))
+    db.put(schema.state_key(b"a5"), b"row" + b"12345678")
+    db.close()
+    store = opened(tmp_path / "db")
+    found = store.get_ascending([b"a3", b"a5", b"a7"])
+    assert next(found) == b"row"
+    with pytest.raises(Damaged):
+        next(found)
+    assert list(store.get_ascending([b"a3", b"a7"])) == [b"row", b"row"]  # passing by reads nothing of it
     store.close()
 
 

@@ -149,7 +149,7 @@ async def usdkg(stage: Stage) -> None:
             "Золота хватает, но подтверждение устарело: эмитент пробует выпустить ещё 1 USDKG",
             "There is enough gold, but the attestation is too old: the issuer tries 1 USDKG more",
         ),
-        Code.NO_ATTESTATION,
+        Code.ATTESTATION_OLD,
         pay(USDKG_ISSUER, bank, DOLLAR, USDKG),
     )
     await _attest(

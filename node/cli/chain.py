@@ -47,6 +47,7 @@ def status(session: Session) -> None:
                 (say("height"), info.height),
                 (say("block"), info.block_hash),
                 (say("block_time"), format_time(info.block_time_ms)),
+                (say("protocol_version"), _protocol_version(info)),
                 (say("view"), f"{info.epoch}/{info.view}, {say('leader').lower()} {info.leader}"),
                 (say("voted"), votes),
                 (say("awaited"), ", ".join(consensus.awaited) or "-"),
@@ -57,6 +58,12 @@ def status(session: Session) -> None:
             ]
         ),
     )
+
+
+def _protocol_version(info: types.GetInfoResult) -> str:
+    """Return what is in force and what comes, as far as this node knows it."""
+    now, after = info.protocol_version, info.protocol_version_next
+    return f"{now}{'' if after == now else f' → {after}'} (≤ {info.protocol_version_supported_max})"
 
 
 @click.command(cls=SomCommand)

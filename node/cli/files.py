@@ -3,20 +3,19 @@
 One rule: a file is checked whole before anything of it is signed, and importing it again pays nothing more.
 """
 
-import io
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from consensus.crypto import SecretKey
-from node.cli.importing import Imported, Record, import_file, look
+from node.cli.importing import Imported, Record, import_file, look, read_record
 from node.cli.payments import PASSPHRASE_FILE
+from node.cli.progress import reported
+from node.cli.publishing import write_published
 from node.cli.session import Exit, Session, SomGroup
 from node.cli.show import business_date, unix_ms
 from node.cli.signing import keys_for
@@ -27,7 +26,6 @@ from node.iso20022.pain002 import ACSC, PDNG, RJCT, status, write_refusal, write
 from node.iso20022.plan import Plan, Ref, plan
 from node.iso20022.resume import Outcome
 from node.ledger.account import AccountNumber, format_account
-from node.storage.files import write_file
 
 IMPORT_TIMEOUT_SECONDS: Final = 300.0
 STATUS_SUFFIX: Final = ".pain002.xml"
@@ -42,7 +40,7 @@ _REPORT = click.option(
 
 @click.group(cls=SomGroup)
 def iso() -> None:
-    """Bank files (ISO 20022): pain.001.001.09 in, pain.002.001.12 out."""
+    """Bank files (ISO 20022): pain.001.001.09 in; pain.002.001.12, camt.053.001.08 and camt.054.001.08 out."""
 
 
 @iso.command("import")
@@ -75,14 +73,14 @@ def import_command(session: Session, /, file: Path, **given: Any) -> None:
         require_due(payments, business_date(info.now_ms))
         for batch in payments.payment_informations:
             keys(batch.debtor)  # a missing key ends the command before anything is sent
-        with Record(_record_path(session, payments, info.genesis_hash)) as record, _bar(session) as bar:
-            task = bar.add_task(session.say("payments"), total=payments.payments)
+        with Record(_record_path(session, payments, info.genesis_hash)) as record, reported(session) as progress:
             imported = await import_file(
                 client,
                 payments,
                 record,
                 keys,
-                lambda known, total: bar.update(task, completed=known, total=total),
+                partial(progress, "settled"),
+                looked_up=partial(progress, "looked_up"),
                 timeout_seconds=given["timeout_seconds"],
                 retry=given["retry"],
             )
@@ -119,8 +117,8 @@ def status_command(session: Session, file: Path, report: Path | None) -> None:
 
     async def talk(client: Client) -> tuple[Imported, int]:
         info = await client.info()
-        with Record(_record_path(session, payments, info.genesis_hash)) as record:
-            return await look(client, payments, record), info.now_ms
+        entries = read_record(_record_path(session, payments, info.genesis_hash))
+        return await look(client, payments, entries), info.now_ms
 
     imported, now_ms = session.ask(talk)
     _write_report(session, payments, imported.outcomes, now_ms, target)
@@ -142,9 +140,7 @@ def _refuse(session: Session, refused: FileRefused, report: Path | None) -> NoRe
         place = f"{problem.line}: {problem.path or session.say('file')}"
         session.words(f"{problem.code}  {place}  {problem.text(session.language)}")
     if report is not None:
-        out = io.BytesIO()
-        write_refusal(out, refused, unix_ms(), session.language)
-        write_file(report, out.getvalue())
+        write_published(report, lambda out: write_refusal(out, refused, unix_ms(), session.language))
     session.end(Exit.REFUSED, f"{session.say('refused')}: {refused.code}")
 
 
@@ -168,9 +164,7 @@ def _show_plan(session: Session, planned: Plan) -> None:
 def _write_report(
     session: Session, payments: PaymentFile, outcomes: Mapping[Ref, Outcome], now_ms: int, report: Path
 ) -> None:
-    out = io.BytesIO()
-    write_status(out, payments, outcomes, now_ms, session.language)
-    write_file(report, out.getvalue())
+    write_published(report, lambda out: write_status(out, payments, outcomes, now_ms, session.language))
 
 
 def _end(session: Session, payments: PaymentFile, imported: Imported, report: Path) -> None:
@@ -206,14 +200,3 @@ def _end(session: Session, payments: PaymentFile, imported: Imported, report: Pa
 
 def _record_path(session: Session, payments: PaymentFile, genesis_hash: str) -> Path:
     return session.outbox_path.parent / "imports" / f"{payments.digest.hex()[:32]}-{genesis_hash[:16]}.record"
-
-
-def _bar(session: Session) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(file=sys.stderr),
-        disable=session.as_json or not sys.stderr.isatty(),
-    )

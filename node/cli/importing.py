@@ -5,7 +5,7 @@ keeps refusals. Every "sent" line is on disk before the transaction is on the wi
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,7 @@ from node.iso20022.resume import (
     Outcome,
     Pending,
     Rejected,
+    confirm,
     due,
     expires_ms,
     look_up,
@@ -31,31 +32,43 @@ from node.iso20022.resume import (
     pay_outcomes,
 )
 from node.iso20022.resume import Settled as PaidLeg
-from node.ledger.account import LIMITED_KINDS, SOM, AccountNumber, Kind, parse_account
+from node.ledger.account import SOM, AccountNumber, Kind, parse_account
 from node.ledger.errors import Code
 from node.ledger.parameters import DEFAULT
 from node.ledger.pay import Pay as PayOperation
 from node.ledger.transaction import Transaction, make_transaction
-from node.rpc import types
+from node.rpc import ledger_types
+from node.storage.files import lock
 
 ROUNDS_MAX: Final = 3  # a second one when another import was faster, a third when both met again
-AT_ONCE: Final = 100  # transactions under way: 100,000 payments, and their results are not waited for one by one
+AT_ONCE: Final = 100  # transactions under way: their results are not waited for one by one
+LEGS_AT_ONCE: Final = 10_000  # payments under way: after so many we say how far we are
 ATTEMPTS_MAX: Final = 16  # whole pays that failed before and are tried again, each as a new transaction
 FILE_MODE: Final = 0o600
+LOCK_SUFFIX: Final = ".lock"
 
 Keys = Callable[[AccountNumber], Sequence[SecretKey]]
-Progress = Callable[[int, int], None]  # payments with an outcome, of how many
+Progress = Callable[[int, int], None]  # payments with an outcome, or looked up; of how many
+
+
+def _quietly(_done: int, _of: int) -> None:
+    """Tell nobody."""
 
 
 class RpcLookup:
     """The chain's memory of payments, by tx_getByRef (node/iso20022/resume.py: Lookup)."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, asked: Callable[[int], None] = lambda _: None) -> None:
+        """``asked`` is told how many references were looked up so far."""
         self._client = client
+        self._asked = asked
+        self._refs = 0
 
     async def paid(self, debtor: AccountNumber, refs: Sequence[Ref]) -> Answer:
         """Return what ``debtor`` has paid under ``refs``, complete up to a block's time."""
         found = await self._client.paid(debtor, refs)
+        self._refs += len(refs)
+        self._asked(self._refs)
         known: dict[Ref, Known] = {}
         for payment in reversed(found.payments):  # the latest first; the first payment of a reference is the one
             if payment.asset == SOM:
@@ -64,15 +77,13 @@ class RpcLookup:
 
 
 class Record:
-    """The import record of one file on one network: a text file beside the outbox."""
+    """The import record of one file on one network: a text file beside the outbox. One import at a time has it."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create."""
+        """Open or create. Raises InUse while another import of the same file runs."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.entries: list[Entry] = []
-        if path.exists():
-            with path.open("rb") as file:
-                self.entries = list(read_entries(file))
+        self._lock = lock(path.with_name(path.name + LOCK_SUFFIX))
+        self.entries = read_record(path)
         # A torn last line is cut off: what is appended starts on a line of its own.
         whole = sum(len(encode_entry(entry)) for entry in self.entries)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, FILE_MODE)
@@ -86,6 +97,7 @@ class Record:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+        os.close(self._lock)
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Write entries, durably."""
@@ -110,11 +122,19 @@ class _Network:
     genesis_hash: bytes
 
 
-async def look(client: Client, file: PaymentFile, record: Record) -> Imported:
+def read_record(path: Path) -> list[Entry]:
+    """Return the entries of a record, none if there is no such file. It may be in use."""
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        return list(read_entries(file))
+
+
+async def look(client: Client, file: PaymentFile, entries: Sequence[Entry]) -> Imported:
     """Return what the chain knows of a file. Nothing is sent."""
     network, planned = await _network(client), plan(file)
     answers = await look_up(planned, RpcLookup(client))
-    recorded = refusals(record.entries, file.digest, network.genesis_hash)
+    recorded = refusals(entries, file.digest, network.genesis_hash)
     outcomes: dict[Ref, Outcome] = {}
     for pay in planned.pays:
         for leg in pay.legs:
@@ -129,6 +149,7 @@ async def import_file(
     keys: Keys,
     progress: Progress,
     *,
+    looked_up: Progress = _quietly,
     timeout_seconds: float,
     retry: bool = False,
     legs_max: int = PAY_LEGS_MAX,
@@ -143,17 +164,23 @@ async def import_file(
     record.append([Begun(file.digest, file.message_id, network.genesis_hash, (await client.info()).now_ms)])
     outcomes: dict[Ref, Outcome] = {leg.ref: PENDING for pay in planned.pays for leg in pay.legs}
     refused: list[Code] = []
+
+    def lookup() -> RpcLookup:
+        return RpcLookup(client, lambda refs: looked_up(refs, planned.legs))
+
     for round_number in range(ROUNDS_MAX):
-        answers = await look_up(planned, RpcLookup(client))
+        answers = await look_up(planned, lookup())
         left = due(planned, answers, recorded, retry=retry and round_number == 0)
         outcomes.update(left.outcomes)
         progress(_known(outcomes), planned.legs)
         if not left.pays:
             break
+        windows_ms = await _windows_ms(client, planned)
         found: dict[Ref, Outcome] = {}
-        for start in range(0, len(left.pays), at_once):
-            pays = left.pays[start : start + at_once]
-            sent, refusals_now = await _send(client, network, file, record, pays, answers.at_ms, keys, timeout_seconds)
+        for pays in _chunks(left.pays, at_once):
+            sent, refusals_now = await _send(
+                client, network, file, record, pays, answers.at_ms, windows_ms, keys, timeout_seconds
+            )
             refused += refusals_now
             found.update(sent)
             outcomes.update(sent)
@@ -163,7 +190,24 @@ async def import_file(
             progress(_known(outcomes), planned.legs)
         if refused or not any(isinstance(outcome, Pending) for outcome in found.values()):
             break
+    if any(isinstance(outcome, Rejected) for outcome in outcomes.values()):
+        # What was refused here may have been paid by another import a moment before: the chain has the last word.
+        outcomes = confirm(planned, outcomes, await look_up(planned, lookup()))
     return Imported(planned, outcomes, tuple(refused))
+
+
+def _chunks(pays: Sequence[Pay], at_once: int) -> Iterator[Sequence[Pay]]:
+    """Yield pays that are sent together: at most ``at_once``, and LEGS_AT_ONCE payments unless one pay has more."""
+    chunk: list[Pay] = []
+    legs = 0
+    for pay in pays:
+        if chunk and (len(chunk) == at_once or legs + len(pay.legs) > LEGS_AT_ONCE):
+            yield chunk
+            chunk, legs = [], 0
+        chunk.append(pay)
+        legs += len(pay.legs)
+    if chunk:
+        yield chunk
 
 
 async def _send(
@@ -173,14 +217,15 @@ async def _send(
     record: Record,
     pays: Sequence[Pay],
     at_ms: int,
+    windows_ms: Mapping[AccountNumber, int],
     keys: Keys,
     timeout_seconds: float,
 ) -> tuple[dict[Ref, Outcome], list[Code]]:
     """Sign and settle pays; return the outcome of each leg, and the codes of pays that no node took."""
     signed: list[Transaction] = []
     for pay in pays:
-        window_ms = await _window_ms(client, pay.debtor)
-        transaction, attempt = await _signed(client, network, file, pay, expires_ms(at_ms, window_ms), keys(pay.debtor))
+        expires = expires_ms(at_ms, windows_ms[pay.debtor])
+        transaction, attempt = await _signed(client, network, file, pay, expires, keys(pay.debtor))
         record.append([Sent(pay.index, transaction.id, transaction.expires_ms, attempt)])
         signed.append(transaction)
     names = [
@@ -226,10 +271,18 @@ async def _network(client: Client) -> _Network:
     return _Network(info.network, bytes.fromhex(info.genesis_hash))
 
 
-async def _window_ms(client: Client, debtor: AccountNumber) -> int:
-    account: types.AccountView = await client.account(debtor)
-    limited = LIMITED_KINDS >> int(Kind[account.kind.upper()]) & 1
-    return DEFAULT.window_person_ms if limited else DEFAULT.window_institution_ms
+async def _windows_ms(client: Client, planned: Plan) -> dict[AccountNumber, int]:
+    """Return the replay window of each debtor, as the central bank has set it."""
+    listed = await client.request("parameter_list", {}, ledger_types.ListParametersResult)
+    set_ms = {each.name: each.milliseconds for each in listed.parameters if each.milliseconds is not None}
+    parameters = DEFAULT._replace(
+        window_person_ms=set_ms["window_person_ms"], window_institution_ms=set_ms["window_institution_ms"]
+    )
+    found: dict[AccountNumber, int] = {}
+    for debtor in dict.fromkeys(pay.debtor for pay in planned.pays):
+        account = await client.account(debtor)
+        found[debtor] = parameters.window_ms(Kind[account.kind.upper()])
+    return found
 
 
 def _known(outcomes: Mapping[Ref, Outcome]) -> int:

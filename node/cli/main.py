@@ -9,18 +9,23 @@ from node.cli import (
     archives,
     assets,
     attestations,
+    bank_statements,
     chain,
     evidence,
     files,
     holds,
     keys,
     nodes,
+    notifications,
     orders,
     parameters,
     payments,
+    qr,
     receipts,
     recoveries,
+    returning,
     scenarios,
+    shadowing,
     statements,
     transactions,
     validators,
@@ -48,6 +53,7 @@ for _command in (
     accounts.account,
     holds.hold,
     receipts.receipt,
+    qr.qr,
     assets.asset,
     attestations.attest,
     orders.order,
@@ -59,7 +65,10 @@ for _command in (
     validators.validator,
     evidence.evidence,
     scenarios.scenario,
+    shadowing.shadow,
 ):
     main.add_command(_command)
 for _command in (statements.statement, *recoveries.COMMANDS):
     accounts.account.add_command(_command)
+for _command in (bank_statements.statement, notifications.notify, returning.return_command):
+    files.iso.add_command(_command)

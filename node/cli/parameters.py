@@ -34,7 +34,7 @@ _ATTESTERS: Final = tuple[AttestersView, ...]
 
 @click.group(cls=SomGroup)
 def param() -> None:
-    """Parameters: windows, tiers, openers, attesters."""
+    """Parameters: windows, tiers, openers, attesters, the protocol's version."""
 
 
 @param.command("list")
@@ -49,10 +49,13 @@ def list_parameters(session: Session) -> None:
 @param.command("set", cls=SigningCommand)
 @CENTRAL_BANK
 @click.argument("name")
-@click.argument("value", metavar="MILLISECONDS|FILE")
+@click.argument("value", metavar="NUMBER|FILE")
 @click.pass_obj
 def set_parameter(session: Session, /, bank: str, name: str, value: str, **signing: Any) -> None:
-    """Set a parameter from the next block on: a number, or a JSON file with the whole table."""
+    """Set a parameter from the next block on: a number, or a JSON file with the whole table.
+
+    The protocol version is in force from the next epoch on (docs/operations.md, "Upgrade").
+    """
     by = account_of(session, bank)
     before = next((each for each in session.ask(_parameters).parameters if each.name == name), None)
     if before is None:
@@ -73,17 +76,20 @@ def _hash(shown: types.ParameterView) -> bytes:
 def _text(shown: types.ParameterView) -> str:
     if shown.milliseconds is not None:
         return f"{shown.milliseconds} ms"
+    if shown.version is not None:
+        return str(shown.version)
     rows = shown.tiers or shown.openers or shown.attesters or ()
     return msgspec.json.encode(rows).decode()
 
 
 def _value(before: types.ParameterView, text: str) -> Value:
     """Return the value, of the form that the one before has. Raises click.BadParameter, ConfigError."""
-    if before.milliseconds is not None:
+    if before.milliseconds is not None or before.version is not None:
         try:
             return int(text)
         except ValueError:
-            raise click.BadParameter(f"{text!r}: MILLISECONDS", param_hint="VALUE") from None
+            wanted = "NUMBER" if before.milliseconds is None else "MILLISECONDS"
+            raise click.BadParameter(f"{text!r}: {wanted}", param_hint="VALUE") from None
     path = Path(text)
     if path.stat().st_size > FILE_BYTES_MAX:
         raise ConfigError(f"{path}: too large")
@@ -97,6 +103,8 @@ def _value(before: types.ParameterView, text: str) -> Value:
 def _value_of(shown: types.ParameterView) -> Value:
     if shown.milliseconds is not None:
         return shown.milliseconds
+    if shown.version is not None:
+        return shown.version
     return _table(shown.tiers or shown.openers or shown.attesters or ())
 
 

@@ -4,16 +4,14 @@ One rule: a receipt is the device's signed transaction itself (docs/receipts.md)
 read and checked without one, and settling it twice pays once.
 """
 
-import io
 import secrets
-import sys
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import click
-import segno
 
 from node.cli.amounts import parse_som
+from node.cli.drawing import draw_code
 from node.cli.payments import PASSPHRASE_FILE, TIMEOUT_SECONDS, show_settled
 from node.cli.session import Exit, Session, SomGroup
 from node.cli.show import format_time, unix_ms
@@ -87,7 +85,7 @@ def make(session: Session, /, hold_id: str, device: str, merchant: str, amount: 
     text = format_receipt(transaction, genesis.hash)
     if given["out"] is not None:
         write_file(given["out"], text.encode() + b"\n")
-    _draw(session, text, given["qr"])
+    draw_code(session, text, given["qr"], "--qr")
     _show(session, transaction, text)
 
 
@@ -108,7 +106,7 @@ def show(session: Session, source: str, genesis_file: Path, qr: Path | None) -> 
     if transaction is None:
         session.end(Exit.REFUSED, session.say("bad_receipt"))
     if qr is not None:
-        _draw(session, text, qr)
+        draw_code(session, text, qr, "--qr")
     _show(session, transaction, text)
     if transaction.expires_ms <= unix_ms():
         session.end(Exit.REFUSED, session.say("expired"))
@@ -172,21 +170,6 @@ def _text(source: str) -> str:
         return source
     with Path(source).open("rb") as file:
         return file.read(TEXT_CHARS_MAX + 1).decode("ascii", errors="replace").strip()
-
-
-def _draw(session: Session, text: str, path: Path | None) -> None:
-    code = segno.make_qr(text, error="m")
-    if path is None:
-        if sys.stderr.isatty() and not session.as_json:
-            code.terminal(sys.stderr, compact=True)
-        return
-    kind = path.suffix.lstrip(".").lower()
-    if kind not in ("svg", "png"):
-        raise click.BadParameter(str(path), param_hint="--qr")
-    out = io.BytesIO()
-    code.save(out, kind=kind, scale=4)
-    write_file(path, out.getvalue())
-    session.words(f"{session.say('written')}: {path}")
 
 
 def _show(session: Session, transaction: Transaction, text: str) -> None:

@@ -22,9 +22,9 @@ from node.client.proofs import (
     ProvenReceipt,
     ProvenRow,
     ProvenStatement,
+    StatementCheck,
     verify_account,
     verify_row,
-    verify_statement,
     verify_transaction,
 )
 from node.client.transport import Transport, height_of
@@ -32,6 +32,7 @@ from node.client.trust import CommitteeUnknown, Trust
 from node.ledger.account import format_account
 from node.ledger.errors import Code
 from node.ledger.operations import Operation
+from node.ledger.statement import Entry
 from node.ledger.transaction import Transaction, assemble, decode_transaction, make_body, sign_body
 from node.rpc import ledger_types, types, validator_types
 from node.rpc.forms import LIMIT_MAX, SUBMIT_MANY_MAX
@@ -39,6 +40,7 @@ from node.rpc.forms import LIMIT_MAX, SUBMIT_MANY_MAX
 LIFETIME_MS: Final = 5 * 60_000  # of a transaction; persons may sign for 10 minutes ahead
 WAIT_MS: Final = 8_000  # one call's wait for the final result, before another node is asked
 PAUSE_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)  # between attempts, the last one again and again
+PROVE_AFTER_TRIES: Final = 20  # with pauses of 0.5 s: views without a proposal may take seconds
 MANY_AT_ONCE: Final = SUBMIT_MANY_MAX
 MANY_HEX_MAX: Final = 3 * 1024 * 1024  # of one call; a body has at most 4 MiB
 
@@ -146,12 +148,20 @@ class Client:
                 return
 
     async def history_page(
-        self, number: int, cursor: str | None = None, order: str = "desc", limit: int = LIMIT_MAX
+        self,
+        number: int,
+        cursor: str | None = None,
+        order: str = "desc",
+        limit: int = LIMIT_MAX,
+        *,
+        from_number: int | None = None,
     ) -> types.GetHistoryResult:
-        """Return one page of a statement."""
+        """Return one page of a statement: where ``cursor`` goes on, or from entry ``from_number`` on."""
         params: dict[str, Any] = {"account": format_account(number), "order": order, "limit": limit}
         if cursor is not None:
             params["cursor"] = cursor
+        if from_number is not None:
+            params["from_number"] = from_number
         return await self._read("account_getHistory", params, types.GetHistoryResult)
 
     async def supply(self, asset: int = 1) -> types.GetSupplyResult:
@@ -197,6 +207,23 @@ class Client:
             raise ProofInvalid("a proof of another account")
         return await self._proven(lambda trust: verify_account(found, trust))
 
+    async def prove_account_after(self, number: int, time_ms: int) -> ProvenAccount | None:
+        """Return an account, proven after the last block with a time before ``time_ms``; None: it is not final yet.
+
+        Block times never fall. So one certified header with that time, and a state of its height or later, are enough.
+        Raises ProofInvalid, RequestFailed.
+        """
+        proven = await self.prove_account(number)
+        if proven.certified_ms < time_ms:
+            return None
+        passed = proven.certified_by
+        for _ in range(PROVE_AFTER_TRIES):
+            if proven.height >= passed:
+                return proven
+            await asyncio.sleep(PAUSE_SECONDS[2])
+            proven = await self.prove_account(number)
+        return None
+
     async def prove_row(self, key: bytes) -> ProvenRow:
         """Return any row of the state tree, or that there is none, verified. Raises ProofInvalid, RequestFailed."""
         found = await self._read("state_getProof", {"key": key.hex()}, ledger_types.GetStateProofResult)
@@ -207,14 +234,21 @@ class Client:
     async def statement(self, number: int) -> ProvenStatement:
         """Return all entries of an account, verified to be all from the genesis on. Raises ProofInvalid."""
         proven = await self.prove_account(number)
-        length = 0 if proven.account is None else proven.account.length
-        shown: list[types.Entry] = []
-        if length:
-            async for entry in self.history(number, "asc"):
-                shown.append(entry)
-                if len(shown) == length:  # what was booked since is not proven yet
+        entries = tuple([entry async for entry in self.walk_statement(proven)])
+        return ProvenStatement(proven.account, entries, proven.height, proven.certified_by)
+
+    async def walk_statement(self, proven: ProvenAccount) -> AsyncIterator[Entry]:
+        """Yield every entry of a proven account, the oldest first, in bounded memory.
+
+        Nothing of it is proven before the last step ends without ProofInvalid.
+        """
+        check = StatementCheck(proven)
+        if check.length:
+            async for entry in self.history(proven.number, "asc"):
+                yield check.add(entry)
+                if check.seen == check.length:  # what was booked since is not proven yet
                     break
-        return verify_statement(proven, shown)
+        check.finish()
 
     async def committees(self, after: int) -> validator_types.ListCommitteesResult:
         """Return the committees after an epoch, each with what shows that it followed. Nothing is verified here."""

@@ -3,7 +3,6 @@
 One rule: every byte of a proof is either hashed into what a quorum signed or refused. Nothing here trusts a node.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -12,7 +11,7 @@ from consensus.encoding import DecodeError
 from consensus.messages import Header, decode_certificate, decode_header, header_hash
 from node.client.errors import ProofInvalid
 from node.client.trust import Trust
-from node.ledger.account import AMOUNT_MAX, Account, decode_account
+from node.ledger.account import AMOUNT_MAX, EMPTY_HEAD, Account, decode_account
 from node.ledger.commitment import (
     chain_root,
     decode_outcome_proof,
@@ -22,12 +21,13 @@ from node.ledger.commitment import (
 )
 from node.ledger.receipt import Receipt, decode_receipt
 from node.ledger.state import account_key
-from node.ledger.statement import Entry, encode_entry, statement_head
+from node.ledger.statement import Entry, encode_entry, next_head
 from node.rpc import types
 from node.rpc.ledger_types import GetStateProofResult
 from node.rpc.types import Anchor, GetAccountProofResult, GetTransactionProofResult
 
 LINKS_MAX: Final = 100_000  # heights between what is proven and what certifies it; each costs a microsecond
+TIME_MAX_MS: Final = 253_402_214_400_000  # the last day of year 9999, UTC
 HEADERS_MAX: Final = 2_048  # a node that caught up has one certificate for up to 1,024 blocks
 
 
@@ -44,9 +44,11 @@ class ProvenReceipt:
 class ProvenAccount:
     """An account after a height; None: there was none."""
 
+    number: int
     account: Account | None
     height: int
     certified_by: int
+    certified_ms: int  # the certifying header's time: all blocks below have none later
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class ProvenRow:
     value: bytes | None
     height: int
     certified_by: int
+    certified_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class _Roots:
     state_tree_root: bytes
     outcomes_root: bytes
     certified_by: int
+    certified_ms: int
 
 
 def verify_transaction(found: GetTransactionProofResult, trust: Trust) -> ProvenReceipt:
@@ -97,7 +101,7 @@ def verify_account(found: GetAccountProofResult, trust: Trust) -> ProvenAccount:
         account = None if row.value is None else decode_account(number, row.value)
     except DecodeError as error:
         raise ProofInvalid(f"the record: {error}") from None
-    return ProvenAccount(account, row.height, row.certified_by)
+    return ProvenAccount(number, account, row.height, row.certified_by, row.certified_ms)
 
 
 def verify_row(found: GetStateProofResult, trust: Trust) -> ProvenRow:
@@ -105,27 +109,53 @@ def verify_row(found: GetStateProofResult, trust: Trust) -> ProvenRow:
     return _verify_row(bytes.fromhex(found.key), found.value, found.path, found.anchor, trust)
 
 
-def verify_statement(proven: ProvenAccount, shown: Sequence[types.Entry]) -> ProvenStatement:
-    """Return the statement of a proven account if ``shown`` is all of it, the oldest first. Raises ProofInvalid.
+class StatementCheck:
+    """Checks the entries of a proven account as they come, the oldest first.
 
-    The account's record has the number of entries and the head of their chain; both must be those of what is shown. The
-    sums are checked too: a statement begins at nothing and ends at the proven balances.
+    The account's record has the number of its entries and the head of their chain; both must be those of what is shown.
+    The sums are checked too: a statement begins at nothing and ends at the proven balances. Nothing is proven before
+    ``finish``.
     """
-    account = proven.account
-    length = 0 if account is None else account.length
-    if [entry.number for entry in shown] != list(range(length)):
-        raise ProofInvalid(f"the statement does not have the account's {length} entries")
-    entries = tuple(_entry(entry) for entry in shown)
-    if account is not None:
-        if statement_head(map(encode_entry, entries)) != account.head:
+
+    def __init__(self, proven: ProvenAccount) -> None:
+        self._account = proven.account
+        self.length = 0 if proven.account is None else proven.account.length
+        self.seen = 0
+        self._head = EMPTY_HEAD
+        self._balances: dict[int, int] = {}
+
+    def add(self, shown: types.Entry) -> Entry:
+        """Return the next entry. Raises ProofInvalid."""
+        if shown.number != self.seen or self.seen == self.length:
+            raise ProofInvalid(f"the statement does not have the account's {self.length} entries")
+        entry = entry_of(shown)
+        self.seen += 1
+        self._head = next_head(self._head, encode_entry(entry))
+        balance = self._balances.get(entry.asset, 0) + entry.amount
+        if balance != entry.balance:
+            raise ProofInvalid("an entry's balance is not the sum of those before it")
+        self._balances[entry.asset] = balance
+        return entry
+
+    def finish(self) -> None:
+        """Raise ProofInvalid unless what was added is all."""
+        if self.seen != self.length:
+            raise ProofInvalid(f"the statement does not have the account's {self.length} entries")
+        if self._account is None:
+            return
+        if self._head != self._account.head:
             raise ProofInvalid("the entries do not lead to the account's statement head")
-        _require_sums(account, entries)
-    return ProvenStatement(account, entries, proven.height, proven.certified_by)
+        ended = {asset: balance for asset, balance in self._balances.items() if balance}
+        if ended != {asset: balance for asset, balance, _ in self._account.holdings if balance}:
+            raise ProofInvalid("the statement does not end at the account's balances")
 
 
-def _entry(shown: types.Entry) -> Entry:
+def entry_of(shown: types.Entry) -> Entry:
+    """Return the ledger's entry that a node shows. Raises ProofInvalid."""
     if max(abs(int(shown.amount)), abs(int(shown.balance))) > AMOUNT_MAX:
         raise ProofInvalid("an amount that no ledger books")
+    if shown.timestamp_ms > TIME_MAX_MS:
+        raise ProofInvalid("a time that no calendar has")
     return Entry(
         shown.timestamp_ms,
         shown.height,
@@ -140,17 +170,6 @@ def _entry(shown: types.Entry) -> Entry:
     )
 
 
-def _require_sums(account: Account, entries: Sequence[Entry]) -> None:
-    balances: dict[int, int] = {}
-    for entry in entries:
-        balances[entry.asset] = balances.get(entry.asset, 0) + entry.amount
-        if balances[entry.asset] != entry.balance:
-            raise ProofInvalid("an entry's balance is not the sum of those before it")
-    ended = {asset: balance for asset, balance in balances.items() if balance}
-    if ended != {asset: balance for asset, balance, _ in account.holdings if balance}:
-        raise ProofInvalid("the statement does not end at the account's balances")
-
-
 def _verify_row(key: bytes, value: str | None, path: str, anchor: Anchor, trust: Trust) -> ProvenRow:
     roots = verify_anchor(anchor, trust)
     row = None if value is None else bytes.fromhex(value)
@@ -160,7 +179,7 @@ def _verify_row(key: bytes, value: str | None, path: str, anchor: Anchor, trust:
         raise ProofInvalid(f"the path: {error}") from None
     if not verify_proof(roots.state_tree_root, key, row, proof):
         raise ProofInvalid("the path does not lead to the state tree root")
-    return ProvenRow(row, anchor.height, roots.certified_by)
+    return ProvenRow(row, anchor.height, roots.certified_by, roots.certified_ms)
 
 
 def verify_anchor(anchor: Anchor, trust: Trust) -> _Roots:
@@ -176,7 +195,10 @@ def verify_anchor(anchor: Anchor, trust: Trust) -> _Roots:
     trust.require_final(headers[-1], certificate)
     _require_root(anchor, headers[0])
     first = anchor.links[0]
-    return _Roots(bytes.fromhex(first.state_tree_root), bytes.fromhex(first.outcomes_root), headers[-1].height)
+    last = headers[-1]
+    return _Roots(
+        bytes.fromhex(first.state_tree_root), bytes.fromhex(first.outcomes_root), last.height, last.timestamp_ms
+    )
 
 
 def _require_chain(headers: list[Header], trust: Trust) -> None:

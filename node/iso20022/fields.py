@@ -85,10 +85,15 @@ def business_day(moment: datetime) -> date | None:
         return None
 
 
+def moment_of(time_ms: int) -> datetime:
+    """Return milliseconds since 1970 as a time in UTC+6."""
+    moment = datetime.fromtimestamp(time_ms // 1000, UTC) + timedelta(milliseconds=time_ms % 1000)
+    return moment.astimezone(BUSINESS_ZONE)
+
+
 def format_date_time(time_ms: int) -> str:
     """Return milliseconds since 1970 as an ``xs:dateTime`` in UTC+6."""
-    moment = datetime.fromtimestamp(time_ms // 1000, UTC) + timedelta(milliseconds=time_ms % 1000)
-    return moment.astimezone(BUSINESS_ZONE).isoformat(timespec="milliseconds")
+    return moment_of(time_ms).isoformat(timespec="milliseconds")
 
 
 def parse_uetr(text: str) -> bytes | None:

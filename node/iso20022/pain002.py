@@ -5,10 +5,9 @@ this file; everything else is PDNG, and a later report settles it. The report re
 accounts of the original and no names.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Final
-from xml.sax.saxutils import escape
 
 from consensus.encoding import digest, encode
 from node.iso20022.errors import FILE_CODES, FileRefused, Problem, clipped, ledger_reason
@@ -17,6 +16,7 @@ from node.iso20022.pain001 import PAYMENT_METHOD, Payment, PaymentFile, PaymentI
 from node.iso20022.plan import Ref, payment_ref
 from node.iso20022.resume import PENDING, Conflict, Outcome, Pending, Rejected, Settled
 from node.iso20022.shape import MESSAGE_NAME as ORIGINAL_MESSAGE_NAME
+from node.iso20022.xml import DECLARATION, XmlWriter
 from node.ledger.account import format_account
 from node.ledger.errors import Language, text
 
@@ -80,7 +80,7 @@ def write_status(
     out: BinaryIO, file: PaymentFile, outcomes: Mapping[Ref, Outcome], created_ms: int, language: Language = "en"
 ) -> None:
     """Write the report of a file that was planned. A payment without an outcome is pending."""
-    xml = _Writer(out)
+    xml = XmlWriter(out)
     _begin(xml, digest(MESSAGE_ID_TAG, file.digest, encode(created_ms)), created_ms)
     tallies = tally(file.payment_informations, file.message_id, outcomes)
     with_all = group_status(_outcomes(file.payment_informations, file.message_id, outcomes))
@@ -101,7 +101,7 @@ def write_refusal(out: BinaryIO, refused: FileRefused, created_ms: int, language
     """Write the report of a file that was refused as a whole: group status RJCT and every problem found."""
     original = refused.original
     message_id = original.message_id or NOT_PROVIDED
-    xml = _Writer(out)
+    xml = XmlWriter(out)
     problems = [tuple(problem) for problem in refused.problems]
     _begin(xml, digest(MESSAGE_ID_TAG, encode((message_id, problems, created_ms))), created_ms)
     with xml.element("OrgnlGrpInfAndSts"):
@@ -118,7 +118,7 @@ def write_refusal(out: BinaryIO, refused: FileRefused, created_ms: int, language
 
 
 def _payment_information(
-    xml: "_Writer", message_id: str, batch: PaymentInformation, outcomes: Mapping[Ref, Outcome], language: Language
+    xml: XmlWriter, message_id: str, batch: PaymentInformation, outcomes: Mapping[Ref, Outcome], language: Language
 ) -> None:
     with xml.element("OrgnlPmtInfAndSts"):
         xml.leaf("OrgnlPmtInfId", batch.id)
@@ -133,7 +133,7 @@ def _payment_information(
 
 
 def _payment(
-    xml: "_Writer", batch: PaymentInformation, payment: Payment, ref: Ref, outcome: Outcome, language: Language
+    xml: XmlWriter, batch: PaymentInformation, payment: Payment, ref: Ref, outcome: Outcome, language: Language
 ) -> None:
     if payment.instruction_id is not None:
         xml.leaf("OrgnlInstrId", payment.instruction_id)
@@ -152,20 +152,15 @@ def _payment(
     xml.leaf("AcctSvcrRef", ref.hex())  # under this reference the payment stands on the chain
     with xml.element("OrgnlTxRef"):
         with xml.element("Amt"):
-            xml.leaf("InstdAmt", format_som(payment.amount), f' Ccy="{CURRENCY}"')
+            xml.money("InstdAmt", payment.amount)
         with xml.element("ReqdExctnDt"):
             xml.leaf("Dt", batch.requested.isoformat())
         xml.leaf("PmtMtd", PAYMENT_METHOD)
-        _account(xml, "DbtrAcct", batch.debtor)
-        _account(xml, "CdtrAcct", payment.creditor)
+        xml.account("DbtrAcct", batch.debtor)
+        xml.account("CdtrAcct", payment.creditor)
 
 
-def _account(xml: "_Writer", name: str, number: int) -> None:
-    with xml.element(name), xml.element("Id"), xml.element("Othr"):
-        xml.leaf("Id", format_account(number))
-
-
-def _tallies(xml: "_Writer", tallies: Mapping[str, Tally]) -> None:
+def _tallies(xml: XmlWriter, tallies: Mapping[str, Tally]) -> None:
     for name, found in tallies.items():
         with xml.element("NbOfTxsPerSts"):
             xml.leaf("DtldNbOfTxs", str(found.payments))
@@ -173,7 +168,7 @@ def _tallies(xml: "_Writer", tallies: Mapping[str, Tally]) -> None:
             xml.leaf("DtldCtrlSum", format_som(found.total))
 
 
-def _reason(xml: "_Writer", code: str, lines: Iterable[str]) -> None:
+def _reason(xml: XmlWriter, code: str, lines: Iterable[str]) -> None:
     with xml.element("StsRsnInf"):
         with xml.element("Rsn"):
             xml.leaf("Cd", code)
@@ -196,8 +191,8 @@ def _outcomes(
     return (_outcome(message_id, batch, payment, outcomes) for batch in batches for payment in batch.payments)
 
 
-def _begin(xml: "_Writer", message_digest: bytes, created_ms: int) -> None:
-    xml.line('<?xml version="1.0" encoding="UTF-8"?>')
+def _begin(xml: XmlWriter, message_digest: bytes, created_ms: int) -> None:
+    xml.line(DECLARATION)
     xml.open("Document", f' xmlns="{NAMESPACE}"')
     xml.open("CstmrPmtStsRpt")
     with xml.element("GrpHdr"):
@@ -205,49 +200,6 @@ def _begin(xml: "_Writer", message_digest: bytes, created_ms: int) -> None:
         xml.leaf("CreDtTm", format_date_time(created_ms))
 
 
-def _end(xml: "_Writer") -> None:
+def _end(xml: XmlWriter) -> None:
     xml.close("CstmrPmtStsRpt")
     xml.close("Document")
-
-
-class _Element:
-    """Closes what it opened, also in a ``with`` of several."""
-
-    __slots__ = ("_name", "_writer")
-
-    def __init__(self, writer: "_Writer", name: str) -> None:
-        self._writer = writer
-        self._name = name
-
-    def __enter__(self) -> None:
-        self._writer.open(self._name)
-
-    def __exit__(self, *_: object) -> None:
-        self._writer.close(self._name)
-
-
-class _Writer:
-    """Lines of indented XML in UTF-8, written as they come: a report of any length takes no memory."""
-
-    __slots__ = ("_depth", "_write")
-
-    def __init__(self, out: BinaryIO) -> None:
-        self._write: Callable[[bytes], int] = out.write
-        self._depth = 0
-
-    def element(self, name: str) -> _Element:
-        return _Element(self, name)
-
-    def open(self, name: str, attributes: str = "") -> None:
-        self.line(f"<{name}{attributes}>")
-        self._depth += 1
-
-    def close(self, name: str) -> None:
-        self._depth -= 1
-        self.line(f"</{name}>")
-
-    def leaf(self, name: str, content: str, attributes: str = "") -> None:
-        self.line(f"<{name}{attributes}>{escape(content)}</{name}>")
-
-    def line(self, line: str) -> None:
-        self._write(f"{'  ' * self._depth}{line}\n".encode())

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple, NewType
 
 from consensus.crypto import PUBLIC_KEY_BYTES
-from consensus.encoding import DecodeError, as_bytes, as_int, as_tuple, decode, encode
+from consensus.encoding import DecodeError, as_bytes, as_int, as_tuple, decode, decode_own, encode
 
 AccountNumber = NewType("AccountNumber", int)
 AssetId = NewType("AssetId", int)  # u16
@@ -277,6 +277,15 @@ def decode_account(number: int, record: bytes) -> Account:
         as_bytes(fields[4], HEAD_BYTES),
         _as_holdings(fields[5]),
     )
+
+
+def own_account(number: int, record: bytes) -> Account:
+    """Return the account of a record that the ledger wrote itself and its reader has kept whole: nothing is checked.
+
+    A bulk pay reads a thousand; ``decode_account`` takes six times as long.
+    """
+    profile, day, out_today, length, head, holdings = decode_own(record)
+    return Account(number, Profile._make(profile), day, out_today, length, head, holdings)
 
 
 def _as_profile(value: object) -> Profile:

@@ -5,10 +5,10 @@ One rule: everything below `verify_*` needs bytes only, so a client that holds a
 The state tree has 16**depth buckets. A bucket is the concatenation of its entries [key length u8, key, leaf hash],
 ascending; its hash is over all of them, so that a proof shows a key's presence and its absence alike. Above the buckets
 each node is the hash of its 16 children, level by level, in flat arrays. Neighbouring account serials share a bucket:
-blocks that pay people in order touch few nodes (docs/ledger.md, section 6).
+blocks that pay people in order touch few nodes (docs/ledger.md, section 6). tree.py keeps it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -37,7 +37,6 @@ OUTCOMES_TAG: Final = b"som-outcomes-1"
 ROOT_TAG: Final = b"som-root-1"
 
 EMPTY: Final = bytes(HASH_BYTES)
-SLICE: Final = 64  # nodes between two yields, about 0.3 ms
 OUTCOMES_MAX: Final = 2**32 - 1
 OUTCOME_PATH_MAX: Final = 32  # levels
 
@@ -57,100 +56,6 @@ class OutcomeProof(NamedTuple):
     path: tuple[bytes, ...]
 
 
-class Tree:
-    """The state tree, whole in memory: 42 bytes an account, 34 a bucket, plus one bytes object a bucket.
-
-    An update may be taken in slices; until its end ``root`` and ``prove`` speak of the state before it.
-    """
-
-    __slots__ = ("_buckets", "_depth", "_levels", "_old_buckets", "_old_nodes")
-
-    def __init__(self, depth: int, rows: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        """Build from (key, value) rows in any order."""
-        assert 1 <= depth <= DEPTH_MAX
-        self._depth = depth
-        self._buckets: list[bytes] = [b""] * FAN**depth
-        self._levels = _empty_levels(depth)
-        # What the update in progress has overwritten: by bucket, and by level and node.
-        self._old_buckets: dict[int, bytes] = {}
-        self._old_nodes: list[dict[int, bytes]] = [{} for _ in self._levels]
-        dirty = dict.fromkeys([self._put(bucket_index(key, depth), key, value) for key, value in rows])
-        for _ in self._rehash(dirty, keep_old=False):
-            pass
-
-    @property
-    def root(self) -> bytes:
-        """The hash of the whole state."""
-        return self._node(self._depth, 0)
-
-    @property
-    def depth(self) -> int:
-        return self._depth
-
-    def update(self, changes: Mapping[bytes, bytes | None]) -> bytes:
-        """Put values, remove where None, and return the new root."""
-        for _ in self.updating(changes.items()):
-            pass
-        return self.root
-
-    def updating(self, changes: Iterable[tuple[bytes, bytes | None]]) -> Iterator[None]:
-        """Update in slices: yield every few hundred microseconds. To be run to its end before the next update."""
-        old, buckets, depth = self._old_buckets, self._buckets, self._depth
-        for count, (key, value) in enumerate(changes, 1):
-            index = bucket_index(key, depth)
-            old.setdefault(index, buckets[index])
-            self._put(index, key, value)
-            if count % SLICE == 0:
-                yield
-        yield from self._rehash(dict.fromkeys(old))
-        self._forget_old()
-
-    def prove(self, key: bytes) -> Proof:
-        """Return the proof of what ``key`` has, or that it is absent."""
-        index = bucket_index(key, self._depth)
-        bucket = self._old_buckets.get(index, self._buckets[index])
-        path: list[bytes] = []
-        for height in range(self._depth):
-            first = index - index % FAN
-            path.append(b"".join([self._node(height, first + at) for at in range(FAN) if first + at != index]))
-            index //= FAN
-        return Proof(bucket, tuple(path))
-
-    def _node(self, height: int, index: int) -> bytes:
-        old = self._old_nodes[height].get(index)
-        return bytes(self._levels[height][index * HASH_BYTES : (index + 1) * HASH_BYTES]) if old is None else old
-
-    def _put(self, index: int, key: bytes, value: bytes | None) -> int:
-        buckets = self._buckets
-        buckets[index] = _replaced(buckets[index], key, None if value is None else leaf_hash(key, value))
-        return index
-
-    def _rehash(self, dirty: dict[int, None], keep_old: bool = True) -> Iterator[None]:
-        buckets, level, old = self._buckets, self._levels[0], self._old_nodes[0]
-        for count, index in enumerate(dirty, 1):
-            place = slice(index * HASH_BYTES, (index + 1) * HASH_BYTES)
-            if keep_old:
-                old[index] = bytes(level[place])
-            level[place] = sha256(BUCKET_TAG + buckets[index]).digest()
-            if count % SLICE == 0:
-                yield
-        for above, old in zip(self._levels[1:], self._old_nodes[1:], strict=True):
-            dirty = dict.fromkeys([index // FAN for index in dirty])
-            for count, index in enumerate(dirty, 1):
-                place = slice(index * HASH_BYTES, (index + 1) * HASH_BYTES)
-                if keep_old:
-                    old[index] = bytes(above[place])
-                children = level[index * NODE_BYTES : (index + 1) * NODE_BYTES]
-                above[place] = sha256(NODE_TAG + children).digest()
-                if count % SLICE == 0:
-                    yield
-            level = above
-
-    def _forget_old(self) -> None:
-        self._old_buckets = {}
-        self._old_nodes = [{} for _ in self._levels]
-
-
 def leaf_hash(key: bytes, value: bytes) -> bytes:
     """Return the hash of one state row."""
     return sha256(b"%b%c%b%b" % (LEAF_TAG, len(key), key, value)).digest()
@@ -165,30 +70,6 @@ def bucket_index(key: bytes, depth: int) -> int:
     else:
         place = int.from_bytes(digest(PLACE_TAG, key)[:8], "big")
     return place & (1 << DEPTH_BITS * depth) - 1
-
-
-def _replaced(bucket: bytes, key: bytes, leaf: bytes | None) -> bytes:
-    """Return the bucket with the key's entry put, or removed where ``leaf`` is None."""
-    head = bytes((len(key),)) + key
-    entry = b"" if leaf is None else head + leaf
-    at = 0
-    while at < len(bucket):
-        stop = at + 1 + bucket[at]
-        found = bucket[at:stop]
-        if found >= head:
-            rest = stop + HASH_BYTES if found == head else at
-            return bucket[:at] + entry + bucket[rest:]
-        at = stop + HASH_BYTES
-    return bucket + entry
-
-
-def _empty_levels(depth: int) -> list[bytearray]:
-    node = sha256(BUCKET_TAG).digest()
-    levels = [bytearray(node * FAN**depth)]
-    for height in range(1, depth + 1):
-        node = sha256(NODE_TAG + node * FAN).digest()
-        levels.append(bytearray(node * FAN ** (depth - height)))
-    return levels
 
 
 # --- proofs of the state ---

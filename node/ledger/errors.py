@@ -89,6 +89,7 @@ class Code(IntEnum):
     NOT_READY = 611
     STALE = 612
     ORDER_EXISTS = 613
+    ATTESTATION_OLD = 614
 
 
 class Refused(Exception):
@@ -359,5 +360,8 @@ TEXTS: Final[dict[Code, Texts]] = {
     ),
     Code.ORDER_EXISTS: Texts(
         "Мындай номердеги чечим бар", "Постановление с таким номером уже есть", "An order with this number exists"
+    ),
+    Code.ATTESTATION_OLD: Texts(
+        "Ырастоонун мөөнөтү өтүп кеткен", "Подтверждение устарело", "The attestation is out of date"
     ),
 }

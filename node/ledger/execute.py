@@ -1,6 +1,7 @@
 """The state machine: blocks of transactions in, receipts, changes and roots out.
 
-One rule: what a block does depends on the state, its height, its time and its transactions, and on nothing else. Bad
+One rule: what a block does depends on the state, its height, its time, its version and its transactions, and on nothing
+else. Bad
 input becomes a receipt and never an exception; an exception from here means that we are wrong, and stops the node.
 """
 
@@ -13,14 +14,7 @@ from node.ledger.account import Account, encode_account
 from node.ledger.admission import require_plausible, require_role
 from node.ledger.assets import Asset, encode_asset
 from node.ledger.checkpoints import Checkpoints
-from node.ledger.commitment import (
-    EMPTY,
-    Proof,
-    Tree,
-    chain_root,
-    outcome_leaf,
-    outcomes_root,
-)
+from node.ledger.commitment import EMPTY, Proof, chain_root, outcome_leaf, outcomes_root
 from node.ledger.errors import Code, InvariantViolation, Refused
 from node.ledger.genesis import Genesis
 from node.ledger.holds import EndedHolds
@@ -28,7 +22,7 @@ from node.ledger.invariants import audit, checking_block
 from node.ledger.operations import apply_operation
 from node.ledger.parameters import Parameters, encode_parameters
 from node.ledger.receipt import Receipt
-from node.ledger.recent import Changes, OnceRefs, Reader, SeenIds
+from node.ledger.recent import Changes, OnceRefs, SeenIds
 from node.ledger.state import (
     ACCOUNTS_IN_MEMORY,
     ROSTER,
@@ -36,13 +30,16 @@ from node.ledger.state import (
     TREE_LOW,
     EntryRow,
     State,
+    StateReader,
     account_key,
     asset_key,
     parameter_key,
 )
 from node.ledger.step import Step
 from node.ledger.transaction import Transaction
+from node.ledger.tree import Tree
 from node.ledger.validators import Roster, encode_roster, roster_of
+from node.ledger.versions import Rules, rules_of
 
 META_KEY: Final = b"M"  # -> (genesis hash, height, time, root, root before, state tree root, outcomes root)
 SLICE: Final = 64  # accounts between two yields, about 0.1 ms
@@ -65,11 +62,12 @@ class Executed:
     root_before: bytes
     root: bytes
     roster: bytes | None  # the new roster, encoded, if the block changed it
+    next_version: int | None  # the protocol version demanded of the next epoch, if the block changed it
 
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """What the ledger restarts from; 32 bytes each root."""
+    """What the ledger restarts from; 32 bytes each root. ``version`` is that of the block."""
 
     genesis_hash: bytes
     height: int
@@ -78,6 +76,7 @@ class Meta:
     root_before: bytes
     state_tree_root: bytes
     outcomes_root: bytes
+    version: int
 
 
 def genesis_changes(genesis: Genesis) -> dict[bytes, bytes]:
@@ -94,7 +93,9 @@ def with_meta(genesis: Genesis, rows: dict[bytes, bytes]) -> dict[bytes, bytes]:
     tree_root = Tree(genesis.tree_depth, rows.items()).root
     outcomes = outcomes_root(())
     root = chain_root(EMPTY, 0, tree_root, outcomes)
-    return {**rows, META_KEY: encode_meta(Meta(genesis.hash, 0, genesis.time_ms, root, EMPTY, tree_root, outcomes))}
+    version = genesis.parameters.protocol_version
+    meta = Meta(genesis.hash, 0, genesis.time_ms, root, EMPTY, tree_root, outcomes, version)
+    return {**rows, META_KEY: encode_meta(meta)}
 
 
 class Ledger:
@@ -105,8 +106,8 @@ class Ledger:
     ``simulate``, see the last finished block.
     """
 
-    def __init__(self, reader: Reader, genesis: Genesis, accounts_in_memory: int = ACCOUNTS_IN_MEMORY) -> None:
-        """Read the state of ``genesis_changes`` or later; the whole state tree is built: 2 us an account.
+    def __init__(self, reader: StateReader, genesis: Genesis, accounts_in_memory: int = ACCOUNTS_IN_MEMORY) -> None:
+        """Read the state of ``genesis_changes`` or later; the whole state tree is built: 3 us an account.
 
         Raises InvariantViolation if the state is of another genesis or does not have its own root.
         """
@@ -161,6 +162,11 @@ class Ledger:
         return self._state.parameters
 
     @property
+    def version(self) -> int:
+        """The protocol version of the last finished block; ``parameters`` has what is demanded of the next epoch."""
+        return self._meta.version
+
+    @property
     def roster(self) -> Roster:
         """The validators, those who count and those who wait (validators.members has the committee)."""
         return self._state.finished_roster
@@ -201,29 +207,30 @@ class Ledger:
 
     # --- executing ---
 
-    def execute(self, height: int, timestamp_ms: int, transactions: Sequence[Transaction]) -> Executed:
+    def execute(self, height: int, timestamp_ms: int, version: int, transactions: Sequence[Transaction]) -> Executed:
         """Execute a whole block."""
-        self.begin(height, timestamp_ms)
+        self.begin(height, timestamp_ms, version)
         for transaction in transactions:
             self.apply(transaction)
         return self.finish()
 
-    def begin(self, height: int, timestamp_ms: int) -> None:
-        """Open the next block. Its time is never below that of the last one."""
+    def begin(self, height: int, timestamp_ms: int, version: int) -> None:
+        """Open the next block, which stands under a protocol version. Neither time nor version ever fall."""
         assert self._open is None, "a block is open"
         assert height == self.height + 1, f"block {height} after {self.height}"
         assert timestamp_ms >= self.timestamp_ms, "block time fell"
+        assert version >= self.version, "the protocol version fell"
         self._state.begin_block()
         self._seen.begin()
         self._once.begin()
-        self._open = _Block(height, timestamp_ms)
+        self._open = _Block(height, timestamp_ms, rules_of(version))
 
     def apply(self, transaction: Transaction) -> Receipt:
         """Apply the next transaction of the open block, whose signatures are valid. All or nothing of it happens."""
         block = self._open
         assert block is not None, "no block is open"
         assert not block.closing, "the block is being finished"
-        receipt = self._apply(block.height, block.timestamp_ms, transaction)
+        receipt = self._apply(block.rules, block.height, block.timestamp_ms, transaction)
         if receipt.consumed:
             self._seen.remember(transaction.id, transaction.expires_ms)
         block.receipts.append(receipt)
@@ -274,6 +281,7 @@ class Ledger:
             root_before=meta.root_before,
             root=meta.root,
             roster=block.changes.get(parameter_key(ROSTER)),
+            next_version=self._state.changed_version(),
         )
         self._meta = meta
         self._state.close_block()
@@ -283,7 +291,8 @@ class Ledger:
 
     def simulate(self, transaction: Transaction, now_ms: int) -> Receipt:
         """Return the receipt that the transaction would get now, and change nothing. Signatures are not checked."""
-        receipt = self._apply(self.height + 1, max(now_ms, self.timestamp_ms), transaction, keep=False)
+        now_ms = max(now_ms, self.timestamp_ms)
+        receipt = self._apply(rules_of(self.version), self.height + 1, now_ms, transaction, keep=False)
         self._state.forget_loaded()
         return receipt
 
@@ -309,11 +318,12 @@ class Ledger:
     def _next_meta(self, block: "_Block") -> Meta:
         tree_root, outcomes = self._tree.root, outcomes_root(block.outcomes)
         root = chain_root(self.root, block.height, tree_root, outcomes)
-        return Meta(self._genesis.hash, block.height, block.timestamp_ms, root, self.root, tree_root, outcomes)
+        version = block.rules.version
+        return Meta(self._genesis.hash, block.height, block.timestamp_ms, root, self.root, tree_root, outcomes, version)
 
     # --- one transaction ---
 
-    def _apply(self, height: int, time_ms: int, transaction: Transaction, keep: bool = True) -> Receipt:
+    def _apply(self, rules: Rules, height: int, time_ms: int, transaction: Transaction, keep: bool = True) -> Receipt:
         state, once = self._state, self._once
         state.begin_transaction()
         try:
@@ -321,7 +331,7 @@ class Ledger:
         except Refused as refused:
             return Receipt(transaction.id, int(refused.code))
         step = Step(
-            self._genesis, state, once, self._checkpoints, height, time_ms, transaction.id, transaction.accounts
+            self._genesis, state, once, self._checkpoints, rules, height, time_ms, transaction.id, transaction.accounts
         )
         mark = once.mark()
         try:
@@ -356,11 +366,12 @@ class Ledger:
 class _Block:
     """The block that is open."""
 
-    __slots__ = ("changes", "closed", "closing", "height", "outcomes", "receipts", "timestamp_ms")
+    __slots__ = ("changes", "closed", "closing", "height", "outcomes", "receipts", "rules", "timestamp_ms")
 
-    def __init__(self, height: int, timestamp_ms: int) -> None:
+    def __init__(self, height: int, timestamp_ms: int, rules: Rules) -> None:
         self.height = height
         self.timestamp_ms = timestamp_ms
+        self.rules = rules
         self.receipts: list[Receipt] = []
         self.outcomes: list[bytes] = []
         self.closing = False
@@ -399,6 +410,7 @@ def encode_meta(meta: Meta) -> bytes:
             meta.root_before,
             meta.state_tree_root,
             meta.outcomes_root,
+            meta.version,
         )
     )
 
@@ -407,8 +419,8 @@ def read_meta(row: bytes | None, genesis: Genesis) -> Meta:
     """Return what META_KEY's row says, of which a node makes block 0. Raises InvariantViolation."""
     if row is None:
         raise InvariantViolation("there is no state: genesis was not written")
-    genesis_hash, height, time_ms, *roots = as_tuple(decode(row), 7)
+    genesis_hash, height, time_ms, *roots, version = as_tuple(decode(row), 8)
     root, before, tree_root, outcomes = (as_bytes(each, 32) for each in roots)
     if genesis_hash != genesis.hash:
         raise InvariantViolation("the stored state is of another genesis")
-    return Meta(genesis.hash, as_int(height), as_int(time_ms), root, before, tree_root, outcomes)
+    return Meta(genesis.hash, as_int(height), as_int(time_ms), root, before, tree_root, outcomes, as_int(version))

@@ -60,6 +60,7 @@ from node.ledger.parameters import (
     Tier,
     encode_parameters,
 )
+from node.ledger.versions import VERSION_MAX
 
 NetworkKind = Literal["devnet", "pilot", "production"]
 NETWORK_KINDS: Final[tuple[NetworkKind, ...]] = ("devnet", "pilot", "production")
@@ -272,7 +273,7 @@ def _read_validator(node: _Node) -> Validator:
 
 
 def _read_parameters(node: _Node) -> Parameters:
-    person, institution, offset, tiers, openers, attesters, delay, hold_max = node.fields(*Parameters._fields)
+    person, institution, offset, tiers, openers, attesters, delay, hold_max, version = node.fields(*Parameters._fields)
     parameters = Parameters(
         person.integer(MINUTE_MS, WINDOW_MAX_MS),
         institution.integer(MINUTE_MS, WINDOW_MAX_MS),
@@ -282,6 +283,7 @@ def _read_parameters(node: _Node) -> Parameters:
         tuple(sorted(attesters.rows(_read_attesters, SCHEMAS_MAX))),
         delay.integer(RECOVERY_DELAY_MIN_MS, RECOVERY_DELAY_MAX_MS),
         hold_max.integer(MINUTE_MS, HOLD_MAX_MS),
+        version.integer(1, VERSION_MAX),
     )
     _require_unique(tiers, [row.number for row in parameters.tiers])
     _require_unique(openers, [row.kind for row in parameters.openers])
@@ -483,6 +485,7 @@ def _json_parameters(parameters: Parameters) -> dict[str, object]:
         ],
         "recovery_delay_ms": parameters.recovery_delay_ms,
         "hold_max_ms": parameters.hold_max_ms,
+        "protocol_version": parameters.protocol_version,
     }
 
 

@@ -32,10 +32,12 @@ from node.ledger.validators import (
     require_ascending,
     roster_allowed,
 )
+from node.ledger.versions import may_follow
 
 PARAM: Final = 8  # operation number
 SET, READY = 1, 2  # acts
 KEY_CHARS_MAX: Final = 64
+VERSION: Final = "protocol_version"
 HEIGHT_MAX: Final = 2**53 - 1
 HASH_BYTES: Final = 32
 
@@ -148,7 +150,7 @@ def apply_set_parameter(step: Step, operation: SetParameter) -> None:
     if operation.key == ROSTER:
         state.roster = _listed_roster(state.roster, operation.value, step.genesis)  # type: ignore[arg-type]
     else:
-        state.next_parameters = _changed_parameters(state.next_parameters, operation)
+        state.next_parameters = _changed_parameters(state.next_parameters, operation, step.rules.version)
 
 
 def apply_prove_ready(step: Step, operation: ProveReady) -> None:
@@ -203,8 +205,10 @@ def _all_ready(roster: Roster) -> Roster:
     return tuple(seat._replace(current=seat.next or seat.current, next=None) for seat in roster)
 
 
-def _changed_parameters(parameters: Parameters, operation: SetParameter) -> Parameters:
+def _changed_parameters(parameters: Parameters, operation: SetParameter, version: int) -> Parameters:
     changed = parameters._replace(**{operation.key: operation.value})  # type: ignore[arg-type]  # READERS gave the type
+    if operation.key == VERSION and not may_follow(version, changed.protocol_version):
+        raise Refused(Code.FIELD)  # a slip of the hand would demand what nobody has written
     if any(changed.tier(tier.number) is None for tier in parameters.tiers):
         raise Refused(Code.FIELD)  # wallets of a tier that is gone could neither pay nor be paid
     return changed

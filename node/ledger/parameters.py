@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from consensus.encoding import DecodeError, as_int, as_tuple, decode, digest, encode
 from node.ledger.account import ACCOUNT_MAX, AMOUNT_MAX, KIND_MAX, TIER_MAX, Kind, kinds_mask
 from node.ledger.assets import KINDS_MASK_MAX, as_schema
+from node.ledger.versions import NEWEST, VERSION_MAX
 
 SECOND_MS: Final = 1_000
 MINUTE_MS: Final = 60 * SECOND_MS
@@ -60,6 +61,7 @@ class Parameters(NamedTuple):
     attesters: tuple[Attesters, ...]
     recovery_delay_ms: int  # between a bank's word that a key is lost and its new keys
     hold_max_ms: int  # how far ahead the end of a hold may lie
+    protocol_version: int  # demanded of the next epoch; blocks say which one is in force (versions.py)
 
     def window_ms(self, kind: int) -> int:
         """Return how far ahead a transaction of this kind of account may expire; its `once` refs live as long.
@@ -109,6 +111,7 @@ DEFAULT: Final = Parameters(
     attesters=(),  # a genesis names them
     recovery_delay_ms=DAY_MS,
     hold_max_ms=366 * DAY_MS,
+    protocol_version=NEWEST,
 )
 
 
@@ -181,6 +184,10 @@ def _as_hold_max(value: object) -> int:
     return as_int(value, MINUTE_MS, HOLD_MAX_MS)
 
 
+def _as_protocol_version(value: object) -> int:
+    return as_int(value, 1, VERSION_MAX)
+
+
 def _require_ascending(numbers: list[int] | list[str]) -> None:
     if any(high <= low for low, high in pairwise(numbers)):  # type: ignore[operator]
         raise DecodeError("rows do not ascend")
@@ -197,4 +204,5 @@ READERS: Final[Mapping[str, Callable[[object], int | Table]]] = {
     "attesters": _as_attesters,
     "recovery_delay_ms": _as_recovery_delay,
     "hold_max_ms": _as_hold_max,
+    "protocol_version": _as_protocol_version,
 }

@@ -127,6 +127,8 @@ def _apply_legs(step: Step, run: _Run) -> list[Skipped]:
     """Credit each payee; return the legs that `partial` left out."""
     state, pay = step.state, run.pay
     skipped: list[Skipped] = []
+    if len(pay.legs) > UNSORTED_LEGS_MAX:
+        state.bring([to for to, _, _ in pay.legs])
     for index, (to, amount, ref) in enumerate(pay.legs):
         payee = state.account(to)
         code = _refusal(step, run, payee, amount, ref)

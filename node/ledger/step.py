@@ -11,14 +11,15 @@ from node.ledger.receipt import Skipped
 from node.ledger.recent import OnceRefs
 from node.ledger.state import State
 from node.ledger.statement import next_head
+from node.ledger.versions import Rules
 
 
 class Step:
     """Mutable; made anew for each transaction."""
 
     __slots__ = (
-        "accounts", "checkpoints", "day", "genesis", "height", "once", "op", "original", "skipped", "spent", "state",
-        "time_ms", "transaction_id",
+        "accounts", "checkpoints", "day", "genesis", "height", "once", "op", "original", "rules", "skipped", "spent",
+        "state", "time_ms", "transaction_id",
     )  # fmt: skip
 
     def __init__(
@@ -27,6 +28,7 @@ class Step:
         state: State,
         once: OnceRefs,
         checkpoints: Checkpoints,
+        rules: Rules,
         height: int,
         time_ms: int,
         transaction_id: bytes,
@@ -36,6 +38,7 @@ class Step:
         self.state = state
         self.once = once
         self.checkpoints = checkpoints
+        self.rules = rules
         self.height = height
         self.time_ms = time_ms  # block time
         self.day = state.parameters.day(time_ms)

@@ -7,7 +7,7 @@ from typing import Final
 
 from node.ledger.account import CLOSED, IN_BLOCKED, OUT_BLOCKED, RECOVERING, SOM, Account
 from node.ledger.assets import Asset, AssetStatus, Attested, OnLedger, reserve_needed, supply_backed
-from node.ledger.attestations import attested_supply
+from node.ledger.attestations import attested_supply, current
 from node.ledger.errors import Code, Refused
 from node.ledger.state import State
 from node.ledger.step import Step
@@ -78,8 +78,14 @@ def issue_caps(step: Step, number: int, asset: Asset) -> list[Cap]:
             caps.append((supply_backed(balance, asset, state.assets[reserve_asset]) - supply, Code.UNBACKED))
         case Attested():
             backed = attested_supply(state.records, asset, step.time_ms)
-            caps.append((0, Code.NO_ATTESTATION) if backed is None else (backed - supply, Code.UNBACKED))
+            caps.append((0, _why_none_counts(step, asset)) if backed is None else (backed - supply, Code.UNBACKED))
     return caps
+
+
+def _why_none_counts(step: Step, asset: Asset) -> Code:
+    assert isinstance(asset.backing, Attested)
+    there = current(step.state.records, asset.backing.schema, asset.code) is not None
+    return Code.ATTESTATION_OLD if there and step.rules.names_old_attestations else Code.NO_ATTESTATION
 
 
 def count_out(step: Step, number: int, payer: Account, amount: int) -> None:

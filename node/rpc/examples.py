@@ -8,19 +8,19 @@ from typing import Any, Final
 # A bank pays 1,000.00 som with the reference SALARY-1; executed in block 3.
 _ACCOUNT: Final = "0011000000010057"
 _BANK: Final = "0011000000000155"
-_TX_ID: Final = "c36c1e2efb67bd1b22e41e07a1b83e0bda8c93a7260bbc0886e0d53d7f6c75f9"
-_EVIDENCE_ID: Final = "b0bf98cde51f55fdb7384bc95d261c8db41b54bae9f214429274f1d671436343"
+_TX_ID: Final = "465f1e7d49bcefdf90fa8ae372e73ad454eaf2e8eaa962a54a16daea9ba26cb0"
+_EVIDENCE_ID: Final = "6ef13459aadd3050c71bb4bffb8a08f3aa161da0f8c2bfb6e000913cf74aec35"
 # Alice's hold for her device, the attestation behind USDKG, an authority's order; executed in block 5.
-_HOLD: Final = "f1d2c1cd20f33c369e7de59d4fb30df2"
-_ATTESTATION: Final = "a1177da6dcdb172f41e1846b8620a80d"
+_HOLD: Final = "7135ae950f85dac39dc8cb38f7b35b99"
+_ATTESTATION: Final = "87d3595af3abe9dcb9a482fef563c60a"
 _AUTHORITY: Final = "0001000000000554"
 _RECOVERING: Final = "0011000000010158"
 _REF: Final = b"SALARY-1".hex()
 _TX: Final = (
     "92c440960107cf000001a0c45501d40391cf00000a012317b09b91960101cf00000a012317b09b9193cf00000a012317d749ce000186a0c4"
-    "0853414c4152592d31c2c2919300c420c4aa2919259123e4b6191830e41191c781f5cd483f4d7ecf3f75acaa6f544d31c44030353557cbc1"
-    "1cd5769c32e7c4ee648d1c6544f60fbad6f30c0c897a041638af34c73944e8ba8967448d14a95c36841971344e8b18ccc884d1145ca5840c"
-    "aa06"
+    "0853414c4152592d31c2c2919300c420c4aa2919259123e4b6191830e41191c781f5cd483f4d7ecf3f75acaa6f544d31c4402ebee5e5b923"
+    "da58afe8eb829df0984f5b07b3378e5eef519597c71bd7ad8ebaf2aaad2a6345e77a36c4d1b421795f3846f5155311a7e5133e3dd56d499d"
+    "5e07"
 )
 
 EXAMPLES: Final[dict[str, dict[str, Any]]] = {

@@ -11,6 +11,7 @@ from node.ledger.assets import SCHEMA_CHARS_MAX
 from node.ledger.commitment import KEY_BYTES_MAX
 from node.ledger.holds import NUMBER_BYTES_MAX
 from node.ledger.readable import SUBJECT_CHARS_MAX
+from node.ledger.versions import VERSION_MAX
 from node.rpc.forms import (
     INTEGER_MAX,
     LIMIT_DEFAULT,
@@ -346,7 +347,7 @@ class ListParametersParams(Read, frozen=True, kw_only=True):
 
 
 class ParameterView(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A parameter, with one of ``milliseconds``, ``tiers``, ``openers`` and ``attesters``.
+    """A parameter, with one of ``milliseconds``, ``tiers``, ``openers``, ``attesters`` and ``version``.
 
     ``hash`` is what a change of it names as the ``based_on`` of set_parameter.
     """
@@ -357,6 +358,7 @@ class ParameterView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tiers: tuple[TierView, ...] | None = None
     openers: tuple[OpenerView, ...] | None = None
     attesters: tuple[AttestersView, ...] | None = None
+    version: Annotated[int, Meta(ge=1, le=VERSION_MAX)] | None = None
 
 
 class ListParametersResult(Result, frozen=True, kw_only=True):

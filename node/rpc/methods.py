@@ -31,7 +31,7 @@ from node.rpc import (
 )
 from node.rpc.anchors import wait_for_anchor
 from node.rpc.cursors import decode_cursor, encode_cursor
-from node.rpc.errors import NOT_FOUND, PRUNED, RpcError, fault_of
+from node.rpc.errors import INVALID_PARAMS, NOT_FOUND, PRUNED, RpcError, fault_of
 from node.rpc.evidence import get_evidence, list_evidence
 from node.rpc.forms import LIMIT_MAX
 from node.rpc.openrpc import document
@@ -109,6 +109,9 @@ async def get_info(ports: Ports, params: types.GetInfoParams) -> types.GetInfoRe
         validators=len(ports.committee().validators),
         peers_connected=status.peers_connected,
         mempool_transactions=status.mempool_transactions,
+        protocol_version=status.version,
+        protocol_version_next=status.next_version,
+        protocol_version_supported_max=status.supported_max,
     )
 
 
@@ -274,7 +277,9 @@ async def get_history(ports: Ports, params: types.GetHistoryParams) -> types.Get
     with ports.store.snapshot() as store:
         account = account_at(store, params.account)
         of = ("account_getHistory", params.account, params.order)
-        start = decode_cursor(of, params.cursor)
+        if params.cursor is not None and params.from_number is not None:
+            raise RpcError(INVALID_PARAMS, path="from_number", expected="cursor or from_number, not both")
+        start = decode_cursor(of, params.cursor) if params.from_number is None else params.from_number
         rows = store.entries(account.number, start, params.limit + 1, descending=params.order == "desc")
         page = _page(account.length, start, params)
         if page and (not rows or rows[0][0] != page[0]):

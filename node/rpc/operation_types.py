@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from node.ledger.validators import ADDRESS_CHARS_MAX
+from node.ledger.versions import VERSION_MAX
 from node.rpc.forms import (
     INTEGER_MAX,
     AccountNumber,
@@ -101,9 +102,9 @@ class ListedValidator(Struct, frozen=True, kw_only=True):
 class OperationView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An operation in words: ``type`` says which of the others are there.
 
-    Of set_parameter, ``parameter`` names what is set, one of ``milliseconds``, ``tiers``, ``openers``, ``attesters``
-    and ``validators`` is the value, and ``based_on`` the hash of the record that it replaces (docs/ledger.md). An
-    account, a category or an attestation that is none is not there.
+    Of set_parameter, ``parameter`` names what is set, one of ``milliseconds``, ``tiers``, ``openers``, ``attesters``,
+    ``version`` and ``validators`` is the value, and ``based_on`` the hash of the record that it replaces
+    (docs/ledger.md). An account, a category or an attestation that is none is not there.
     """
 
     type: Literal[
@@ -132,6 +133,7 @@ class OperationView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     openers: tuple[OpenerView, ...] | None = None
     attesters: tuple[AttestersView, ...] | None = None
     validators: tuple[ListedValidator, ...] | None = None
+    version: Annotated[int, Meta(ge=1, le=VERSION_MAX)] | None = None
     validator: Name | None = None
     height: Height | None = None
     root: Hash | None = None

@@ -14,7 +14,7 @@ from node.ledger.hold import MakeHold
 from node.ledger.holds import Condition
 from node.ledger.operations import Operation
 from node.ledger.order import Arrest, Freeze, OrderOperation, Release, Seize, Unfreeze
-from node.ledger.param import Listed, ProveReady, SetParameter
+from node.ledger.param import VERSION, Listed, ProveReady, SetParameter
 from node.ledger.parameters import Attesters, Opener, Tier
 from node.ledger.pay import Pay
 from node.ledger.recovery import CancelRecovery, FinishRecovery, MoveAccount, RecoverAccount
@@ -305,9 +305,10 @@ def _parameter_view(operation: SetParameter) -> OperationView:
         by=format_account(operation.by),
         parameter=operation.key,
         based_on=operation.based_on.hex(),
-        milliseconds=value if isinstance(value, int) else None,
+        milliseconds=value if isinstance(value, int) and operation.key != VERSION else None,
         tiers=tiers if operation.key == "tiers" else None,
         openers=openers if operation.key == "openers" else None,
         attesters=attesters if operation.key == "attesters" else None,
         validators=validators if operation.key == "validators" else None,
+        version=value if isinstance(value, int) and operation.key == VERSION else None,
     )

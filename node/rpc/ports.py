@@ -53,7 +53,8 @@ class NodeStatus:
 
     ``name`` is this node's own. ``height`` is executed and synced; ``finalized_height`` may be ahead of it.
     ``last_block_ms`` is the block time of ``height`` (Unix ms). ``reasons`` say, in short English phrases, why
-    ``ready`` is False.
+    ``ready`` is False. ``version`` is the protocol's in this epoch, ``next_version`` the state's demand of the
+    next, ``supported_max`` the newest in which this node takes part.
     """
 
     name: str
@@ -71,6 +72,9 @@ class NodeStatus:
     notarized: tuple[str, ...]
     nullified: tuple[str, ...]
     finalized: tuple[str, ...]
+    version: int
+    next_version: int
+    supported_max: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from consensus.encoding import decode
 from node.ledger.errors import Code, Refused
 from node.ledger.operations import legs_of
 from node.ledger.order import Seize
+from node.ledger.param import VERSION
 from node.ledger.parameters import READERS, Attesters, Opener, Parameters, Tier, record_hash
 from node.ledger.recovery import Recovery, find_recovery
 from node.ledger.state import parameter_key
@@ -76,10 +77,11 @@ def _parameter_view(name: str, row: bytes) -> types.ParameterView:
     return types.ParameterView(
         name=name,
         hash=record_hash(row).hex(),
-        milliseconds=value if isinstance(value, int) else None,
+        milliseconds=value if isinstance(value, int) and name != VERSION else None,
         tiers=tiers if name == "tiers" else None,
         openers=openers if name == "openers" else None,
         attesters=attesters if name == "attesters" else None,
+        version=value if isinstance(value, int) and name == VERSION else None,
     )
 
 

@@ -118,6 +118,7 @@ class HeaderView(Struct, frozen=True, kw_only=True):
     executed_height: Height
     state_root: Hash
     payload_hash: Hash
+    version: Count
 
 
 # --- the chain ---
@@ -131,6 +132,8 @@ class GetInfoResult(Result, frozen=True, kw_only=True):
     """Which network this is and where the node stands in it. ``network`` is the number that transactions carry.
 
     Of blocks at ``first_height`` and below, if it is not 0, this node has not kept what they brought.
+    ``protocol_version`` is that of the node's epoch, ``protocol_version_next`` what the state demands of the next one,
+    ``protocol_version_supported_max`` the newest in which this node takes part; ``version`` is that of the program.
     """
 
     name: Name
@@ -155,6 +158,9 @@ class GetInfoResult(Result, frozen=True, kw_only=True):
     validators: Count
     peers_connected: Count
     mempool_transactions: Count
+    protocol_version: Count
+    protocol_version_next: Count
+    protocol_version_supported_max: Count
 
 
 class GetBlockParams(Read, frozen=True, kw_only=True):
@@ -367,10 +373,11 @@ class GetAccountResult(Result, frozen=True, kw_only=True):
 
 
 class GetHistoryParams(Read, frozen=True, kw_only=True):
-    """Statement entries, newest first unless ``order`` is asc."""
+    """Statement entries, newest first unless ``order`` is asc; ``from_number`` begins at an entry, without a cursor."""
 
     account: AccountNumber
     cursor: Cursor | None = None
+    from_number: Count | None = None
     order: Order = "desc"
     limit: Limit = LIMIT_DEFAULT
 

@@ -127,4 +127,5 @@ def header_view(block_hash: bytes, header: Header, proposer: str) -> types.Heade
         executed_height=header.executed_height,
         state_root=header.state_root.hex(),
         payload_hash=header.payload_hash.hex(),
+        version=header.version,
     )

@@ -84,6 +84,10 @@ class Founding:
         """Put the roster that a block has left behind."""
         self.add([(schema.roster_key(height), roster)])
 
+    def add_version(self, height: int, version: int) -> None:
+        """Put the protocol version that is demanded after a block."""
+        self.add([(schema.version_key(height), schema.number(version))])
+
     def add_state(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Put rows of the ledger."""
         self.add((schema.state_key(key), value) for key, value in rows)
@@ -121,8 +125,7 @@ class Founding:
     def _flush(self) -> None:
         try:
             with self._db.write_batch(transaction=True) as batch:
-                for key, value in schema.sealed(self._rows):
-                    batch.put(key, value)
+                schema.put_sealed(self._rows, batch.put, batch.delete)
         except plyvel.Error as error:
             raise translated(error) from error
         self._rows, self._bytes = [], 0

@@ -4,7 +4,7 @@ One rule: every read verifies LevelDB's block checksum and the row's own seal. A
 error is Damaged, and after an I/O error StorageFailed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -19,6 +19,9 @@ from node.storage.schema import HASH_BYTES, NUMBER_MAX, Table
 PAGE_MAX: Final = 1_000  # rows of one answer; keeps a request's memory and its time off the loop bounded
 RANGE_BYTES_MAX: Final = 8 << 20  # of blocks in one answer to a peer that catches up
 RANGE_BLOCKS_MAX: Final = 1_024
+STEPS_MAX: Final = 8  # rows passed on the way to the one that is looked for, before a jump costs less
+
+_END: Final = (b"\xff", b"")  # behind the last row of all tables
 
 T = TypeVar("T")
 
@@ -35,6 +38,24 @@ class Reads:
     def get(self, key: bytes) -> bytes | None:
         """Return the ledger's value, or None."""
         return self.row(schema.state_key(key))
+
+    def get_ascending(self, keys: Sequence[bytes]) -> Iterator[bytes | None]:
+        """Yield the ledger's value of each key, or None, all as of the first step. The keys ascend strictly.
+
+        A step to the next row costs a tenth of a ``get``, a jump as much as one: whoever is near is stepped to.
+        """
+        try:
+            with self._source.iterator(verify_checksums=True, fill_cache=False) as rows:
+                row, stored, steps = b"", b"", STEPS_MAX
+                for key in map(schema.state_key, keys):
+                    while row < key:
+                        if steps == STEPS_MAX:
+                            rows.seek(key)
+                        row, stored = next(rows, _END)
+                        steps = steps + 1 if row < key else 0
+                    yield schema.unseal(key, stored) if row == key else None
+        except (plyvel.Error, OSError) as error:
+            raise translated(error) from error
 
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield the ledger's rows with low <= key < high, ascending, all as of the first step."""
@@ -124,6 +145,18 @@ class Reads:
         """Yield the heights from ``low`` on whose blocks changed the roster, ascending."""
         for key, _ in self.rows(schema.roster_key(low), schema.table_end(schema.Table.ROSTER)):
             yield int.from_bytes(key[1:], "big")
+
+    def versions(self, low: int = 0) -> Iterator[tuple[int, int]]:
+        """Yield (height, protocol version) of the heights from ``low`` on whose blocks changed what is demanded."""
+        for key, value in self.rows(schema.version_key(low), schema.table_end(schema.Table.VERSION)):
+            yield int.from_bytes(key[1:], "big"), int.from_bytes(value, "big")
+
+    def version_at(self, height: int) -> int:
+        """Return the protocol version that the state after ``height`` demands of the next epoch. Never pruned."""
+        low, high = schema.version_key(0), schema.version_key(height)
+        for _, value in self.rows(low, high, include_stop=True, reverse=True):
+            return int.from_bytes(value, "big")
+        raise Damaged("there is no protocol version")
 
     def outcome_leaves(self, height: int) -> bytes | None:
         """Return the leaf hashes of the outcomes at ``height``, as they were committed."""

@@ -56,6 +56,7 @@ class BlockRecord:
     references: Sequence[tuple[int, bytes, bytes]] = ()  # account, ref, value: found by account and ref for ever
     evidence: Mapping[bytes, bytes] = field(default_factory=dict)
     roster: bytes | None = None  # of validators, if this block changed it
+    version: int | None = None  # of the protocol, demanded of the next epoch, if this block changed it
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ integers in keys are u64 big-endian, so that rows stand in the order of their nu
 BLAKE2b over key and value: LevelDB's own checksums cover blocks of its files, ours the row, however it got there.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from enum import Enum
 from hashlib import blake2b
 from struct import Struct
@@ -13,7 +13,7 @@ from typing import Final
 
 from node.storage.errors import Damaged
 
-FORMAT: Final = 2  # of this table; a store of another format is refused
+FORMAT: Final = 3  # of this table; a store of another format is refused
 SEAL_BYTES: Final = 8
 HASH_BYTES: Final = 32
 NUMBER_MAX: Final = 2**64 - 1
@@ -35,6 +35,7 @@ class Table(bytes, Enum):
     REFERENCE = b"f"  # account number, ref length u8, ref, height, row u32 of the block -> what the node says of it
     EVIDENCE = b"v"  # key chosen by the node -> proof of misbehaviour
     ROSTER = b"n"  # height -> the validators' roster after it; only heights whose block changed it, and 0
+    VERSION = b"w"  # height -> the protocol version u64 that is demanded after it; likewise
 
 
 # A member's ``value`` costs as much as a whole key, and a block has thousands.
@@ -127,6 +128,11 @@ def roster_key(height: int) -> bytes:
     return Table.ROSTER.value + number(height)
 
 
+def version_key(height: int) -> bytes:
+    """Return the key of the protocol version that the block at ``height`` demanded."""
+    return Table.VERSION.value + number(height)
+
+
 def table_end(table: Table) -> bytes:
     """Return the first key after all rows of ``table``."""
     return bytes([table.value[0] + 1])
@@ -137,10 +143,13 @@ def seal(key: bytes, value: bytes) -> bytes:
     return value + blake2b(key + value, digest_size=SEAL_BYTES).digest()
 
 
-def sealed(rows: Iterable[Row]) -> Iterator[Row]:
-    """Yield the rows as they are stored: ``seal`` for many."""
+def put_sealed(rows: Iterable[Row], put: Callable[[bytes, bytes], None], delete: Callable[[bytes], None]) -> None:
+    """Give the rows to ``put`` as they are stored, and to ``delete`` those to be removed: ``seal`` for thousands."""
     for key, value in rows:
-        yield key, None if value is None else value + blake2b(key + value, digest_size=SEAL_BYTES).digest()
+        if value is None:
+            delete(key)
+        else:
+            put(key, value + blake2b(key + value, digest_size=SEAL_BYTES).digest())
 
 
 def unseal(key: bytes, stored: bytes) -> bytes:

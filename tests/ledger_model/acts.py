@@ -368,6 +368,8 @@ def set_parameter(state: State, by: int, key: str, based_on: bytes, value: Any) 
         value = _seats(state, value)
     if key == "tiers" and {row[0] for row in state.get("p", key)} - {row[0] for row in value}:
         raise Fails(212)
+    if key == "protocol_version" and value not in (state.version, state.version + 1):
+        raise Fails(212)
     state.put("p", key, value)
 
 

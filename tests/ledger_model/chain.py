@@ -10,6 +10,7 @@ from typing import Final
 from node.ledger.errors import Refused
 from node.ledger.receipt import Receipt
 from node.ledger.transaction import Transaction, decode_transaction
+from node.ledger.versions import NEWEST, OLDEST, VERSIONS
 from tests.ledger_model import model
 from tests.ledger_model.generate import Generator
 from tests.ledger_model.state import DAY, MINUTE, State, plain
@@ -41,7 +42,8 @@ MONEY: Final = {
     BOB: ((DEAD, 10**15, 0),),
 }
 
-Block = tuple[int, list[bytes]]  # time, transactions
+Block = tuple[int, int, list[bytes]]  # time, protocol version, transactions
+EPOCH: Final = 40  # heights after which a demanded protocol version is in force
 
 
 class Disagreement(Exception):
@@ -67,11 +69,19 @@ class Result:
         return sha256(b"".join(self.roots)).hexdigest()
 
 
-def start(accounts_in_memory: int | None = None) -> World:
+def start(seed: int, accounts_in_memory: int | None = None) -> World:
+    """Return the world of a chain. Every other one begins under an old version of the protocol."""
+    parameters = PARAMETERS._replace(protocol_version=OLDEST if seed % 2 else NEWEST)
     overrides: dict[int, Override] = {number: Override(holdings=money) for number, money in MONEY.items()}
     if accounts_in_memory is None:
-        return World(overrides, PARAMETERS, kind="pilot")
-    return World(overrides, PARAMETERS, accounts_in_memory, kind="pilot")
+        return World(overrides, parameters, kind="pilot")
+    return World(overrides, parameters, accounts_in_memory, kind="pilot")
+
+
+def _version(state: State, height: int) -> int:
+    """Return the version of a block: at the end of an epoch the demanded one, if there is such; it never falls."""
+    demanded = int(state.tables["p"]["protocol_version"])
+    return max(state.version, demanded) if height % EPOCH == 0 and demanded in VERSIONS else state.version
 
 
 def later(random: Random, state: State) -> int:
@@ -92,7 +102,7 @@ def later(random: Random, state: State) -> int:
 
 def run(seed: int, transactions: int) -> Result:
     """Run a chain. Raises Disagreement."""
-    world = start()
+    world = start(seed)
     state = State(world.reader.rows, world.genesis.hash, devnet=False)
     state.root = world.ledger.root
     state.time = START_MS
@@ -111,7 +121,8 @@ def run(seed: int, transactions: int) -> Result:
 def _block(world: World, state: State, generator: Generator, result: Result) -> None:
     random = generator.random
     height, time = world.ledger.height + 1, later(random, state)
-    model.begin(state, height, time)
+    version = _version(state, height)
+    model.begin(state, height, time, version)
     batch: list[Transaction] = []
     expected: list[model.Receipt] = []
     for _ in range(random.randrange(0, 50)):
@@ -129,9 +140,9 @@ def _block(world: World, state: State, generator: Generator, result: Result) -> 
         batch.append(transaction)
         expected.append(model.execute(state, raw, NETWORK))
     model.finish(state)
-    if batch:
+    if batch and version == world.ledger.version:
         _ask(world, batch[0], time, expected[0])
-    executed = world.ledger.execute(height, time, batch)
+    executed = world.ledger.execute(height, time, version, batch)
     for transaction, receipt, mine in zip(batch, executed.receipts, expected, strict=True):
         _compare_receipt(mine, receipt, transaction)
         _count(result, transaction, mine)
@@ -139,7 +150,7 @@ def _block(world: World, state: State, generator: Generator, result: Result) -> 
     _compare_rows(world.reader.rows, executed.changes, state)
     world.reader.store(executed.changes)
     state.root = executed.root
-    result.blocks.append((time, [transaction.raw for transaction in batch]))
+    result.blocks.append((time, version, [transaction.raw for transaction in batch]))
     result.roots.append(executed.root)
     supplies = {asset: state.supply(asset) for asset in sorted(state.tables["s"])}
     if world.ledger.audit() != supplies:
@@ -225,9 +236,9 @@ def _end(world: World, state: State) -> None:
     if model.tree_root(mine, world.genesis.tree_depth) != world.ledger.state_tree_root:
         raise Disagreement("the root of the state tree")
     for _ in range(12):
-        model.begin(state, world.ledger.height + 1, state.time + 8 * DAY)
+        model.begin(state, world.ledger.height + 1, state.time + 8 * DAY, state.version)
         model.finish(state)
-        executed = world.ledger.execute(state.height, state.time, [])
+        executed = world.ledger.execute(state.height, state.time, state.version, [])
         _compare_rows(world.reader.rows, executed.changes, state)
         world.store(executed)
         state.root = executed.root
@@ -242,11 +253,11 @@ def _end(world: World, state: State) -> None:
 def replay(result: Result, accounts_in_memory: int, seed: int) -> None:
     """Execute the same blocks with little memory and restarts. Raises Disagreement if a root differs."""
     random = Random(seed)
-    world = start(accounts_in_memory)
-    for (time, raws), root in zip(result.blocks, result.roots, strict=True):
+    world = start(result.seed, accounts_in_memory)
+    for (time, version, raws), root in zip(result.blocks, result.roots, strict=True):
         if random.random() < 0.1:
             world.ledger = world.reopened(accounts_in_memory)
-        world.time_ms = time - 1
+        world.time_ms, world.version = time - 1, version
         transactions = [decode_transaction(raw, world.genesis.hash) for raw in raws]
         executed = world.block(transactions, 1)
         if executed.root != root:

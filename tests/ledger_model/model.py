@@ -47,9 +47,9 @@ def transaction_id(genesis_hash: bytes, body: bytes) -> bytes:
     return h(b"som-tx-1", genesis_hash, body)
 
 
-def begin(state: State, height: int, time: int) -> None:
+def begin(state: State, height: int, time: int, version: int) -> None:
     """Begin a block."""
-    state.height, state.time = height, time
+    state.height, state.time, state.version = height, time, version
     state.entries = []
     state.made = 0
     state.parameters = dict(state.tables["p"])

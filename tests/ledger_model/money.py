@@ -115,7 +115,8 @@ def _check_issue(state: State, asset: Asset, supply: int) -> None:
         case (2, schema, ratio, age):
             word = state.valid(schema, asset.code)
             if word is None or state.time - word.as_of > age:
-                raise Fails(602)
+                there = state.get("t", (schema, asset.code)) is not None
+                raise Fails(614 if there and state.version >= 2 else 602)
             if supply * ratio > word.value * 10_000:
                 raise Fails(408)
 

@@ -483,7 +483,7 @@ class Operations:
 
     def parameter(self) -> Operation:
         key = self.of("tiers", "tiers", "day_offset_ms", "window_person_ms", "window_institution_ms", "openers")
-        key = self.of(key, key, "attesters", "recovery_delay_ms", "hold_max_ms")
+        key = self.of(key, key, "attesters", "recovery_delay_ms", "hold_max_ms", "protocol_version")
         by = self.mostly(CENTRAL, self.signer(CENTRAL_BANK), self.signer())
         return (8, 1, by, key, self.based_on(key), self.value(key))
 
@@ -512,6 +512,8 @@ class Operations:
                 start = [("crypto-reserve", (CENTRAL,)), ("delivered", (AUDIT, INSPECT)), ("gold", (AUDIT,))]
                 rows = [(schema, self.of(who, who, who, tuple(sorted((*who, POLICE))))) for schema, who in start]
                 return tuple(row for row in rows if self.odds(0.95))
+            case "protocol_version":
+                return self.of(now, self.state.version, self.state.version + 1, self.state.version + 2)
             case "recovery_delay_ms":
                 return self.of(MINUTE, 60 * MINUTE, DAY, DAY)
             case _:

@@ -162,6 +162,7 @@ class State:
         self.spent: dict[int, int] = {}  # som that limited accounts paid in this transaction
         self._read(rows)
         self.parameters: dict[str, Any] = dict(self.tables["p"])  # as the block before left them
+        self.version: int = self.parameters["protocol_version"]  # of the block
         self.root = b""  # of the block before, as the ledger says
         self.changes()
 

@@ -1,12 +1,13 @@
-"""python -m tests.shell --seeds 50 [--first 0] [--jobs 2] · --seed 7 --trace"""
+"""python -m tests.shell --seeds 50 [--first 0] [--only committees] [--jobs 2] · --seed 7 --trace"""
 
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 
-from tests.shell.plan import draw
+from tests.shell.plan import DRAWS, draw
 from tests.shell.story import Result, run
-from tests.simulation.campaign import Failure, outcomes
+from tests.simulation.campaign import Failure, outcomes, seeds_that_draw
 
 
 def main(arguments: list[str]) -> int:
@@ -18,10 +19,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--trace", action="store_true", help="tell the story of --seed")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first failure")
+    parser.add_argument("--only", choices=sorted(DRAWS), help="seeds that draw these only")
     options = parser.parse_args(arguments)
     if options.seed is not None:
         return _run_one(options.seed, options.trace)
-    return _run_many(range(options.first, options.first + options.seeds), options.jobs, options.keep_going)
+    seeds = seeds_that_draw(draw, DRAWS.get(options.only), options.first, options.seeds)
+    return _run_many(seeds, options.jobs, options.keep_going)
 
 
 def _run_one(seed: int, trace: bool) -> int:
@@ -38,7 +41,7 @@ def _run_one(seed: int, trace: bool) -> int:
     return 0
 
 
-def _run_many(seeds: range, jobs: int, keep_going: bool) -> int:
+def _run_many(seeds: Sequence[int], jobs: int, keep_going: bool) -> int:
     started = time.monotonic()
     results: list[Result] = []
     failures: list[Failure] = []

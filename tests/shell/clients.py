@@ -14,10 +14,11 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
 from consensus.encoding import as_bytes, as_tuple, decode
-from devnet.generate import ISSUER, TREASURY, bank_account, demo_accounts, key_of
+from devnet.generate import CENTRAL_BANK, ISSUER, TREASURY, bank_account, demo_accounts, key_of
 from node.batches import decode_batch, decode_payload, decode_transactions
 from node.ledger.account import SOM, account_number
 from node.ledger.genesis import Genesis
+from node.ledger.operations import Operation
 from node.ledger.pay import Pay
 from node.ledger.receipt import decode_receipt
 from node.ledger.transaction import Transaction, make_transaction
@@ -32,6 +33,7 @@ from tests.simulation.judge import Violation
 ACCOUNTS: Final = tuple(demo.number for demo in demo_accounts())
 NOBODY: Final = account_number(101, 123_456)
 LIFETIMES_MS: Final = (1_500, 20_000, 60_000, 60_000)
+ORDER_MS: Final = 30_000
 ANSWER_SECONDS: Final = 20.0  # a submission that has no answer by then, in a life that goes on, never gets one
 WAIT_SECONDS: Final = 15.0  # for a final result, before the client goes away
 REMEMBERED: Final = 40  # raw transactions that are sent again, and that liars know
@@ -46,7 +48,7 @@ class Promise:
     id: bytes
     expires_ms: int
     genuine: bool = True  # its signatures are right
-    accepted: list[Life] = field(default_factory=list)  # lives of honest nodes that said yes
+    accepted: list[tuple[Life, int]] = field(default_factory=list)  # lives of honest nodes that said yes, in which term
     final: bytes | None = None  # the receipt, once a node said that it was executed
     expired: bool = False  # a node said that it never will be
 
@@ -102,6 +104,13 @@ class Clients:
                     self._tasks.append(asyncio.create_task(self._submit(door, raws)))
                 self._tasks = [task for task in self._tasks if not task.done() or task.exception() is not None]
             await asyncio.sleep(self._random.uniform(0, 2 * self._load_ms) / 1e3)
+
+    def order(self, operation: Operation) -> None:
+        """Let the central bank sign an operation, and bring it to some nodes."""
+        raw = self._signed(CENTRAL_BANK, operation, "nbkr-board-1", "nbkr-board-2", lifetime_ms=ORDER_MS)
+        doors = self._doors()
+        for door in self._random.sample(doors, min(len(doors), 3)):
+            self._tasks.append(asyncio.create_task(self._submit(door, [raw])))
 
     async def gone(self) -> None:
         """Wait until every client has its answer."""
@@ -165,6 +174,9 @@ class Clients:
         return self._payment(ISSUER, TREASURY, AMOUNT, "nbkr-board-1", "nbkr-board-2", lifetime_ms=60_000)
 
     def _payment(self, payer: int, to: int, amount: int, *signers: str, lifetime_ms: int | None = None) -> bytes:
+        return self._signed(payer, Pay(SOM, payer, ((to, amount, b""),)), *signers, lifetime_ms=lifetime_ms)
+
+    def _signed(self, payer: int, operation: Operation, *signers: str, lifetime_ms: int | None) -> bytes:
         genesis = self._genesis
         lifetime_ms = self._random.choice(LIFETIMES_MS) if lifetime_ms is None else lifetime_ms
         made = make_transaction(
@@ -173,7 +185,7 @@ class Clients:
             self._now_ms() + lifetime_ms,
             next(self._salts),
             [payer],
-            [Pay(SOM, payer, ((to, amount, b""),))],
+            [operation],
             [(0, key_of(name)) for name in signers],
         )
         self.promises[made.id] = Promise(made.raw, made.id, made.expires_ms)
@@ -211,7 +223,7 @@ class Clients:
         if promise is None or promise.raw != raw or not promise.genuine:
             self._fail(Violation("answers", f"{door.life.name} accepts what no client signed: {raw.hex()[:40]}"))
             return
-        promise.accepted.append(door.life)
+        promise.accepted.append((door.life, door.life.terms))
         if self._random.random() < 0.5:
             await self._wait(door, promise)
 
@@ -262,7 +274,7 @@ class Chain:
             if promise.expired and receipt is not None:
                 raise Violation("promises", f"transaction {name} was called expired, and was executed")
             waits = receipt is None and promise.expires_ms > self.time_ms
-            if waits and any(alive(life) for life in promise.accepted):
+            if waits and any(alive(life) and life.terms == term for life, term in promise.accepted):
                 raise Violation("promises", f"transaction {name} was accepted, and nothing became of it")
 
 
@@ -307,8 +319,8 @@ def _add_transaction(chain: Chain, transaction: Transaction, receipt: bytes, tim
         raise Violation("chain", f"transaction {name} was executed after it had expired")
     chain.executed[transaction.id] = receipt
     if decode_receipt(transaction.id, receipt).applied:
-        (pay,) = transaction.operations
-        assert isinstance(pay, Pay)
-        for to, amount, _ in pay.legs:
-            chain.balances[pay.payer] -= amount
-            chain.balances[to] += amount
+        (operation,) = transaction.operations
+        if isinstance(operation, Pay):
+            for to, amount, _ in operation.legs:
+                chain.balances[operation.payer] -= amount
+                chain.balances[to] += amount

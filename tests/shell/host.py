@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
+from shutil import rmtree
 from ssl import SSLContext
 from typing import Any, Final
 
@@ -17,10 +18,11 @@ from consensus.timing import Timing
 from devnet.generate import DISK, seed_of
 from network.wire import PeerId
 from node.config import Config, Listen, Peer
-from node.home import create_home, open_home
+from node.home import create_data, create_home, open_home
 from node.ledger.genesis import Genesis
 from node.node import Node, World
 from node.rpc.server import RpcServer
+from node.storage.errors import StorageError
 from node.storage.guard import Guard
 from node.storage.journal import Journal
 from tests.shell.loop import Killed, Life, VirtualLoop
@@ -60,6 +62,7 @@ class Host:
         genesis: Genesis,
         ids: list[PeerId],
         names: list[str],
+        pinned: bool,
         timing: Timing,
         disk_ms: float,
         now_ms: Callable[[], int],
@@ -85,24 +88,36 @@ class Host:
         self._disk_ms = disk_ms
         self._now_ms = now_ms
         self._random: Random = loop.random(f"host {index}")
-        self._disk = MemoryDisk(before=self._on_operation)
+        self.disk = MemoryDisk(before=self._on_operation)
+        self.damaged = False  # bytes of its chain changed
         self._resources = ExitStack()
         self._run: asyncio.Task[None] | None = None
         self._power_lost = False
-        self._make(names)
+        self._make(names, pinned)
 
-    def _make(self, names: list[str]) -> None:
-        """Make the home as `som init` does, journal and guard in memory."""
+    def _make(self, names: list[str], pinned: bool) -> None:
+        """Make the home as `som init` does, journal and guard in memory. Who has no seat links if it is pinned."""
         peers = tuple(
-            Peer(name, "127.0.0.1", FIRST_PORT + index) for index, name in enumerate(names) if name != self._name
+            Peer(name, "127.0.0.1", FIRST_PORT + index, self._ids[index].hex() if pinned else "")
+            for index, name in enumerate(names)
+            if name != self._name
         )
         self._config = Config(
             name=self._name, listen=Listen("127.0.0.1", FIRST_PORT + self.index), disk=DISK, peers=peers
         )
         consensus, node = seed_of(f"{self._name}-consensus"), seed_of(f"{self._name}-node")
         create_home(self._home, self._config, self._genesis, consensus, node, None)
-        Guard.create(self._home / self._config.keys.guard, SecretKey(consensus).public, self._genesis.hash, self._disk)
-        Journal.create(self._home / self._config.data / "journal", self._disk)
+        self._public = SecretKey(consensus).public
+        Guard.create(self._guard, self._public, self._genesis.hash, self.disk)
+        Journal.create(self._data / "journal", self.disk)
+
+    @property
+    def _guard(self) -> Path:
+        return self._home / self._config.keys.guard
+
+    @property
+    def _data(self) -> Path:
+        return self._home / self._config.data
 
     @property
     def up(self) -> bool:
@@ -118,12 +133,18 @@ class Host:
         self.lives.append(life)
         self.life = life
         try:
-            opened = open_home(self._home, self._config, None, self._resources, self._disk)
+            opened = open_home(self._home, self._config, None, self._resources, self.disk)
             self._watch.opened(self.index, opened)
             node = life.context.run(Node, self._config, opened, self._timing, self._world())
             self._watch.node(self.index, life, node)
         except Killed:
             return  # while it opened its files
+        except StorageError:  # as a process that ends with an exit code
+            life.end()
+            self.life = None
+            self._end_files(power_lost=False)
+            self._network.cut_off(self.index, power_lost=False)
+            raise
         self.node = node
         work = node.run() if self.companion is None else self._run_with_companion(node)
         self._run = self._loop.create_task(work, context=life.context)
@@ -195,6 +216,50 @@ class Host:
             self._end_files(power_lost=False)
             self._network.cut_off(self.index, power_lost=False)
 
+    def wipe(self, epoch: int | None) -> None:
+        """Lose all data, to begin at height 0, and with ``epoch`` the guard too: it signs nothing before that epoch."""
+        self.kill(power_lost=False)
+        self._loop.call_soon(self._wipe_files, epoch, context=self._network.neutral)  # after they are let go of
+
+    def _wipe_files(self, epoch: int | None) -> None:
+        if self.up:
+            self.wipe(epoch)
+            return
+        self.damaged = self.disk.full = self.disk.unreadable = False
+        rmtree(self._data)
+        create_data(self._home, self._config, self._genesis)
+        self.disk.wipe(self._data)
+        Journal.create(self._data / "journal", self.disk)
+        if epoch is not None:
+            self.disk.wipe(self._guard.parent)
+            Guard.create(self._guard, self._public, self._genesis.hash, self.disk)
+            guard = Guard.open(self._guard, self._public, self._genesis.hash, self.disk)
+            guard.rebase(epoch, 0)
+            guard.close()
+
+    def damage(self) -> None:
+        """Let bytes of the chain change on the disk, while nobody has it open."""
+        self.kill(power_lost=False)
+        self._loop.call_soon(self._damage_files, context=self._network.neutral)
+
+    def _damage_files(self) -> None:
+        if self.up:
+            self.damage()
+            return
+        self.damaged = True
+        store = self._data / "store"
+        names = sorted(path.relative_to(store) for path in store.rglob("*") if path.is_file() and path.stat().st_size)
+        path = store / self._random.choice(names)
+        content = bytearray(path.read_bytes())
+        for _ in range(self._random.choice((1, 1, 20))):
+            content[self._random.randrange(len(content))] ^= self._random.randint(1, 255)
+        path.write_bytes(content)
+
+    @property
+    def troubled(self) -> bool:
+        """Whether its disk is full, cannot be read or has changed: then it may not start, or ends."""
+        return self.damaged or self.disk.full or self.disk.unreadable
+
     def on_write(self) -> None:
         """It is about to write to the network."""
         if self.trap is not None and self._count_down():
@@ -230,9 +295,9 @@ class Host:
     def _end_files(self, power_lost: bool) -> None:
         self._resources.close()
         if power_lost:
-            self._disk.lose_power(self._random)
+            self.disk.lose_power(self._random)
         else:
-            self._disk.end_process()
+            self.disk.end_process()
 
     def _on_run_over(self, life: Life, run: "asyncio.Task[None]") -> None:
         if self.life is life and not run.cancelled():

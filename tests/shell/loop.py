@@ -37,6 +37,7 @@ class Life:
         self.index = index
         self.alive = True
         self.is_open = True  # to clients
+        self.terms = 0  # seats that it has lost: what it had accepted by then is for others to bring
         self.disk_seconds = disk_seconds
         self.working = 0  # blocking calls that are not over
         self.tasks: list[asyncio.Task[Any]] = []

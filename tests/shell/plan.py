@@ -3,6 +3,7 @@
 One rule: everything that a run depends on is in its plan, or in a generator named in its tree (VirtualLoop.random).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
@@ -10,10 +11,15 @@ from typing import Final
 from consensus.timing import Timing
 from node.sync import DEADLINE_SECONDS
 from tests.shell.liars import LIES
+from tests.simulation.bounds import NODE_BOUNDS
 from tests.simulation.network import Weather, draw_weather
 
 CALM_MS_MAX: Final = int(DEADLINE_SECONDS * 1_000) // 3
 SIZES: Final = (1, 4, 4, 4, 4, 4, 4, 5, 7)
+SIZE_MIN: Final = 4  # of a committee that changes
+CHANGING: Final = 0.35  # the share of seeds whose committee may
+DAMAGING: Final = 0.3  # the share of seeds whose disks fail
+NARROWING: Final = 0.25  # the share of seeds that remember and keep as little as their bounds allow
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,8 @@ class Breaks:
     cut_ms: int  # a connection breaks
     down_ms: int  # the longest time that a dead process stays down
     power_share: float  # of kills that are a host's power: nobody hears of it, and its files are torn
+    full_ms: int = 0  # disks without room
+    unread_ms: int = 0  # disks of which nothing can be read for a while
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +54,37 @@ class Plan:
     rotate_bytes: int  # of journal
     breaks: Breaks
     storm_seconds: int
+    observers: int = 0  # nodes that the genesis does not know: size, size + 1, ...
+    appoint_ms: int = 0  # mean time between two changes of the committee, 0 for never
+    wiped: tuple[tuple[int, bool], ...] = ()  # nodes that lose their data; True: and their guard
+    damaged: tuple[int, ...] = ()  # nodes whose chain changes on the disk
+    bounds: tuple[str, ...] = ()  # those of the product that are narrow: tests/simulation/bounds.py
+
+    @property
+    def nodes(self) -> int:
+        """All machines."""
+        return self.size + self.observers
+
+    @property
+    def faulty(self) -> frozenset[int]:
+        """Who must weigh less than a third in every committee, all together, though it changes."""
+        return frozenset((*(node for node, _ in (*self.liars, *self.wiped)), *self.damaged))
 
     def summary(self) -> str:
         """Return the plan in a line."""
         liars = ", ".join(f"n{index} {' + '.join(lies)}" for index, lies in self.liars) or "no liars"
         return (
-            f"{self.size} validators, {liars}, epochs of {self.epoch_heights}, views of {self.timing.view_ms} ms, "
-            f"a storm of {self.storm_seconds} s, {self.weather}, {self.breaks}"
+            f"{self.size} validators, {self.observers} newcomers, {liars}, {self.wiped} wiped, {self.damaged} damaged, "
+            f"a change every {self.appoint_ms} ms, epochs of {self.epoch_heights}, views of {self.timing.view_ms} ms, "
+            f"narrow: {self.bounds}, a storm of {self.storm_seconds} s, {self.weather}, {self.breaks}"
         )
+
+
+DRAWS: Final[dict[str, Callable[[Plan], bool]]] = {  # what a campaign may look for
+    "committees": lambda plan: bool(plan.appoint_ms),
+    "disks": lambda plan: bool(plan.faulty - dict(plan.liars).keys() or plan.breaks.full_ms or plan.breaks.unread_ms),
+    "bounds": lambda plan: bool(plan.bounds),
+}
 
 
 def draw(seed: int) -> Plan:
@@ -61,7 +92,7 @@ def draw(seed: int) -> Plan:
     random = Random(f"{seed}/shell plan")
     size = random.choice(SIZES)
     timing = _draw_timing(random)
-    return Plan(
+    made = Plan(
         seed=seed,
         size=size,
         liars=_draw_liars(random, size),
@@ -76,6 +107,53 @@ def draw(seed: int) -> Plan:
         rotate_bytes=random.choice((20_000, 200_000)),
         breaks=_draw_breaks(random, timing.view_ms),
         storm_seconds=random.choice((5, 10, 20)),
+    )
+    # From branches of their own: the rest of a seed keeps its draws.
+    rosters, disks, bounds = (Random(f"{seed}/shell plan/{name}") for name in ("rosters", "disks", "bounds"))
+    if size >= SIZE_MIN and rosters.random() < CHANGING:
+        made = _with_changes(rosters, made)
+    if disks.random() < DAMAGING:
+        made = _with_bad_disks(disks, made)
+    if bounds.random() < NARROWING:
+        made = replace(
+            made,
+            rotate_bytes=bounds.choice((500, 4_000, made.rotate_bytes)),
+            bounds=tuple(name for name in NODE_BOUNDS if bounds.random() < 0.5),
+        )
+    return made
+
+
+def _with_changes(random: Random, made: Plan) -> Plan:
+    """Return the plan with a committee that changes at the boundaries of short epochs; newcomers may lie too."""
+    observers = random.randint(1, 2)
+    newcomers = range(made.size, made.size + observers)
+    lies = tuple(
+        (node, tuple(sorted(random.sample(LIES, random.choice((1, 2)))))) for node in newcomers if random.random() < 0.3
+    )
+    return replace(
+        made,
+        liars=(*made.liars, *lies),
+        epoch_heights=random.choice((3, 4, 6, 12)),
+        observers=observers,
+        appoint_ms=random.choice((1_000, 3_000)),
+        bytes_per_second=(*made.bytes_per_second, *(random.choice((1e8, 1e7)) for _ in newcomers)),
+        disk_ms=(*made.disk_ms, *(random.choice((0.0, 2.0, 20.0)) for _ in newcomers)),
+        storm_seconds=random.choice((12, 20)),
+    )
+
+
+def _with_bad_disks(random: Random, made: Plan) -> Plan:
+    """Return the plan with disks that are full or cannot be read for a while, and members that lose what is on them."""
+    left = [node for node in range(made.size) if node not in dict(made.liars)]
+    lying = made.size - len(left)
+    part = random.sample(left, (made.size - 1) // 3 - lying)
+    fates = {node: random.choice(("wiped", "guard too", "damaged", "damaged")) for node in sorted(part)}
+    view_ms = made.timing.view_ms
+    return replace(
+        made,
+        wiped=tuple((node, fate == "guard too") for node, fate in fates.items() if fate != "damaged"),
+        damaged=tuple(node for node, fate in fates.items() if fate == "damaged"),
+        breaks=replace(made.breaks, full_ms=random.choice((0, 6)) * view_ms, unread_ms=random.choice((0, 6)) * view_ms),
     )
 
 

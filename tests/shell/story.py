@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 import structlog
@@ -19,14 +20,18 @@ import structlog
 import node.driver
 from consensus.crypto import verify
 from consensus.messages import Hash
-from devnet.generate import make_genesis
+from devnet.generate import CENTRAL_BANK, key_of, make_genesis
 from network.wire import PeerId
 from node.batches import Held
 from node.home import genesis_block
 from node.ledger.account import SOM
 from node.ledger.execute import META_KEY, genesis_changes, read_meta
 from node.ledger.genesis import Genesis
+from node.ledger.param import ProveReady, SetParameter
+from node.ledger.state import ROSTER
+from node.ledger.validators import Keys, roster_hash
 from node.node import Node
+from node.rpc.ports import Readiness
 from node.storage.errors import StorageError
 from tests.shell.clients import ACCOUNTS, Clients, Door, read_chain
 from tests.shell.host import Host
@@ -35,9 +40,14 @@ from tests.shell.loop import LIFE, Life, Runaway, Stalled, VirtualLoop
 from tests.shell.plan import Plan, draw
 from tests.shell.sockets import Network
 from tests.shell.watch import Watch, payload_refs
+from tests.simulation.bounds import narrowed
 from tests.simulation.campaign import Failure
 from tests.simulation.judge import Judge, Violation
+from tests.simulation.plan import DRAFTS
+from tests.simulation.succession import Registrar
 
+ANNOUNCE_MS: Final = 700  # between two statements of those who are admitted and wait
+SOON_MS: Final = 10  # in calm, until a node that has ended starts again
 START_MS: Final = 1_800_000_000_000
 NAMES: Final = ("nbkr", *(f"bank-{number}" for number in range(1, 10)))
 TURNS_MAX: Final = 6_000_000
@@ -65,6 +75,7 @@ class Result:
     turns: int
     virtual_ms: int
     digest: str
+    committees: int = 1  # different ones that began an epoch
 
 
 def run(seed: int, trace: bool = False) -> Result:
@@ -76,7 +87,11 @@ def run_plan(plan: Plan, trace: bool = False) -> Result:
     """Run a plan, perhaps one that no seed draws. Raises Failure."""
     loop = VirtualLoop(plan.seed, plan.hiccup_ms / 1e3, TURNS_MAX, trace)
     place = MEMORY if MEMORY.is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="shell-", dir=place) as directory, _closed_world(loop, plan):
+    with (
+        tempfile.TemporaryDirectory(prefix="shell-", dir=place) as directory,
+        _closed_world(loop, plan),
+        narrowed(plan.bounds),
+    ):
         story = Story(loop, plan, Path(directory))
         try:
             return loop.run_until_complete(story.tell())
@@ -138,19 +153,25 @@ class Story:
         self.loop = loop
         self._random = loop.random("story")
         self._violation: Violation | None = None
+        self._stormy = True
         self._genesis = replace(
             make_genesis(START_MS - 60_000, NAMES[: plan.size]), tree_depth=1, epoch_length=plan.epoch_heights
         )
         rows = sorted(self._genesis.validators, key=lambda row: row.consensus_key)
-        self._honest = frozenset(range(plan.size)) - {index for index, _ in plan.liars}
-        self.network = Network(loop, plan.weather, plan.size, plan.bytes_per_second)
+        names = [*(row.name for row in rows), *NAMES[plan.size : plan.nodes]]
+        self._keys = [_keys_of(name) for name in names]
+        self._honest = frozenset(range(plan.nodes)) - {index for index, _ in plan.liars}
+        self.network = Network(loop, plan.weather, plan.nodes, plan.bytes_per_second)
         self.judge = _make_judge(self._genesis, [row.consensus_key for row in rows], self._honest)
         self.watch = Watch(loop, self.judge, self._genesis.hash, self._honest, ACCOUNTS, self.fail)
-        ids = [PeerId(row.node_key) for row in rows]
+        ids = [PeerId(pair.node_key) for pair in self._keys]
         self._ids = ids
-        self.watch.know(ids)
+        self.watch.know(ids, [pair.consensus_key for pair in self._keys])
+        self._registrar = Registrar(loop.random("registrar"), self._keys, (plan.faulty,), frozenset(), DRAFTS)
+        self._orders = loop.random("orders")
+        self._disks = loop.random("disks")
         self.clients = Clients(loop, self._genesis, plan.load_ms, lambda: self._wall_ms(0), self._doors, self.fail)
-        self.hosts = [self._make_host(index, directory, ids, [row.name for row in rows]) for index in range(plan.size)]
+        self.hosts = [self._make_host(index, directory, ids, names) for index in range(plan.nodes)]
         self.network.on_write = lambda index: self.hosts[index].on_write()
 
     def fail(self, violation: Violation) -> None:
@@ -175,6 +196,7 @@ class Story:
             self._genesis,
             ids,
             names,
+            plan.observers > 0,
             plan.timing,
             plan.disk_ms[index],
             lambda: self._wall_ms(skew_ms),
@@ -212,12 +234,16 @@ class Story:
         for host in self.hosts:
             self.loop.call_later(self._random.uniform(0, plan.timing.view_ms / 1e3), self._ensure_up, host)
         loading = asyncio.create_task(self.clients.run())
+        announcing = self._begin((ANNOUNCE_MS if plan.appoint_ms else 0, self._announce, self._orders))
+        self._plan_losses()
         await self._let_pass(plan.storm_seconds)
         for task in breaking:
             task.cancel()
         await self._calm()
         await self._let_pass(LOAD_SECONDS)
         loading.cancel()
+        for task in announcing:
+            task.cancel()
         await self._until(self._is_drained, self._drain_seconds(), "drained", self._undrained)
         await self._until(
             lambda: not self.clients.busy, ANSWERS_SECONDS, "answers", lambda: f"{self.clients.busy} wait"
@@ -235,15 +261,18 @@ class Story:
             self.loop.turns,
             int(self.loop.now() * 1e3),
             self.loop.digest(),
+            self.judge.committees,
         )
 
     async def _calm(self) -> None:
         """All are up and hear each other: new heights are final within the bound."""
         if self.loop.tracing:
             self.loop.trace("calm")
-        self.network.heal(frozenset(range(self.plan.size)))
+        self._stormy = False
+        self.network.heal(frozenset(range(self.plan.nodes)))
         for host in self.hosts:
             host.trap = None
+            host.disk.full = host.disk.unreadable = False
             self._ensure_up(host)
         goal = self.judge.final_height + CALM_HEIGHTS
         await self._until(
@@ -260,7 +289,8 @@ class Story:
         plan = self.plan
         slowness_ms = plan.weather.calm_ms + max(plan.disk_ms) + plan.hiccup_ms + 2 * plan.skew_ms
         quick = slowness_ms < plan.timing.leader_ms // 4
-        if not plan.liars and quick and not plan.weather.calm_loss:
+        mute = any(guard_too for _, guard_too in plan.wiped)  # who lost its guard, until another epoch begins
+        if not plan.liars and not mute and quick and not plan.weather.calm_loss:
             votes = {index: count - before.get(index, 0) for index, count in sorted(self.watch.nullified.items())}
             if any(votes.values()):
                 raise Violation("calm", f"NULLIFY votes in {QUIET_SECONDS} s of calm, by validator: {votes}")
@@ -371,14 +401,12 @@ class Story:
         One that its author lost with its power, before a quorum had it, waits until it is too old. So may a liar's.
         """
         holders = [host for host in self.hosts if host.node is not None and held.batch.digest in host.node.pool]
-        author = next(host for host in self.hosts if self._keys[host.index] == held.batch.author)
-        if not author.honest:
+        author = self.hosts[self.watch.index_of(held.batch.author)]
+        seated = self._nodes()[0].driver.members  # of the last epoch, for all have the same height
+        if not author.honest or self._ids[author.index] not in seated:
             return False
-        return author in holders or 3 * len(holders) > 2 * len(self.hosts)
-
-    @property
-    def _keys(self) -> list[bytes]:
-        return sorted(row.consensus_key for row in self._genesis.validators)
+        weight = sum(seated.weight(self._ids[host.index]) for host in holders)
+        return author in holders or 3 * weight > 2 * seated.committee.total
 
     def _undrained(self) -> str:
         return "; ".join(
@@ -390,7 +418,8 @@ class Story:
     def _bound_seconds(self) -> float:
         plan = self.plan
         view_ms = plan.timing.view_ms_max + plan.timing.idle_ms + plan.weather.calm_ms + 2 * max(plan.disk_ms)
-        rounds = (len(plan.liars) + 3) * view_ms + 4 * plan.timing.retry_ms + 2 * plan.skew_ms
+        bad = len(plan.liars) + len(plan.wiped) + len(plan.damaged)
+        rounds = (bad + 3) * view_ms + 4 * plan.timing.retry_ms + 2 * plan.skew_ms
         links = LINK_SECONDS + (BLOCKED_SECONDS if plan.liars else 0)
         return links + CALM_HEIGHTS * SLACK * rounds / 1e3
 
@@ -401,22 +430,77 @@ class Story:
 
     def _begin_breaks(self) -> list["asyncio.Task[None]"]:
         breaks, weather = self.plan.breaks, self.plan.weather
+        return self._begin(
+            (breaks.kill_ms, self._kill_one, self._random),
+            (breaks.blackout_ms, self._kill_all, self._random),
+            (breaks.stop_ms, self._stop_one, self._random),
+            (breaks.cut_ms, lambda: self.network.break_one(range(self.plan.nodes)), self._random),
+            (weather.partition_ms, self.network.change_partition, self._random),
+            (breaks.full_ms, self._fill_disk, self._disks),
+            (breaks.unread_ms, self._hide_disk, self._disks),
+            (self.plan.appoint_ms, self._appoint, self._orders),
+        )
+
+    def _begin(self, *habits: tuple[int, Callable[[], object], Random]) -> list["asyncio.Task[None]"]:
         return [
-            asyncio.create_task(self._every(mean_ms, action))
-            for mean_ms, action in (
-                (breaks.kill_ms, self._kill_one),
-                (breaks.blackout_ms, self._kill_all),
-                (breaks.stop_ms, self._stop_one),
-                (breaks.cut_ms, lambda: self.network.break_one(range(self.plan.size))),
-                (weather.partition_ms, self.network.change_partition),
-            )
-            if mean_ms
+            asyncio.create_task(self._every(mean_ms, action, random)) for mean_ms, action, random in habits if mean_ms
         ]
 
-    async def _every(self, mean_ms: int, action: Callable[[], object]) -> None:
+    async def _every(self, mean_ms: int, action: Callable[[], object], random: Random) -> None:
         while True:
-            await asyncio.sleep(self._random.uniform(0.2, 1.8) * mean_ms / 1e3)
+            await asyncio.sleep(random.uniform(0.2, 1.8) * mean_ms / 1e3)
             action()
+
+    # --- committees ---
+
+    def _appoint(self) -> None:
+        """The central bank looks at the roster as somebody has executed it, and asks for another."""
+        informed = max(self._nodes(), key=lambda one: one.store.tip.height, default=None)
+        if informed is not None:
+            roster = informed.epochs.newest_roster()
+            listed = self._registrar.next_list(roster)
+            if listed is not None:
+                self.clients.order(SetParameter(CENTRAL_BANK, ROSTER, roster_hash(roster), listed))
+
+    def _announce(self) -> None:
+        """Whoever is admitted and has executed the chain says so, honest or not."""
+        for host in self.hosts:
+            word = host.node.service.readiness() if host.node is not None else None
+            if isinstance(word, Readiness):
+                self.clients.order(ProveReady(CENTRAL_BANK, word.name, word.height, word.root, word.signature))
+
+    # --- disks ---
+
+    def _plan_losses(self) -> None:
+        plan = self.plan
+        for index, guard_too in plan.wiped:
+            self._in_the_storm(self._wipe, self.hosts[index], guard_too)
+        for index in plan.damaged:
+            self._in_the_storm(self.hosts[index].damage)
+
+    def _in_the_storm(self, action: Callable[..., None], *arguments: object) -> None:
+        seconds = self._disks.uniform(0.1, 0.9) * self.plan.storm_seconds
+        self.loop.call_later(seconds, action, *arguments, context=self.network.neutral)
+
+    def _wipe(self, host: Host, guard_too: bool) -> None:
+        """A machine loses its data. Who loses the guard too signs nothing in any epoch that may have begun. R43"""
+        was_up = host.up
+        host.wipe(max(self.judge.highest_view, default=0) + 1 if guard_too else None)
+        if not was_up:
+            self._on_death(host)
+
+    def _fill_disk(self) -> None:
+        host = self.hosts[self._disks.choice(sorted(self._honest))]
+        host.disk.full = True
+        seconds = self._disks.uniform(0.1, 4.0) * self.plan.timing.view_ms / 1e3
+        self.loop.call_later(seconds, setattr, host.disk, "full", False, context=self.network.neutral)
+
+    def _hide_disk(self) -> None:
+        host = self.hosts[self._disks.choice(sorted(self._honest))]
+        host.disk.unreadable = True
+        host.kill(power_lost=False)
+        seconds = self._disks.uniform(0.1, 4.0) * self.plan.timing.view_ms / 1e3
+        self.loop.call_later(seconds, setattr, host.disk, "unreadable", False, context=self.network.neutral)
 
     def _kill_one(self) -> None:
         victim = self.hosts[self._random.choice(sorted(self._honest))]
@@ -449,7 +533,7 @@ class Story:
         self._stopping = [one for one in getattr(self, "_stopping", []) if not one.done()] + [task]
 
     def _on_death(self, host: Host) -> None:
-        down_ms = self._random.randint(5, self.plan.breaks.down_ms)
+        down_ms = self._random.randint(5, self.plan.breaks.down_ms) if self._stormy else SOON_MS
         self.loop.call_later(down_ms / 1e3, self._ensure_up, host, context=self.network.neutral)
 
     def _ensure_up(self, host: Host) -> None:
@@ -459,15 +543,31 @@ class Story:
             except Violation:
                 pass  # told already
             except StorageError as error:
-                self.fail(Violation("recovery", f"n{host.index} does not start: {error!r}"))
+                if not host.troubled:
+                    self.fail(Violation("recovery", f"n{host.index} does not start: {error!r}"))
+                self._on_failed_disk(host)
+
+    def _on_failed_disk(self, host: Host) -> None:
+        """A node has ended for what its disk said: it is started again, or its operator throws the chain away first."""
+        if host.damaged:
+            host.wipe(None)
+        self._on_death(host)
 
     def _on_end(self, host: Host, error: BaseException | None) -> None:
-        """A node has ended by itself: it may not."""
+        """A node has ended by itself: it may not, but for what its disk says."""
         if isinstance(error, BaseExceptionGroup):
             while isinstance(error, BaseExceptionGroup):
                 error = error.exceptions[0]
-        if host.honest:
+        if isinstance(error, StorageError) and host.troubled:
+            host.kill(power_lost=False)
+            if host.damaged:
+                host.wipe(None)
+        elif host.honest:
             self.fail(Violation("well-behaved", f"n{host.index} ended by itself: {error!r}"))
+
+
+def _keys_of(name: str) -> Keys:
+    return Keys(*(bytes(key_of(f"{name}-{use}").public) for use in ("consensus", "node")))
 
 
 def _make_judge(genesis: Genesis, keys: list[bytes], honest: frozenset[int]) -> Judge:

@@ -11,7 +11,7 @@ import msgpack
 
 from consensus.encoding import DecodeError
 from consensus.events import Evidence
-from consensus.messages import Block, Kind, Vote, decode_message
+from consensus.messages import Block, Kind, Vote, decode_block, decode_message
 from consensus.records import decode_record
 from devnet.generate import ISSUER
 from network.wire import PeerId
@@ -32,13 +32,15 @@ from node.home import Opened
 from node.inbox import INBOX_MAX
 from node.ledger.account import SOM
 from node.ledger.transaction import Transaction
+from node.ledger.validators import members
 from node.links import CONSENSUS
+from node.members import Members
 from node.node import Node
 from node.storage.journal import Record
 from node.sync import EXECUTING_MAX, FETCHES_MAX
 from tests.shell.loop import Life, VirtualLoop
 from tests.simulation.application import Executed
-from tests.simulation.judge import Fact, Judge, Violation, fact_of
+from tests.simulation.judge import Bench, Fact, Judge, Violation, fact_of
 
 INBOX_SLACK: Final = 256  # our own parts' inputs are never dropped: few
 EXECUTING_SLACK: Final = 1_024  # one more range, and what the core commits by itself
@@ -77,11 +79,24 @@ class Watch:
         self._fail = fail
         self._sent: dict[bytes, None] = {}
         self._indices: dict[PeerId, int] = {}
+        self._authors: dict[bytes, int] = {}
         self._papers: dict[int, _Papers] = {}
 
-    def know(self, peers: Sequence[PeerId]) -> None:
-        """Learn the validators' node keys, by index."""
+    def know(self, peers: Sequence[PeerId], authors: Sequence[bytes]) -> None:
+        """Learn the nodes' keys, of links and of votes, by index."""
         self._indices = {peer: index for index, peer in enumerate(peers)}
+        self._authors = {author: index for index, author in enumerate(authors)}
+
+    def index_of(self, author: bytes) -> int:
+        """Return the node that signs with this key."""
+        return self._authors[author]
+
+    def convenes(self, boundary: Block, members: Members) -> None:
+        """A node begins the epoch after ``boundary`` with these members."""
+        rows = members.rows
+        nodes = tuple(self._indices[PeerId(row.node_key)] for row in rows)
+        bench = Bench(tuple(row.consensus_key for row in rows), tuple(row.weight for row in rows), nodes)
+        self.ask(self.judge.convenes, members.epoch, boundary, bench)
 
     def opened(self, index: int, opened: Opened) -> None:
         """A validator's files are open. Liars may write and sign what they like."""
@@ -139,12 +154,12 @@ class Watch:
         others = [balance for number, balance in balances.items() if number != ISSUER]
         header = stored.block.header
         root = stored.executed.root
-        return Executed(header.height, root, -balances[ISSUER], sum(balances.values()), min(others))  # type: ignore[arg-type]
+        rows = members(node.ledger.roster)
+        return Executed(header.height, root, -balances[ISSUER], sum(balances.values()), min(others), rows)  # type: ignore[arg-type]
 
     def bounds(self, index: int, node: Node) -> None:
         """Compare every queue with its cap."""
-        members = node.driver.members
-        most_early = AUTHOR_BATCHES_MAX * len(members)
+        most_early = AUTHOR_BATCHES_MAX * len(self._indices)
         sizes = (
             ("inbox", len(node.driver._inbox), INBOX_MAX + INBOX_SLACK),
             ("execution", node.executor.queued(), EXECUTING_MAX + EXECUTING_SLACK),
@@ -153,12 +168,12 @@ class Watch:
             ("checks of clients", node.checks.queued(Lane.CLIENTS), QUEUED_CHECKS_MAX + 4_096),
             ("fetches", len(node.sync._fetching), FETCHES_MAX + 1),
             ("early acknowledgements", max(map(len, node.pool._early.values()), default=0), most_early),
-            ("outboxes", node.mesh.queue_bytes(), 64 * 2**20 * len(members)),  # type: ignore[attr-defined]
+            ("outboxes", node.mesh.queue_bytes(), 64 * 2**20 * len(self._indices)),  # type: ignore[attr-defined]
         )
         for what, size, most in sizes:
             if size > most:
                 self.violated("bounded", f"n{index} has {size} in {what}, {most} at the most")
-        for row in members.rows:
+        for row in node.driver.members.rows:
             waiting = [held for held in node.pool.held() if held.batch.author == row.consensus_key]
             here = [held for held in waiting if not node.pool.is_final(held.batch.digest)]
             size = sum(len(held.batch.encoded) for held in here)
@@ -214,8 +229,9 @@ class _Papers:
         before, core = self._durable, self.node.driver.core
         self._durable, self._batches = set(), set()
         self._note(records)
-        judge = self._watch.judge
-        self._watch.ask(judge.rotated, self._index, before, self._durable, core.epoch, core.finalized_view)
+        if not core.ended:  # the next epoch needs nothing of this one
+            judge = self._watch.judge
+            self._watch.ask(judge.rotated, self._index, before, self._durable, core.epoch, core.finalized_view)
 
     def _note(self, records: Sequence[Record]) -> None:
         for kind, payload in records:
@@ -227,10 +243,12 @@ class _Papers:
     def _on_sign(self, key: Any, kind: int, epoch: int, view: int, statement: bytes) -> Any:
         watch = self._watch
         block_hash = msgpack.unpackb(statement[len(b"som-vote-1") :], use_list=False)[4]
-        vote = Vote(Kind(kind), epoch, view, block_hash, self._index, b"")  # type: ignore[arg-type]
+        seat = self.node.driver.core.me
+        assert seat is not None, "who has no seat signs nothing"
+        vote = Vote(Kind(kind), epoch, view, block_hash, seat, b"")  # type: ignore[arg-type]
         watch.ask(watch.judge.durable, self._index, vote, self._durable, self.holds_batch)
         signature = self._sign(key, kind, epoch, view, statement)
-        vote = Vote(Kind(kind), epoch, view, block_hash, self._index, signature)
+        vote = Vote(Kind(kind), epoch, view, block_hash, seat, signature)
         watch.loop.record(b"%d signs %d %d %d" % (self._index, kind, epoch, view) + block_hash)
         if kind == Kind.NULLIFY:
             watch.nullified[self._index] += 1
@@ -250,7 +268,6 @@ class _Deeds:
         self._tip = (tip.height, tip.block_hash)
         self._verified: set[bytes] = set()  # batches
         self._checked: set[bytes] = set()  # transactions of clients
-        self._rows = node.driver.members.rows
         self._epoch_begins()
         tap(node.executor, "finalized", self._on_final)
         self._tap_stored(node)
@@ -262,9 +279,14 @@ class _Deeds:
     def _epoch_begins(self) -> None:
         core = self._node.driver.core
         length = self._node.genesis.epoch_length
-        root = core.committed
-        if root.header.height % length == 0:
-            self._watch.ask(self._watch.judge.epoch_starts, core.epoch, root, (core.epoch + 1) * length)
+        boundary = core.committed
+        if boundary.header.height % length:
+            stored = self._node.store.block(core.epoch * length)
+            assert stored is not None
+            boundary = decode_block(stored.block_bytes)
+        self._watch.ask(self._watch.judge.epoch_starts, core.epoch, boundary, (core.epoch + 1) * length)
+        self._watch.convenes(boundary, self._node.driver.members)
+        self._life.terms += core.me is None
 
     def _tap_epoch(self, node: Node) -> None:
         begin = node.driver._begin_epoch
@@ -304,15 +326,12 @@ class _Deeds:
             held = await verified(batch)
             # What is wrong is checked whenever a liar serves it, and costs the liar its link; and what a known liar
             # wrote is let go of, and checked again if a block names it.
-            if held and self._index_of(batch.author) in self._watch.honest:
+            if held and self._watch.index_of(batch.author) in self._watch.honest:
                 self._once(self._verified, batch.digest, "a batch")
             return held
 
         node.checks.valid = tapped  # type: ignore[method-assign]
         node.dissemination._verified = tapped_batch  # type: ignore[method-assign]
-
-    def _index_of(self, key: bytes) -> int:
-        return next(index for index, row in enumerate(self._rows) if row.consensus_key == key)
 
     def _once(self, seen: set[bytes], name: bytes, what: str) -> None:
         if name in seen:
@@ -331,7 +350,7 @@ class _Deeds:
             self._watch.ask(self._watch.judge.evidence, self._index, effect.first, effect.second)
 
     def _on_charge(self, charge: Charge) -> None:
-        accused = self._index_of(charge.validator)
+        accused = self._watch.index_of(charge.validator)
         if accused in self._watch.honest:
             self._watch.violated("evidence", f"n{self._index} believes that n{accused} lied: {charge}")
 

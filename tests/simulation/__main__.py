@@ -1,19 +1,20 @@
 """Run the simulator: docs/simulator.md.
 
-python -m tests.simulation --seeds 500 [--first 0] [--jobs 2] [--keep-going] [--hash]
+python -m tests.simulation --seeds 500 [--first 0] [--only committees] [--jobs 2] [--keep-going] [--hash]
 python -m tests.simulation --seed 7 --trace
 """
 
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Final
 
 from tests.simulation import twins
-from tests.simulation.campaign import Failure, core_seconds, outcomes
+from tests.simulation.campaign import Failure, core_seconds, outcomes, seeds_that_draw
 from tests.simulation.cluster import Result, run
-from tests.simulation.plan import draw
+from tests.simulation.plan import DRAWS, draw
 
 SHOWN_EVERY: Final = 100  # seeds
 INTERRUPTED: Final = 130  # the exit status of who was told to stop by Ctrl-C
@@ -31,6 +32,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--hash", action="store_true", help="print the hash of all that happened in each seed")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first failure")
+    parser.add_argument("--only", choices=sorted(DRAWS), help="seeds that draw these only")
     parser.add_argument("--twins", action="store_true", help="run scripted Twins, from scenario --first")
     parser.add_argument("--scenarios", type=int, default=1_000, help="how many of them")
     options = parser.parse_args(arguments)
@@ -38,9 +40,8 @@ def main(arguments: list[str]) -> int:
         return twins.report(options.first, options.scenarios, options.jobs, options.trace)
     if options.seed is not None:
         return _run_one(options.seed, options.trace)
-    return _run_many(
-        range(options.first, options.first + options.seeds), options.jobs, options.keep_going, options.hash
-    )
+    seeds = seeds_that_draw(draw, DRAWS.get(options.only), options.first, options.seeds)
+    return _run_many(seeds, options.jobs, options.keep_going, options.hash)
 
 
 def _run_one(seed: int, trace: bool) -> int:
@@ -57,7 +58,7 @@ def _run_one(seed: int, trace: bool) -> int:
     return 0
 
 
-def _run_many(seeds: range, jobs: int, keep_going: bool, hashes: bool) -> int:
+def _run_many(seeds: Sequence[int], jobs: int, keep_going: bool, hashes: bool) -> int:
     started, used = time.monotonic(), core_seconds()
     results: list[Result] = []
     failures: list[Failure] = []

@@ -42,6 +42,7 @@ class Executed:
     total: int
     least: int
     members: Rows = ()  # who counts in a committee that is taken from this height
+    version: int = 1  # of the protocol, demanded of an epoch whose committee is taken from this height
 
 
 class Verdict(Enum):
@@ -71,6 +72,7 @@ class Surroundings:
     available: Mapping[bytes, Batch]
     included: Set[bytes]  # in the parent and its ancestors
     end_height: int
+    version: int  # of the protocol in this epoch
     next_validators_hash: Callable[[int], Hash]  # the committee after an executed height
 
 
@@ -117,6 +119,7 @@ def build(parent: Block, around: Surroundings) -> Content | None:
         state_root=around.root(executed),
         next_validators_hash=around.next_validators_hash(executed) if height == around.end_height else NO_HASH,
         payload=encode_payload(sorted(refs[:REFS_MAX])),
+        version=around.version,
     )
 
 
@@ -146,6 +149,7 @@ def _well_formed(block: Block, parent: Block, refs: tuple[bytes, ...], around: S
         and parent.header.executed_height <= header.executed_height < header.height  # X1
         and (not refs or header.height - header.executed_height <= LAG_MAX)  # X3
         and header.timestamp_ms > parent.header.timestamp_ms
+        and header.version == around.version
     )
 
 

@@ -6,12 +6,14 @@ import signal
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
+from itertools import count, islice
 from typing import Final, TypeVar
 
 SEEDS_PER_PROCESS: Final = 500  # then it ends, and what it has gathered in memory ends with it
 GC_ALLOCATIONS: Final = 200_000  # between two collections: Python's 700 cost a seed an eighth of its time
 
 Result = TypeVar("Result")
+Plan = TypeVar("Plan")
 
 
 class Failure(Exception):
@@ -43,6 +45,15 @@ def outcomes(run: Callable[[int], Result], seeds: Sequence[int], jobs: int) -> G
     share = jobs * SEEDS_PER_PROCESS
     for start in range(0, len(seeds), share):
         yield from _in_processes(run, seeds[start : start + share], jobs)
+
+
+def seeds_that_draw(
+    draw: Callable[[int], Plan], wanted: Callable[[Plan], bool] | None, first: int, number: int
+) -> Sequence[int]:
+    """Return so many seeds from ``first`` on, or of those the ones whose plan is wanted."""
+    if wanted is None:
+        return range(first, first + number)
+    return list(islice((seed for seed in count(first) if wanted(draw(seed))), number))
 
 
 def core_seconds() -> float:

@@ -28,6 +28,7 @@ from tests.simulation.application import REFS_MAX, encode_payload, payload_refs
 from tests.simulation.decoding import decode_once
 from tests.simulation.fetching import BLOCK
 from tests.simulation.liars import Mouth
+from tests.simulation.members import Members
 
 VIEWS_AHEAD: Final = 3  # of the last certificate that it knows: how far it believes others
 PARENT_VIEWS: Final = 12  # how far below its view a block's parent may be taken from
@@ -39,7 +40,7 @@ class Chaos:
     def __init__(
         self,
         mouth: Mouth,
-        committee: Callable[[int], Committee],
+        members: Callable[[int], Members],
         genesis: Block,
         end_height: Callable[[int], int],
         rate: float,
@@ -47,7 +48,7 @@ class Chaos:
         self.index = mouth.index
         self._mouth = mouth
         self._random = mouth.random
-        self._committee = committee
+        self._members = members
         self._end_height = end_height
         self._rate = rate  # how likely it reacts to what it sees
         self._epoch = 0
@@ -58,6 +59,9 @@ class Chaos:
         self._done: set[tuple[Kind, int, bytes]] = set()
         self._led: set[int] = set()
         self._view = 0
+
+    def _committee(self, epoch: int) -> Committee:
+        return self._members(epoch).committee
 
     def deliver(self, sender: int, channel: str, data: bytes) -> None:
         """See a message, and perhaps react."""
@@ -97,8 +101,10 @@ class Chaos:
         if epoch > self._epoch:  # other liars speak of epochs that are not: believe more of them than may lie
             voices = self._ahead.setdefault(epoch, set())
             voices.add(sender)
-            committee = self._committee(self._epoch)
-            if committee.weight(voices) <= committee.faulty_max:
+            members = self._members(epoch)
+            seats = [members.seat(voice) for voice in voices]
+            weight = members.committee.weight(seat for seat in seats if seat is not None)
+            if weight <= members.committee.faulty_max:
                 return
             self._epoch = epoch
             self._view = 0
@@ -109,11 +115,11 @@ class Chaos:
             self._view = max(self._view, min(view, certified + VIEWS_AHEAD))
 
     def _see_vote(self, vote: Vote) -> None:
-        if vote.epoch != self._epoch:
+        committee = self._committee(self._epoch)
+        if vote.epoch != self._epoch or vote.signer >= len(committee):
             return
         votes = self._votes.setdefault((vote.kind, vote.view, vote.hash), {})
         votes[vote.signer] = vote
-        committee = self._committee(self._epoch)
         if committee.weight(votes) >= committee.quorum and (vote.kind, vote.view) not in self._certificates:
             pairs = tuple((signer, votes[signer].signature) for signer in sorted(votes))
             self._certificates[vote.kind, vote.view] = Certificate(vote.kind, vote.epoch, vote.view, vote.hash, pairs)
@@ -142,7 +148,7 @@ class Chaos:
 
     def _perhaps_lead(self) -> None:
         for view in (self._view, self._view + 1):
-            leading = self._committee(self._epoch).leader(view) == self.index
+            leading = self._committee(self._epoch).leader(view) == self._mouth.seat(self._epoch)
             if view in self._led or self._random.random() > self._urge(view, leading):
                 continue
             self._led.add(view)
@@ -194,7 +200,7 @@ class Chaos:
             height=height,
             parent_view=parent_view if random.random() < 0.95 else max(0, parent_view - 1),
             parent_hash=random.choice(twins).hash if wrong_parent else parent.hash,
-            proposer=self.index,
+            proposer=self._mouth.seat(self._epoch),
             timestamp_ms=header.timestamp_ms + (self._rarely((-1, 3_600_000)) or random.randint(1, 40)),
             validators_hash=Hash(committee.hash),
             next_validators_hash=Hash(self._committee(self._epoch + 1).hash) if last else NO_HASH,
@@ -202,6 +208,7 @@ class Chaos:
             + random.choice((-1, 1, 50)) * (random.random() < 0.03 and height > 60),
             state_root=header.state_root if random.random() < 0.95 else NO_HASH,
             payload_hash=payload_hash(payload),
+            version=header.version + self._rarely((1,)),
         )
         return make_block(made, payload)
 

@@ -15,8 +15,11 @@ from consensus.committee import Validator as Member
 from consensus.messages import NO_HASH, Block, Hash, Header, make_block, payload_hash
 from node.ledger.genesis import Validator as Row
 from node.ledger.state import ACCOUNTS_IN_MEMORY
+from node.ledger.validators import Keys
+from node.ledger.versions import NEWEST
 from tests.simulation import keys
 from tests.simulation.application import encode_payload
+from tests.simulation.bounds import narrowed
 from tests.simulation.campaign import Failure
 from tests.simulation.chaos import Chaos
 from tests.simulation.disk import Disk
@@ -31,6 +34,7 @@ from tests.simulation.plan import Plan, draw
 from tests.simulation.puppets import PUPPETS, Puppet
 from tests.simulation.sources import SOURCES
 from tests.simulation.succession import Registrar
+from tests.simulation.upgrades import OLD, draw_upgrade
 from tests.simulation.validator import EPOCH_MS, Settings, Temper, Trap, Validator
 
 GENESIS_HASH: Final = Hash(sha256(b"som-simulated-network").digest())
@@ -52,6 +56,8 @@ class Result:
     virtual_ms: int
     digest: str
     committees: int = 1  # different ones that began an epoch
+    version: int = NEWEST  # of the protocol, at the end
+    old: int = 0  # nodes that began with older software
 
 
 def run(seed: int, trace: bool = False) -> Result:
@@ -60,7 +66,7 @@ def run(seed: int, trace: bool = False) -> Result:
     keys.use(plan.real_signatures)
     cluster = Cluster(plan, trace)
     try:
-        with capture_logs():  # journal and guard report each torn tail
+        with narrowed(plan.bounds), capture_logs():  # journal and guard report each torn tail
             return cluster.run()
     except Violation as violation:
         raise Failure(seed, cluster.loop.now_ms, violation.invariant, str(violation)) from violation
@@ -89,9 +95,10 @@ class Cluster:
         assert self._members(0, rows).nodes == tuple(range(self._size))
         liars = frozenset(index for index, _ in plan.liars)
         self._honest = frozenset(range(self._nodes)) - liars
-        self._money = make_genesis(EPOCH_MS - 1_000_000, rows)
+        self._upgrade = draw_upgrade(self.loop.random("upgrade"), plan)
+        self._money = make_genesis(EPOCH_MS - 1_000_000, rows, NEWEST if self._upgrade is None else OLD)
         self._before = Money(genesis_rows(self._money), self._money).executed()
-        self._genesis = _genesis(self._committee(0), self._before.root)
+        self._genesis = _genesis(self._committee(0), self._before.root, self._before.version)
         self._clients = Clients(self.loop.random("clients"), self._money)
         self.judge = Judge(
             GENESIS_HASH,
@@ -101,7 +108,7 @@ class Cluster:
             keys.quick_verify if not plan.real_signatures else keys.real_verify,
             self._genesis,
         )
-        self._registrar = Registrar(self.loop.random("registrar"), [s.public for s in self._signers], liars)
+        self._registrar = Registrar(self.loop.random("registrar"), self._keys(), *plan.registry)
         self._network = self._make_network()
         self._settings = Settings(
             GENESIS_HASH,
@@ -119,6 +126,9 @@ class Cluster:
         self._stormy = True
 
     # --- making ---
+
+    def _keys(self) -> list[Keys]:
+        return [Keys(bytes(signer.public), node_key(node)) for node, signer in enumerate(self._signers)]
 
     def _make_committee(self, epoch: int, members: list[Member]) -> Committee:
         return Committee(epoch, members)
@@ -168,10 +178,21 @@ class Cluster:
         made.restart_after = self._restart_after
         made.reachable = self._reachable
         made.on_power = self._on_power
+        made.on_unusable = self._on_unusable
         return made
 
     def _make_liar(self, index: int, family: str) -> list[Validator]:
-        mouth = Mouth(self.loop, self._network, self.judge, GENESIS_HASH, index, self._size, self._signers[index])
+        hearers = self._nodes if self.plan.appoint_ms else self._size
+        mouth = Mouth(
+            self.loop,
+            self._network,
+            self.judge,
+            GENESIS_HASH,
+            index,
+            self._members_of,
+            hearers,
+            self._signers[index],
+        )
         match family:
             case "silent":
                 return []
@@ -179,7 +200,7 @@ class Cluster:
                 rate = self._random.choice((0.3, 0.7, 1.0))
                 end = self.plan.epoch_heights
                 self._network.attach(
-                    Chaos(mouth, self._committee, self._genesis, lambda epoch: (epoch + 1) * end, rate)
+                    Chaos(mouth, self._members_of, self._genesis, lambda epoch: (epoch + 1) * end, rate)
                 )
                 return []
             case "twins":
@@ -195,7 +216,8 @@ class Cluster:
                 return [puppet]
             case _:
                 liar = self._make_validator(index, honest=False)
-                liar.outgoing = filter_of(family, self.loop.random(f"filter {index}"), self._size, self.plan.timing)
+                random = self.loop.random(f"filter {index}")
+                liar.outgoing = filter_of(family, random, self._members_of, self.plan.timing)
                 return [liar]
 
     # --- the story ---
@@ -207,7 +229,10 @@ class Cluster:
         self._plan_breaks()
         for node, guard_too in self.plan.wiped:
             self.loop.at(self._random.randint(1, self.plan.storm_ms), self._wipe, node, guard_too)
+        for node, guard_too in self.plan.damaged:
+            self.loop.at(self._random.randint(1, self.plan.storm_ms), self._damage, node, guard_too)
         self.loop.after(1, self._work)
+        self._plan_upgrade()
         if self.plan.appoint_ms:
             self.loop.after(self.plan.appoint_ms, self._appoint)
             self.loop.after(ANNOUNCE_MS, self._announce)
@@ -215,11 +240,15 @@ class Cluster:
         self._stormy = False
         for one in self.validators:
             one.check_bounds()
+            one.upgrade()
         self._calm_for_a_quorum()
         self._calm_for_all()
         self._demand_equality()
         loop, committees = self.loop, len(set(self.rows.values()))
-        return Result(self.plan.seed, self.judge.final_height, loop.events, loop.now_ms, loop.digest(), committees)
+        version = max(one.disk.block(one.disk.height).header.version for one in self.validators)
+        old = 0 if self._upgrade is None else len(self._upgrade.until_ms)
+        heights, digest = self.judge.final_height, loop.digest()
+        return Result(self.plan.seed, heights, loop.events, loop.now_ms, digest, committees, version, old)
 
     def _calm_for_a_quorum(self) -> None:
         chosen = self._draw_quorum()
@@ -234,7 +263,8 @@ class Cluster:
                 one.restart_after = _never
                 one.crash("left out of the quorum")
         before = self.judge.final_height
-        bad = self._size - sum(one.index < self._size for one in chosen) + len(self.plan.wiped)
+        left_out = self.plan.faulty if self.plan.appoint_ms else range(self._size)
+        bad = len({*left_out} - {one.index for one in chosen}) + len(self.plan.wiped) + len(self.plan.damaged)
         self._demand(chosen, before + 1, before + self.plan.calm_heights, bad)
 
     def _calm_for_all(self) -> None:
@@ -243,7 +273,7 @@ class Cluster:
         self._network.heal(frozenset(range(self._nodes)))
         for one in self.validators:
             one.wake()
-        before, bad = self.judge.final_height, len(self.plan.liars) + len(self.plan.wiped)
+        before, bad = self.judge.final_height, len(self.plan.liars) + len(self.plan.wiped) + len(self.plan.damaged)
         self._demand(self.validators, before + 1, before + self.plan.calm_heights, bad)
         self.judge.inclusion()
 
@@ -276,9 +306,10 @@ class Cluster:
         return SLACK * (rounds + self.plan.skew_ms * 2) + behind * (6 * calm_ms + self.plan.execute_ms + 50) + 5_000
 
     def _draw_quorum(self) -> list[Validator]:
-        if self.plan.appoint_ms:  # what is a quorum may change any moment
-            return list(self.validators)
-        mute = [node for node, guard_too in self.plan.wiped if guard_too]  # perhaps for the rest of the run
+        if self.plan.appoint_ms:  # what is a quorum may change any moment, but without the absent it is one in each
+            return [one for one in self.validators if one.index not in self.plan.absent]
+        lost = (*self.plan.wiped, *self.plan.damaged)
+        mute = [node for node, guard_too in lost if guard_too]  # perhaps for the rest of the run
         weights = {node: 0 if node in mute else weight for node, weight in enumerate(self.plan.weights)}
         order = self._random.sample(self.validators, len(self.validators))
         chosen: list[Validator] = []
@@ -313,12 +344,33 @@ class Cluster:
             self.loop.after(self._random.randint(1, 2 * self.plan.appoint_ms), self._appoint)
 
     def _announce(self) -> None:
-        """Whoever is admitted, and has executed the chain, says so."""
-        for one in self.validators:
-            readiness = one.app.ledger.awaited(one.index) if one.up else None
+        """Whoever is admitted, and has executed the chain, says so; a liar copies what another has executed."""
+        informed = {one.index: one for one in self.validators if one.up}
+        if informed:
+            source = max(informed.values(), key=lambda one: one.disk.height)
+            informed |= {index: source for index, _ in self.plan.liars}
+        for index, one in informed.items():
+            readiness = one.app.ledger.awaited(index)
             if readiness is not None:
-                self._submit((self._clients.ready(readiness, one.index, self._signers[one.index], self._clock_ms()),))
+                self._submit((self._clients.ready(readiness, index, self._signers[index], self._clock_ms()),))
         self.loop.after(ANNOUNCE_MS, self._announce)
+
+    def _plan_upgrade(self) -> None:
+        if self._upgrade is None:
+            return
+        self.loop.at(self._upgrade.demand_ms, self._demand_version)
+        for node, at_ms in self._upgrade.until_ms:
+            for one in self.validators:
+                if one.index == node:
+                    one.newest = OLD
+                    self.loop.at(at_ms, one.upgrade)
+
+    def _demand_version(self) -> None:
+        """The central bank demands the newest version, until somebody has executed that."""
+        demanded = max(one.disk.executed(one.disk.height).version for one in self.validators)
+        if self._stormy and demanded < NEWEST:
+            self._submit((self._clients.demand(NEWEST, OLD, self._clock_ms()),))
+            self.loop.after(self.plan.timing.view_ms, self._demand_version)
 
     def _plan_breaks(self) -> None:
         breaks = self.plan.breaks
@@ -329,6 +381,7 @@ class Cluster:
             (breaks.flap_ms, self._flap),
             (breaks.full_ms, self._fill_disk),
             (breaks.jump_ms, self._jump_clock),
+            (breaks.unread_ms, self._hide_disk),
         ):
             if mean_ms:
                 self.loop.after(self._random.randint(1, 2 * mean_ms), self._break, mean_ms, action)
@@ -363,6 +416,18 @@ class Cluster:
         if self._stormy:
             victim.ensure_up()
 
+    def _hide_disk(self) -> None:
+        """A machine starts again, and its disk cannot be read."""
+        victim = self._random.choice(self.validators)
+        victim.disk.files.unreadable = True
+        victim.crash("unreadable")
+        self.loop.after(self._random.randint(1, 4 * self.plan.timing.view_ms), self._show_disk, victim)
+
+    def _show_disk(self, victim: Validator) -> None:
+        victim.disk.files.unreadable = False
+        if self._stormy:
+            victim.ensure_up()
+
     def _jump_clock(self) -> None:
         jumping = [one for one in self.validators if one.index in self.plan.jumping]
         if jumping:
@@ -371,10 +436,35 @@ class Cluster:
     def _wipe(self, node: int, guard_too: bool) -> None:
         """A machine loses its data. Who loses the guard too signs nothing in any epoch that may have begun."""
         if self._stormy:
-            epoch = max(self.judge.highest_view, default=0) + 1
-            victim = next(one for one in self.validators if one.index == node)
-            victim.wipe(epoch if guard_too else None)
+            self._begin_anew(self._validator(node), guard_too)
+
+    def _begin_anew(self, victim: Validator, guard_too: bool) -> None:
+        epoch = max(self.judge.highest_view, default=0) + 1
+        victim.wipe(epoch if guard_too else None)
+        self.loop.after(self._random.randint(1, self.plan.breaks.down_ms), victim.ensure_up)
+
+    def _damage(self, node: int, guard_too: bool) -> None:
+        """Bytes change on a disk. The node finds that out when it starts, or they were of no use any more."""
+        if self._stormy:
+            victim = self._validator(node)
+            victim.damage(guard_too)
             self.loop.after(self._random.randint(1, self.plan.breaks.down_ms), victim.ensure_up)
+
+    def _on_unusable(self, victim: Validator, guard_too: bool) -> None:
+        """A node has stopped for what it read. Its operator throws that away, in calm at once: som resync, or R43."""
+        if self._stormy:
+            delay_ms = self._random.randint(1, self.plan.breaks.down_ms)
+            self.loop.after(delay_ms, self._throw_away, victim, guard_too)
+        else:
+            self._begin_anew(victim, guard_too)
+            victim.ensure_up()
+
+    def _throw_away(self, victim: Validator, guard_too: bool) -> None:
+        if not victim.up and (victim.disk.guard_damaged if guard_too else victim.disk.records.damaged):
+            self._begin_anew(victim, guard_too)
+
+    def _validator(self, node: int) -> Validator:
+        return next(one for one in self.validators if one.index == node)
 
     def _flap(self) -> None:
         one, other = self._random.choice(self.validators), self._random.randrange(self._nodes)
@@ -413,7 +503,7 @@ def _make_signers(plan: Plan) -> list[Signer]:
     return first + [keys.make_key(plan.real_signatures, seed) for seed in others]
 
 
-def _genesis(committee: Committee, state_root: Hash) -> Block:
+def _genesis(committee: Committee, state_root: Hash, version: int) -> Block:
     payload = encode_payload([])
     header = Header(
         genesis_hash=GENESIS_HASH,
@@ -429,5 +519,6 @@ def _genesis(committee: Committee, state_root: Hash) -> Block:
         executed_height=0,
         state_root=state_root,
         payload_hash=payload_hash(payload),
+        version=version,
     )
     return make_block(header, payload)

@@ -13,7 +13,7 @@ from typing import Final, cast
 
 from consensus.crypto import SecretKey, Signature
 from consensus.messages import Block, Certificate, Hash, Kind
-from node.storage.errors import Damaged, GuardError
+from node.storage.errors import GuardError, StorageError, StorageFailed
 from node.storage.guard import Guard
 from node.storage.journal import Journal
 from tests.simulation.application import Batch, Executed, decode_batch, payload_refs
@@ -32,6 +32,14 @@ Entry = tuple[int, bytes]  # type, payload
 Statement = tuple[int, int, int, bytes]  # kind, epoch, view, what was signed
 
 
+class Unusable(Exception):
+    """A file whose bytes changed was found out: the node does not start until its operator has seen to it."""
+
+    def __init__(self, guard_too: bool, error: Exception) -> None:
+        super().__init__(str(error))
+        self.guard_too = guard_too
+
+
 class Records:
     """The journal over all lives of a validator, and which facts it has surely made durable."""
 
@@ -40,25 +48,34 @@ class Records:
         self.facts: set[Fact] = set()  # durable, as the files have it
         self._appended: list[Fact] = []  # and not durable yet
         self._replacing: set[Fact] = set()  # what a rotation under way will leave
+        self.damaged = False  # bytes of it changed since it was closed
         self._journal: Journal
 
     def create(self) -> None:
         """Make an empty journal."""
         self.facts.clear()
+        self.damaged = False
         Journal.create(JOURNAL, self.files)
 
     def open(self, name: str) -> list[Entry]:
-        """Return what the journal kept: all that was durable, and nothing that was never written."""
+        """Return what the journal kept: all that was durable, and nothing that was never written.
+
+        A damaged one may have lost what was at its end, where it looks like what a crash left. Raises Unusable.
+        """
         try:
             self._journal, entries = Journal.open(JOURNAL, self.files)
-        except Damaged as damaged:
-            raise Violation("durable", f"{name}: {damaged}") from damaged
+        except StorageFailed:
+            raise
+        except StorageError as error:
+            if self.damaged:
+                raise Unusable(False, error) from error
+            raise Violation("durable", f"{name}: {error}") from error
         found = {_fact_of(*entry) for entry in entries}
-        if not (self.facts <= found or (self._replacing and self._replacing <= found)):
+        if not (self.damaged or self.facts <= found or (self._replacing and self._replacing <= found)):
             raise Violation("durable", f"the journal of {name} has lost {sorted(self.facts - found, key=repr)}")
         if not found <= self.facts.union(self._appended, self._replacing):
             raise Violation("durable", f"the journal of {name} holds what was never written to it")
-        self.facts, self._appended, self._replacing = found, [], set()
+        self.facts, self._appended, self._replacing, self.damaged = found, [], set(), False
         return entries
 
     @property
@@ -72,8 +89,8 @@ class Records:
 
     def append(self, kind: int, payload: bytes, fact: Fact) -> None:
         """Take a record for the next sync."""
-        self._journal.append(kind, payload)
         self._appended.append(fact)
+        self._journal.append(kind, payload)  # which syncs by itself if much waits
 
     def sync(self) -> None:
         """Make all that was appended durable."""
@@ -126,6 +143,7 @@ class Disk:
     batches: dict[bytes, Batch] = field(default_factory=dict)  # of stored blocks
     guard: Guard | None = None  # while the power is on
     signed: deque[Statement] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    guard_damaged: bool = False  # bytes of it changed since it was closed
 
     def __post_init__(self) -> None:
         self.rows = self.fresh()
@@ -163,16 +181,21 @@ class Disk:
     # --- the guard ---
 
     def open_guard(self, public: bytes, genesis_hash: Hash, name: str) -> None:
-        """Open the guard, made if this key has never signed. It remembers what it signed."""
+        """Open the guard, made if this key has never signed. It remembers what it signed. Raises Unusable."""
         if not self.files.exists(GUARD):
             Guard.create(GUARD, public, genesis_hash, self.files)
         try:
             self.guard = Guard.open(GUARD, public, genesis_hash, self.files)
-        except GuardError as damaged:
-            raise Violation("durable", f"{name}: {damaged}") from damaged
+        except GuardError as error:
+            if self.guard_damaged:
+                raise Unusable(True, error) from error
+            raise Violation("durable", f"{name}: {error}") from error
         for statement in self.signed:
             if not self.guard.remembers(*statement):
+                if self.guard_damaged:  # cut between two records; the journal has the votes that matter
+                    raise Unusable(True, GuardError(f"forgot {statement}"))
                 raise Violation("durable", f"the guard of {name} has forgotten {statement}")
+        self.guard_damaged = False
 
     def sign(self, signer: Signer, kind: Kind, epoch: int, view: int, statement: bytes) -> Signature:
         """Sign past the guard. Raises GuardRefused."""
@@ -183,10 +206,18 @@ class Disk:
 
     # --- ends ---
 
+    def damage(self, guard_too: bool, random: Random) -> None:
+        """Let bytes of the journal change, or of the guard, while nobody has them open."""
+        self.files.damage(KEYS if guard_too else DATA, random)
+        if guard_too:
+            self.guard_damaged = True
+        else:
+            self.records.damaged = True
+
     def wipe(self, public: bytes, genesis_hash: Hash, epoch: int | None) -> None:
         """Lose all data; with ``epoch`` also the guard, and begin one that signs nothing before that epoch."""
         self.end_process()
-        self.files.full = False
+        self.files.full = self.files.unreadable = False
         self.files.wipe(DATA)
         self.rows = self.fresh()
         for lost in (self.heights, self.by_hash_height, self.batches):
@@ -194,6 +225,7 @@ class Disk:
         self.records.create()
         if epoch is not None:
             self.files.wipe(KEYS)
+            self.guard_damaged = False
             self.signed.clear()
             Guard.create(GUARD, public, genesis_hash, self.files)
             guard = Guard.open(GUARD, public, genesis_hash, self.files)

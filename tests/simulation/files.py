@@ -11,7 +11,7 @@ from typing import Final
 
 from node.storage.errors import InUse, StorageError, StorageFailed
 from node.storage.files import Disk
-from tests.storage_crashes import Op, State
+from tests.storage_crashes import SECTOR_BYTES, Op, State
 
 KEYS: Final = Path("keys")
 DATA: Final = Path("data")
@@ -28,6 +28,7 @@ class MemoryDisk(Disk):
         self, on_synced: Callable[[Path], None] = lambda path: None, before: Callable[[], None] = lambda: None
     ) -> None:
         self.full = False  # no room for another byte
+        self.unreadable = False  # whatever is read fails
         self.power_for: int | None = None  # operations until the power fails
         self._on_synced = on_synced
         self._before = before
@@ -55,6 +56,24 @@ class MemoryDisk(Disk):
         self.end_process()
         kept = [path for path in self._live if directory not in path.parents]
         self._begin_from({path.as_posix(): bytes(self._state.files[self._live[path]].data) for path in kept})
+
+    def damage(self, directory: Path, random: Random) -> None:
+        """Change some bytes of a directory's files, which were durable, under a process that has ended."""
+        left = {path.as_posix(): bytearray(self._state.files[file].data) for path, file in self._live.items()}
+        names = [name for name, data in sorted(left.items()) if data and directory in Path(name).parents]
+        data = left[random.choice(names)]
+        start = random.randrange(len(data))
+        match random.choice(("bit", "bit", "byte", "sector", "cut")):
+            case "bit":
+                data[start] ^= 1 << random.randrange(8)
+            case "byte":
+                data[start] ^= random.randint(1, 255)
+            case "sector":
+                low = start - start % SECTOR_BYTES
+                data[low : low + SECTOR_BYTES] = random.randbytes(len(data[low : low + SECTOR_BYTES]))
+            case _:
+                del data[start:]
+        self._begin_from({name: bytes(data) for name, data in left.items()})
 
     def _begin_from(self, left: dict[str, bytes]) -> None:
         self.end_process()
@@ -101,6 +120,8 @@ class MemoryDisk(Disk):
     def read(self, path: Path, most: int, *, private: bool = True) -> bytes:
         if path not in self._live:
             raise FileNotFoundError(path)
+        if self.unreadable:
+            raise StorageFailed(f"read {path}: input/output error")
         data = self._state.files[self._live[path]].data
         if len(data) > most:
             raise StorageError(f"{path}: {len(data)} bytes; {most} at the most")

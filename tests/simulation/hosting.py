@@ -27,7 +27,7 @@ from tests.simulation.money import Readiness
 class Ledger(Protocol):
     """What executes blocks and writes what they change."""
 
-    def execute(self, height: int, timestamp_ms: int, transactions: list[bytes]) -> Executed: ...
+    def execute(self, height: int, timestamp_ms: int, version: int, transactions: list[bytes]) -> Executed: ...
     def roster(self) -> Roster: ...
     def awaited(self, node: int) -> Readiness | None: ...
 
@@ -38,6 +38,7 @@ class House(Protocol):
     disk: Disk
     epoch: int
     end_height: int
+    version: int
 
     def feed(self, happened: Input) -> None: ...
     def later(self, delay_ms: int, action: Callable[..., None], *arguments: object) -> None: ...
@@ -201,6 +202,7 @@ class Host:
             available=self.batches,
             included=included,
             end_height=self._house.end_height,
+            version=self._house.version,
             next_validators_hash=self._house.committee_hash,
         )
 
@@ -235,7 +237,7 @@ class Host:
         block, certificate = self._unexecuted[0]
         transactions = [item for ref in payload_refs(block.payload) for item in self.batches[ref].transactions]
         height = self._disk.height + 1
-        executed = self.ledger.execute(height, block.header.timestamp_ms, transactions)
+        executed = self.ledger.execute(height, block.header.timestamp_ms, block.header.version, transactions)
         self._unexecuted.popleft()
         self._disk.store(Stored(block, certificate, executed), self.batches)
         for ref in payload_refs(block.payload):

@@ -71,6 +71,7 @@ class Judge:
         self._genesis_hash = genesis_hash
         self._bench = Bench(tuple(keys), tuple(weights), tuple(range(len(keys))))
         self._benches: dict[int, Bench] = {}  # of epochs that have begun somewhere
+        self._early: dict[int, list[Vote]] = {}  # of liars, in epochs of which nobody knows yet who sits in them
         self._honest = honest
         self._verify = verify
         self._headers: dict[bytes, Header] = {}
@@ -95,6 +96,11 @@ class Judge:
         """The highest height that any honest validator has ever called final."""
         return len(self._chain) - 1
 
+    @property
+    def committees(self) -> int:
+        """How many different ones have begun an epoch."""
+        return len({(bench.keys, bench.weights) for bench in self._benches.values()})
+
     def epoch_starts(self, epoch: int, root: Block, end_height: int) -> None:
         """An epoch's genesis and last height, as every honest validator must see them."""
         if self._roots.setdefault(epoch, root.hash) != root.hash:
@@ -110,6 +116,8 @@ class Judge:
         named = {row.consensus_key: row.weight for row in state.members} if state is not None else None
         if named is not None and named != dict(zip(bench.keys, bench.weights, strict=True)):
             raise Violation("agreement", f"epoch {epoch} has another committee than height {state} names")
+        for vote in self._early.pop(epoch, ()):
+            self._liar_signed(vote)
 
     def _seats(self, epoch: int) -> Bench:
         return self._benches.get(epoch, self._bench)
@@ -149,8 +157,8 @@ class Judge:
                     self.learn(message.block)
                 if honest and self._node(message.vote) == sender:
                     self._vote_sent(sender, honest, message.vote)
-                elif not honest and self._genuine(message.vote):
-                    self._count(message.vote)
+                elif not honest:
+                    self._liar_signed(message.vote)
                 carried = (*message.justification, message.finalization)
                 self._certificates_sent(sender, honest, [c for c in carried if c is not None])
             case Certificate():
@@ -160,10 +168,15 @@ class Judge:
 
     def _vote_sent(self, sender: int, honest: bool, vote: Vote) -> None:
         if not honest:
-            if self._node(vote) not in self._honest and self._genuine(vote):
-                self._count(vote)
+            self._liar_signed(vote)
         elif self._node(vote) != sender or (vote.epoch, vote.view, vote.kind, vote.hash, vote.signer) not in self._seen:
             raise Violation("discipline", f"n{sender} sends a vote that it did not sign: {show(vote)}")
+
+    def _liar_signed(self, vote: Vote) -> None:
+        if self._benches and vote.epoch not in self._benches:
+            self._early.setdefault(vote.epoch, []).append(vote)
+        elif self._node(vote) not in self._honest and self._genuine(vote):
+            self._count(vote)
 
     def _certificates_sent(self, sender: int, honest: bool, certificates: Sequence[Certificate]) -> None:
         if honest:
@@ -428,7 +441,7 @@ class Judge:
 
     def refused(self, index: int, vote: Vote) -> None:
         """An honest validator found a block invalid whose leader signed ``vote``."""
-        if vote.signer in self._honest or not self._genuine(vote):
+        if self._node(vote) in self._honest or not self._genuine(vote):
             raise Violation("evidence", f"n{index} refuses a block of honest n{vote.signer}: {show(vote)}")
 
 

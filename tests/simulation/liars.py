@@ -23,6 +23,7 @@ from consensus.timing import Timing
 from tests.simulation.judge import Judge
 from tests.simulation.keys import Signer
 from tests.simulation.loop import Loop
+from tests.simulation.members import Members
 from tests.simulation.network import Network
 
 FAMILIES: Final = (
@@ -49,19 +50,26 @@ FAMILIES: Final = (
 MEMORY: Final = 64  # messages or views that a liar remembers
 
 
-def filter_of(family: str, random: Random, size: int, timing: Timing) -> Callable[[int, Message], Iterable[int]]:
+def filter_of(
+    family: str, random: Random, members: Callable[[int], Members], timing: Timing
+) -> Callable[[int, Message], Iterable[int]]:
     """Return what a liar that runs the real core does with what it should send: the delays of each copy, in ms."""
 
     def mute_leader(_: int, message: Message) -> Iterable[int]:
         return () if isinstance(message, Proposal) else (0,)
 
     def withhold_votes(receiver: int, message: Message) -> Iterable[int]:
-        return (0,) if not isinstance(message, Vote) or receiver == (message.view * 7 + 3) % size else ()
+        if not isinstance(message, Vote):
+            return (0,)
+        seated = members(message.epoch)
+        return (0,) if seated.place(receiver) == (message.view * 7 + 3) % len(seated.nodes) else ()
 
     def withhold_blocks(receiver: int, message: Message) -> Iterable[int]:
         if not isinstance(message, Proposal):
             return (0,)
-        return (0,) if (receiver + message.vote.view) % size <= (size - 1) // 3 + 1 else ()
+        seated = members(message.vote.epoch)
+        size = len(seated.nodes)
+        return (0,) if (seated.place(receiver) + message.vote.view) % size <= (size - 1) // 3 + 1 else ()
 
     def stale(_: int, __: Message) -> Iterable[int]:
         return (random.randint(200, 3000),)
@@ -98,22 +106,40 @@ class Mouth:
     """How a liar speaks: signs with its own key, tells the judge, sends to whom it likes, when it likes."""
 
     def __init__(
-        self, loop: Loop, network: Network, judge: Judge, genesis_hash: Hash, index: int, size: int, signer: Signer
+        self,
+        loop: Loop,
+        network: Network,
+        judge: Judge,
+        genesis_hash: Hash,
+        index: int,
+        members: Callable[[int], Members],
+        hearers: int,
+        signer: Signer,
     ) -> None:
+        """``members`` are those of an epoch, as far as anybody knows them; ``hearers`` the nodes that it speaks to."""
         self.index = index
-        self.size = size
         self.random = loop.random(f"liar {index}")
         self._loop = loop
         self._network = network
         self._judge = judge
         self.genesis_hash = genesis_hash
+        self._members = members
+        self._hearers = hearers
         self._signer = signer
+
+    def seat(self, epoch: int) -> int:
+        """Return where it sits in an epoch; without a seat the name under which it speaks all the same."""
+        return self._members(epoch).place(self.index)
+
+    def size(self, epoch: int) -> int:
+        """Return how many seats an epoch has."""
+        return len(self._members(epoch).nodes)
 
     def vote(self, kind: Kind, epoch: int, view: int, block_hash: Hash) -> Vote:
         """Sign whatever it is."""
         named = NO_HASH if kind is Kind.NULLIFY else block_hash
         statement = vote_statement(self.genesis_hash, kind, epoch, view, named)
-        return Vote(kind, epoch, view, named, self.index, self._signer.sign(statement))
+        return Vote(kind, epoch, view, named, self.seat(epoch), self._signer.sign(statement))
 
     def answer(self, receiver: int, data: bytes) -> None:
         """Answer a question for data."""
@@ -126,7 +152,7 @@ class Mouth:
 
     def say_bytes(self, data: bytes, share: float = 1.0, late_ms: int = 0) -> None:
         """Send what may be no message."""
-        for peer in range(self.size):
+        for peer in range(self._hearers):
             if peer != self.index and self.random.random() < share:
                 self._loop.after(
                     self.random.randint(0, late_ms), self._network.send, self.index, peer, "consensus", data

@@ -49,3 +49,7 @@ class Members:
     def seat(self, node: int) -> int | None:
         """Return the seat of a node, None for one that only looks on."""
         return self._seats.get(node)
+
+    def place(self, node: int) -> int:
+        """Return the seat of a node, or a number for one that only looks on: liars divide the others by it."""
+        return self._seats.get(node, node)

@@ -5,25 +5,27 @@ state of the last stored height.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from hashlib import sha256
 from random import Random
 from typing import Final, NamedTuple
 
 from consensus.crypto import SecretKey
+from consensus.encoding import encode
 from consensus.messages import Hash
 from node.ledger.account import Kind, Profile, account_number, kinds_mask
 from node.ledger.assets import Asset, AssetStatus
 from node.ledger.execute import Ledger, genesis_changes
 from node.ledger.genesis import Genesis, GenesisAccount
 from node.ledger.operations import Operation
-from node.ledger.param import Listed, ProveReady, SetParameter
-from node.ledger.parameters import DEFAULT
+from node.ledger.param import VERSION, Listed, ProveReady, SetParameter
+from node.ledger.parameters import DEFAULT, record_hash
 from node.ledger.pay import Pay
 from node.ledger.state import ACCOUNTS_IN_MEMORY, ROSTER
 from node.ledger.transaction import Transaction, decode_transaction, make_transaction
 from node.ledger.validators import Roster, members, readiness_statement, roster_hash
+from node.ledger.versions import NEWEST
 from tests.simulation.application import Executed
 from tests.simulation.keys import Signer
 from tests.simulation.members import Rows, node_key
@@ -68,7 +70,7 @@ PAYERS: Final = range(2 + PERSONS)
 ACCOUNTS: Final = range(2 + PERSONS + 1)
 
 
-def make_genesis(time_ms: int, validators: Rows) -> Genesis:
+def make_genesis(time_ms: int, validators: Rows, version: int = NEWEST) -> Genesis:
     """Return an issuer, a bank, some persons, with no money yet, and the central bank."""
     kinds = [Kind.ISSUER, Kind.BANK] + [Kind.PERSON] * PERSONS + [Kind.CENTRAL_BANK]
     som = Asset(
@@ -90,7 +92,7 @@ def make_genesis(time_ms: int, validators: Rows) -> Genesis:
         tree_depth=1,
         epoch_length=1_000,
         validators=validators,
-        parameters=DEFAULT,
+        parameters=DEFAULT._replace(protocol_version=version),
         assets=((SOM, som),),
         accounts=tuple(_row(serial, kind) for serial, kind in zip(ACCOUNTS, kinds, strict=True)),
     )
@@ -105,6 +107,9 @@ class Table:
 
     def get(self, key: bytes) -> bytes | None:
         return self._rows.get(key)
+
+    def get_ascending(self, keys: Sequence[bytes]) -> Iterator[bytes | None]:
+        return map(self.get, keys)
 
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         for key in self._keys[bisect_left(self._keys, low) : bisect_left(self._keys, high)]:
@@ -153,6 +158,7 @@ class Money:
             sum(balances),
             min(balances[BANK:]),
             _members(ledger.roster),
+            ledger.parameters.protocol_version,
         )
 
     def roster(self) -> Roster:
@@ -166,10 +172,10 @@ class Money:
             return None
         return Readiness(named.name, *self._ledger.checkpoint)
 
-    def execute(self, height: int, timestamp_ms: int, transactions: list[bytes]) -> Executed:
+    def execute(self, height: int, timestamp_ms: int, version: int, transactions: list[bytes]) -> Executed:
         """Execute a height and write it."""
         decoded = [_decode(raw, self._genesis.hash) for raw in transactions]
-        self._rows.write(self._ledger.execute(height, timestamp_ms, decoded).changes)
+        self._rows.write(self._ledger.execute(height, timestamp_ms, version, decoded).changes)
         return self.executed()
 
     def _balance(self, serial: int) -> int:
@@ -209,6 +215,12 @@ class Clients:
     def appoint(self, listed: tuple[Listed, ...], seen: Roster, clock_ms: int) -> bytes:
         """Return the central bank's word on who validates, based on the roster that it has seen."""
         operation = SetParameter(_number(CENTRAL_BANK), ROSTER, roster_hash(seen), listed)
+        salt = self._random.getrandbits(63)
+        return self._signed(CENTRAL_BANK, operation, clock_ms + EXPIRES_MS, salt, CENTRAL_BANK)
+
+    def demand(self, version: int, seen: int, clock_ms: int) -> bytes:
+        """Return the central bank's demand of a protocol version, in place of what it has seen."""
+        operation = SetParameter(_number(CENTRAL_BANK), VERSION, record_hash(encode(seen)), version)
         salt = self._random.getrandbits(63)
         return self._signed(CENTRAL_BANK, operation, clock_ms + EXPIRES_MS, salt, CENTRAL_BANK)
 

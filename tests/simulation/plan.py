@@ -3,16 +3,22 @@
 One rule: everything that a run depends on is in its plan or in a generator named in the run's tree (Loop.random).
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Final
+from typing import Final, TypeVar
 
 from consensus.timing import Timing
+from tests.simulation.bounds import BOUNDS
 from tests.simulation.liars import FAMILIES
 from tests.simulation.network import Weather, draw_weather
 
 SIZES: Final = (1, 3, 4, 4, 4, 4, 5, 7, 7, 10)
+DRAFTS: Final = 5  # that the central bank makes to find a committee that bears all its faulty
 CHANGING: Final = 0.25  # the share of seeds of four, five or seven equals whose committee changes
+DAMAGING: Final = 0.25  # the share of seeds in which disks cannot be read for a while, or bytes on them change
+NARROWING: Final = 0.25  # the share of seeds that remember and keep as little as their bounds allow
+MOVING: Final = 0.75  # the share of those seeds in which any fault may come into a committee and leave it
 MOVABLE: Final = ("silent", "mute-leader", "withhold-votes", "withhold-blocks", "stale", "twins")
 LARGE: Final = (21, 31)
 LARGE_SHARE: Final = 0.007  # of all seeds: each costs as much as three others, where calm links are slow as fifty
@@ -29,6 +35,9 @@ EVENTS_MAX_SIZE: Final = 10
 HEIGHTS_OF_CHANGE: Final = 70  # newcomers prove that they are ready every 16 heights
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, slots=True)
 class Breaks:
     """How often things break during the storm. Mean times in ms, 0 for never."""
@@ -40,6 +49,7 @@ class Breaks:
     down_ms: int  # the longest time that a crashed validator stays down
     full_ms: int = 0  # disks without room
     jump_ms: int = 0  # clocks on the wall that are set wrong
+    unread_ms: int = 0  # disks of which nothing can be read for a while
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,10 @@ class Plan:
     jumping: tuple[int, ...] = ()  # nodes whose clocks may be set wrong, by seconds or an hour: less than a third
     wiped: tuple[tuple[int, bool], ...] = ()  # nodes that lose their data; True: and their guard. Fewer than may lie
     appoint_ms: int = 0  # mean time between two changes of the committee, 0 for never
+    damaged: tuple[tuple[int, bool], ...] = ()  # nodes whose journal, or with True whose guard, changes on the disk
+    bounds: tuple[str, ...] = ()  # those of the product that are narrow: tests/simulation/bounds.py
+    absent: tuple[int, ...] = ()  # where it changes: who is left out when there is calm for a quorum
+    readmits: bool = False  # whether the central bank admits those who lie, as long as all who lie are below a third
 
     @property
     def seats_equal(self) -> bool:
@@ -75,17 +89,42 @@ class Plan:
         return len(set(self.weights)) == 1
 
     @property
+    def registry(self) -> tuple[tuple[frozenset[int], ...], frozenset[int], int]:
+        """Who must stay below a third in each committee, who never comes into one, and how often it is tried."""
+        liars = frozenset(node for node, _ in self.liars)
+        if self.readmits:
+            return (self.faulty, frozenset(self.jumping)), frozenset(), DRAFTS
+        return (liars,), liars, 1
+
+    @property
     def events_max(self) -> int:
         """How many events no honest run has."""
         return EVENTS_MAX * max(EVENTS_MAX_SIZE, len(self.weights)) ** 2 // EVENTS_MAX_SIZE**2
 
+    @property
+    def faulty(self) -> frozenset[int]:
+        """Who must weigh less than a third in every committee, all together, though it changes."""
+        return frozenset((*(node for node, _ in (*self.liars, *self.wiped, *self.damaged)), *self.absent))
+
     def summary(self) -> str:
         """Return the plan in a line."""
         liars = ", ".join(f"n{index} {family}" for index, family in self.liars) or "no liars"
+        lost = "".join(
+            f"n{index} loses its {'guard' if guard_too else 'data'}, "
+            for index, guard_too in (*self.wiped, *self.damaged)
+        )
         return (
-            f"{len(self.weights)} validators {self.weights}, {liars}, epochs of {self.epoch_heights}, "
+            f"{len(self.weights)} validators {self.weights}, {liars}, {lost}epochs of {self.epoch_heights}, "
+            f"a change every {self.appoint_ms} ms, journals of {self.rotate_bytes} bytes, narrow: {self.bounds}, "
             f"views of {self.timing.view_ms} ms, {self.weather}, {self.breaks}"
         )
+
+
+DRAWS: Final[dict[str, Callable[[Plan], bool]]] = {  # what a campaign may look for
+    "committees": lambda plan: plan.readmits,
+    "disks": lambda plan: bool(plan.damaged or plan.breaks.unread_ms),
+    "bounds": lambda plan: bool(plan.bounds),
+}
 
 
 def draw(seed: int) -> Plan:
@@ -115,12 +154,22 @@ def draw(seed: int) -> Plan:
     )
     made = replace(made, jumping=_draw_part(random, weights, ()), wiped=_draw_wiped(random, made))
     if len(weights) == 1:  # it waits for nobody: else its chain outruns all who follow it over slow links
-        return replace(made, pace_ms=timing.leader_ms // 4)
+        return _with_more(replace(made, pace_ms=timing.leader_ms // 4))
     if len(weights) >= min(LARGE):
-        return _with_many(made)
+        return _with_more(_with_many(made))
     if made.seats_equal and len(weights) in (4, 5, 7) and random.random() < CHANGING:
-        return _with_changes(random, made)
-    return made
+        made = _with_changes(random, made)
+    return _with_more(made)
+
+
+def _with_more(made: Plan) -> Plan:
+    """Return the plan with what is drawn from branches of its own, so that all before keeps its draws."""
+    rosters, disks, bounds = (Random(f"{made.seed}/plan/{name}") for name in ("rosters", "disks", "bounds"))
+    if made.appoint_ms and rosters.random() < MOVING:
+        made = _with_faults_that_move(rosters, made)
+    if disks.random() < DAMAGING:
+        made = _with_bad_disks(disks, made)
+    return _with_narrow_bounds(bounds, made) if bounds.random() < NARROWING else made
 
 
 def _with_many(made: Plan) -> Plan:
@@ -135,7 +184,7 @@ def _with_many(made: Plan) -> Plan:
 
 
 def _with_changes(random: Random, made: Plan) -> Plan:
-    """Return the plan with a committee that changes. Its liars are those who need not know where they sit."""
+    """Return the plan with a committee that changes, and liars who need not know where they sit."""
     return replace(
         made,
         liars=tuple((node, random.choice(MOVABLE)) for node, _ in made.liars),
@@ -147,6 +196,59 @@ def _with_changes(random: Random, made: Plan) -> Plan:
         appoint_ms=random.choice((2, 5, 15)) * made.timing.view_ms,
         storm_ms=random.choice((60, 150)) * made.timing.view_ms,
     )
+
+
+def _with_faults_that_move(random: Random, made: Plan) -> Plan:
+    """Return the plan of a changing committee with every fault, at members as at newcomers.
+
+    Of the first members those who lie, are wiped or absent are fewer than may be faulty. Of newcomers as many as chance
+    wants: the central bank admits no more of them than a committee bears.
+    """
+    size = len(made.weights)
+    first = random.sample(range(size), (size - 1) // 3)
+    later = [node for node in range(size, size + made.observers) if random.random() < 0.6]
+    faults = ("liar", "liar", "wiped", "damaged", "absent", "none")
+    kinds = {node: random.choice(faults) for node in (*first, *later)}
+    return replace(
+        made,
+        liars=_sorted((node, random.choice(FAMILIES)) for node, kind in kinds.items() if kind == "liar"),
+        wiped=_sorted((node, random.random() < 0.4) for node, kind in kinds.items() if kind == "wiped"),
+        damaged=_sorted((node, random.random() < 0.4) for node, kind in kinds.items() if kind == "damaged"),
+        absent=_sorted(node for node, kind in kinds.items() if kind == "absent"),
+        jumping=_sorted(
+            (
+                *random.sample(range(size), (size - 1) // 3),
+                *(node for node in range(size, size + made.observers) if random.random() < 0.4),
+            )
+        ),
+        breaks=replace(made.breaks, jump_ms=random.choice((0, 3)) * made.timing.view_ms),
+        readmits=True,
+    )
+
+
+def _with_bad_disks(random: Random, made: Plan) -> Plan:
+    """Return the plan with disks that cannot be read for a while, and members whose files change, if none is wiped."""
+    part: tuple[int, ...] = ()
+    if not made.wiped and not made.appoint_ms:
+        part = _draw_part(random, made.weights, tuple(node for node, _ in made.liars))
+    return replace(
+        made,
+        damaged=made.damaged or tuple((node, random.random() < 0.4) for node in part),
+        breaks=replace(made.breaks, unread_ms=random.choice((0, 2, 6)) * made.timing.view_ms),
+    )
+
+
+def _with_narrow_bounds(random: Random, made: Plan) -> Plan:
+    """Return the plan with a journal that is replaced as often as it may be, and narrow bounds."""
+    return replace(
+        made,
+        rotate_bytes=random.choice((1, 200, 1_000, made.rotate_bytes)),
+        bounds=tuple(name for name in BOUNDS if random.random() < 0.5),
+    )
+
+
+def _sorted(items: Iterable[T]) -> tuple[T, ...]:
+    return tuple(sorted(items))  # type: ignore[type-var]
 
 
 def _draw_weights(random: Random) -> tuple[int, ...]:

@@ -72,7 +72,7 @@ class Replayer(Puppet):
                     (
                         replace(message, epoch=message.epoch + 1),
                         replace(message, view=message.view + 1),
-                        replace(message, signer=self.index),
+                        replace(message, signer=self.mouth.seat(message.epoch)),
                         replace(message, signature=Signature(random.randbytes(64))),
                         replace(message, kind=Kind.FINALIZE) if message.kind is Kind.NOTARIZE else message,
                         *self._signed_anew(message),
@@ -151,7 +151,7 @@ class Forger(Puppet):
             self.mouth.say(self._forge(heard), 0.6, random.choice((0, 200)))
 
     def _forge(self, vote: Vote) -> Certificate:
-        random, size = self.mouth.random, self.mouth.size
+        random, size = self.mouth.random, self.mouth.size(vote.epoch)
         own = self.mouth.vote(vote.kind, vote.epoch, vote.view, vote.hash)
         everyone = range(size)
         signatures: list[tuple[int, Signature]]
@@ -164,7 +164,7 @@ class Forger(Puppet):
                     for signer in everyone
                 ]
             case 2:  # true, but too few
-                signatures = sorted({(vote.signer, vote.signature), (self.index, own.signature)})
+                signatures = sorted({(vote.signer, vote.signature), (own.signer, own.signature)})
             case _:  # signers that do not exist
                 signatures = [(signer, own.signature) for signer in range(size, min(31, 2 * size))]
         return Certificate(vote.kind, vote.epoch, vote.view, vote.hash, tuple(signatures))
@@ -198,7 +198,7 @@ class Revoker(Puppet):
         if not isinstance(heard, Vote | Certificate) or heard.kind is Kind.NULLIFY or heard.epoch != self.epoch:
             return
         place, random = (heard.epoch, heard.view), self.mouth.random
-        if self.committee.leader(heard.view) == self.index and place > self._revoked and random.random() < 0.5:
+        if self.committee.leader(heard.view) == self.seat and place > self._revoked and random.random() < 0.5:
             self._revoked = place
             nullify = self.mouth.vote(Kind.NULLIFY, heard.epoch, heard.view, NO_HASH)
             self.mouth.say(nullify, random.choice((0.3, 0.6, 1.0)), random.choice((0, 30)))
@@ -222,7 +222,9 @@ class Foreigner(Puppet):
             case Proposal():
                 epoch, view, block = max(0, message.vote.epoch + by), message.vote.view, message.block
                 if block is not None and self.mouth.random.random() < 0.7:
-                    block = make_block(replace(block.header, epoch=epoch, proposer=self.index), block.payload)
+                    block = make_block(
+                        replace(block.header, epoch=epoch, proposer=self.mouth.seat(epoch)), block.payload
+                    )
                 named = message.vote.hash if block is None else block.hash
                 return replace(message, vote=self.mouth.vote(Kind.NOTARIZE, epoch, view, named), block=block)
             case _:
@@ -238,7 +240,7 @@ class Impersonator(Puppet):
         random = self.mouth.random
         if random.random() > self.rate:
             return
-        other = random.randrange(self.mouth.size)
+        other = random.randrange(self.mouth.size(self.epoch))
         match heard:
             case Vote():
                 own = self.mouth.vote(heard.kind, heard.epoch, heard.view, heard.hash)
@@ -275,9 +277,8 @@ class Flooder(Puppet):
                 far = view + random.choice((random.randint(1, 20), 2 ** random.randint(5, 50)))
                 return self.mouth.vote(random.choice(list(Kind)), self.epoch, far, Hash(random.randbytes(32)))
             case 1 if isinstance(heard, Proposal) and heard.block is not None:
-                header = replace(
-                    heard.block.header, timestamp_ms=random.getrandbits(40), view=view, proposer=self.index
-                )
+                proposer = self.mouth.seat(self.epoch)
+                header = replace(heard.block.header, timestamp_ms=random.getrandbits(40), view=view, proposer=proposer)
                 block = make_block(header, heard.block.payload)
                 vote = self.mouth.vote(Kind.NOTARIZE, self.epoch, view, block.hash)
                 return Proposal(random.randrange(view), vote, block, heard.justification, heard.finalization)

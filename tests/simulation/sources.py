@@ -135,7 +135,7 @@ class BatchWithholder(Puppet):
         self.later(BATCH_MS, self._make_batches)
 
     def transmit(self, receiver: int, channel: str, data: bytes) -> None:
-        size, faulty = self.mouth.size, self.committee.faulty_max
+        size, faulty = len(self.committee), self.committee.faulty_max
         if channel == "answer" and as_tuple(decode(data), 2)[0] == BATCH:
             return
         if channel == "batch":

@@ -49,10 +49,11 @@ from consensus.messages import (
     vote_statement,
 )
 from consensus.records import decode_record, encode_record
+from node.ledger.versions import NEWEST
 from node.storage.errors import GuardRefused, StorageFailed
 from tests.simulation.application import Batch, Executed, decode_batch
 from tests.simulation.decoding import Verifier, decode_once
-from tests.simulation.disk import BATCH_RECORD, CONSENSUS_RECORD, Disk, batch_fact
+from tests.simulation.disk import BATCH_RECORD, CONSENSUS_RECORD, Disk, Unusable, batch_fact
 from tests.simulation.fetching import BEHIND_MIN, Fetcher
 from tests.simulation.files import PowerLost
 from tests.simulation.hosting import Host, Ledger
@@ -159,6 +160,7 @@ class Validator:
         self.outgoing: Callable[[int, Message], Iterable[int]] = _at_once
         self.reachable: Callable[[], Iterable[int]] = tuple  # whose links are up
         self.on_power: Callable[[int, bool], None] = lambda *_: None
+        self.on_unusable: Callable[[Validator, bool], None] = lambda *_: None  # True: its guard is not to be trusted
         self.up = False
         self._loop = loop
         self._network = network
@@ -173,12 +175,13 @@ class Validator:
         self._highest = 0  # stored height that this validator has ever had
         self._wiped = False
         self.jump_ms = 0  # by which the clock on the wall has been set wrong
+        self.newest = NEWEST  # protocol version that its software knows
         network.attach(self)
 
     # --- life and death ---
 
     def start(self) -> None:
-        """Power on: read the disk, replay the journal, join. A full disk ends it at once."""
+        """Power on: read the disk, replay the journal, join. A disk that is full or unreadable ends it at once."""
         self._life += 1
         self.up = True
         self._on_files(self._boot)
@@ -202,8 +205,11 @@ class Validator:
         if self._loop.tracing:
             self._loop.trace(f"{self.name} starts at height {self.disk.height}")
         epoch = self.disk.height // self._settings.epoch_heights
-        tip = self.disk.heights[-1] if self.disk.height > epoch * self._settings.epoch_heights else None
         boundary = self.disk.block(epoch * self._settings.epoch_heights)
+        if self.disk.height == boundary.header.height > 0 and self._stands_before(boundary):
+            epoch -= 1
+            boundary = self.disk.block(epoch * self._settings.epoch_heights)
+        tip = self.disk.heights[-1] if self.disk.height > epoch * self._settings.epoch_heights else None
         self._set_epoch(boundary, self.disk.block(self.disk.height), tip.certificate if tip is not None else None)
         batches = [decode_batch(payload) for kind, payload in entries if kind == BATCH_RECORD]
         self.app = Host(
@@ -241,6 +247,7 @@ class Validator:
         self.epoch = boundary.header.height // settings.epoch_heights
         self.end_height = (self.epoch + 1) * settings.epoch_heights
         rows = self.disk.executed(boundary.header.executed_height).members
+        self.version = self._version_after(boundary)
         settings.begins(self.epoch, rows)
         self.members = settings.members(self.epoch, rows)
         self.committee = self.members.committee
@@ -255,6 +262,20 @@ class Validator:
         self.core = consensus.core.Core(
             self.committee, settings.genesis_hash, self.seat, root, floor, self.end_height, settings.timing
         )
+
+    def _version_after(self, boundary: Block) -> int:
+        """Return the protocol version of the epoch after ``boundary``."""
+        return max(boundary.header.version, self.disk.executed(boundary.header.executed_height).version)
+
+    def _stands_before(self, boundary: Block) -> bool:
+        """Whether the epoch after ``boundary``, whose state is executed here, is of a version that we do not know."""
+        return self._version_after(boundary) > self.newest
+
+    def upgrade(self) -> None:
+        """Install newer software: the process ends, and another one starts."""
+        if self.newest < NEWEST:
+            self.newest = NEWEST
+            self.crash("upgraded", power=False)
 
     def _connect(self) -> None:
         for node in self.reachable():
@@ -291,6 +312,12 @@ class Validator:
         self._wiped = True
         self._highest = 0
         self.disk.wipe(self._signer.public, self._settings.genesis_hash, epoch)
+
+    def damage(self, guard_too: bool) -> None:
+        """Lose the process and some bytes of the journal or of the guard: it may have forgotten what it said."""
+        self.crash("damaged", power=self._random.random() < 0.5, restart=False)
+        self._wiped = True
+        self.disk.damage(guard_too, self._random)
 
     def ensure_up(self) -> None:
         """Power on if it is off."""
@@ -347,6 +374,9 @@ class Validator:
             action()
         except PowerLost:
             self.crash("trap: file")
+        except Unusable as found:
+            self.crash(str(found), power=False, restart=False)
+            self.on_unusable(self, found.guard_too)
         except StorageFailed as failed:
             self.crash(str(failed), power=False, restart=False)
 
@@ -354,7 +384,8 @@ class Validator:
         while self.up and not self._syncing and self._loop.now_ms >= self._asleep_until_ms:
             if self._effects:
                 self._next_effect()
-            elif self._ended is not None and self.disk.height >= self._ended.block.header.executed_height:
+            elif self._may_go_on():
+                assert self._ended is not None
                 self._next_epoch(self._ended.block)
             elif self._inbox:
                 self._take(self._inbox.popleft())
@@ -365,6 +396,12 @@ class Validator:
                 self._rotate()
             else:
                 break
+
+    def _may_go_on(self) -> bool:
+        """Whether the next epoch may begin: what names its committee is executed here, and we know its rules."""
+        boundary = None if self._ended is None else self._ended.block
+        executed = boundary is not None and self.disk.height >= boundary.header.executed_height
+        return executed and boundary is not None and not self._stands_before(boundary)
 
     def _take(self, item: Arrived | Link | Ours) -> None:
         match item:
@@ -488,10 +525,10 @@ class Validator:
             self.traps.append(trap)
 
     def mend(self) -> None:
-        """Let the power fail no more, make room on the disk, and set the clock."""
+        """Let the power fail no more, make room on a disk that can be read, and set the clock."""
         self.traps.clear()
         self.jump_ms = 0
-        self.disk.files.full = False
+        self.disk.files.full = self.disk.files.unreadable = False
         self.disk.files.power_for = None
 
     def _trapped(self, where: str) -> bool:
@@ -552,6 +589,8 @@ class Validator:
         self._after_persist = True
 
     def _sign(self, effect: SignVote) -> None:
+        if self.version > self.newest:
+            raise Violation("versions", f"{self.name} signs in an epoch whose version it does not know")
         block = self.core.block(effect.hash)
         if block is not None:
             self._judge.learn(block)
@@ -600,6 +639,8 @@ class Validator:
     def _finalize(self, effect: Finalize) -> None:
         if self._trapped("finalize"):
             return
+        if any(block.header.version != self.version or self.version > self.newest for block in effect.blocks):
+            raise Violation("versions", f"{self.name} takes final blocks of a version that it does not know")
         if self.honest:
             self._judge.finalized(self.index, self.app.tip(), effect.blocks, effect.certificate)
         if self._loop.tracing:
@@ -681,10 +722,13 @@ class Validator:
     def submit(self, transactions: tuple[bytes, ...]) -> None:
         """Take transactions from clients."""
         if self.up:
-            batch = self.app.submit(self.index, transactions)
-            for node in range(self._settings.nodes):
-                if node != self.index:
-                    self.transmit(node, "batch", batch.encoded)
+            self._on_files(lambda: self._submit(transactions))
+
+    def _submit(self, transactions: tuple[bytes, ...]) -> None:
+        batch = self.app.submit(self.index, transactions)
+        for node in range(self._settings.nodes):
+            if node != self.index:
+                self.transmit(node, "batch", batch.encoded)
 
     def executed_one(self, executed: Executed) -> None:
         """A height is executed and stored, atomically."""

@@ -3,7 +3,17 @@
 from typing import Final
 
 from tests.mutants.mutant import Killer, Mutant
-from tests.mutants.planted import agreement, durability, intake, judge, ledger, ledger_rules, verification
+from tests.mutants.planted import (
+    agreement,
+    banks,
+    durability,
+    intake,
+    judge,
+    ledger,
+    ledger_rules,
+    verification,
+    versions,
+)
 
 ROOMS: Final[tuple[tuple[str, tuple[Mutant, ...]], ...]] = (
     ("Agreement", agreement.MUTANTS),
@@ -12,6 +22,8 @@ ROOMS: Final[tuple[tuple[str, tuple[Mutant, ...]], ...]] = (
     ("Intake: mempool, batches, payloads, synchronization, RPC", intake.MUTANTS),
     ("Ledger", ledger.MUTANTS),
     ("Ledger: holds, attestations, register, orders, recoveries", ledger_rules.MUTANTS),
+    ("Bank files and national QR codes", banks.MUTANTS),
+    ("Versions of the protocol and the wire", versions.MUTANTS),
     ("The judge of the simulator", judge.MUTANTS),
 )
 MUTANTS: Final = tuple(mutant for _, room in ROOMS for mutant in room)

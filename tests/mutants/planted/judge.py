@@ -1,10 +1,12 @@
-"""Mutants of the simulator's judge: one that is blind has to be noticed by the tests of the judge."""
+"""Mutants of the simulator: a judge that is blind, and who else is not what it seems, is noticed by the tests of it."""
 
 from typing import Final
 
 from tests.mutants.mutant import Mutant, one, suite
 
 JUDGE: Final = "tests/simulation/judge.py"
+SUCCESSION: Final = "tests/simulation/succession.py"
+LIARS: Final = "tests/simulation/liars.py"
 
 BREACHES: Final = suite("simulation_judge")
 
@@ -70,8 +72,8 @@ VOTES: Final = (
     _blind(
         "does not count the proposals of liars",
         "exclusion",
-        "elif not honest and self._genuine(message.vote):",
-        "elif False:",
+        "elif not honest:\n                    self._liar_signed(message.vote)",
+        "elif False:\n                    pass",
     ),
     _blind(
         "blind to two notarized blocks of a view",
@@ -216,4 +218,29 @@ CHAINS: Final = (
     _blind("blind to honest messages found invalid", "well-behaved", "if sender in self._honest:"),
 )
 
-MUTANTS: Final[tuple[Mutant, ...]] = (*VOTES, *BLOCKS, *DISKS, *CHAINS)
+SEATS: Final = (
+    _blind(
+        "blind to what liars signed before their epoch began",
+        *("exclusion", "for vote in self._early.pop(epoch, ()):", "for vote in ():"),
+    ),
+    _blind(
+        "takes a refused block's seat for a node",
+        *(
+            "evidence",
+            "if self._node(vote) in self._honest or not self._genuine(vote):",
+            "if vote.signer in self._honest or not self._genuine(vote):",
+        ),
+    ),
+    one(
+        *("only those who are ready at once are looked at", "succession: the faulty stay below a third", SUCCESSION),
+        *("(at_once, [*draft.values()], self._worst(seated, draft, faulty))", "(at_once, [*draft.values()])"),
+        suite("simulation", only="registrar"),
+    ),
+    one(
+        *("a liar votes from the seat that it had at first", "liars: their seats", LIARS),
+        *("return self._members(epoch).place(self.index)", "return self._members(0).place(self.index)"),
+        suite("simulation_liars", only="comes_later"),
+    ),
+)
+
+MUTANTS: Final[tuple[Mutant, ...]] = (*VOTES, *BLOCKS, *DISKS, *CHAINS, *SEATS)

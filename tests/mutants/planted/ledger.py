@@ -7,13 +7,14 @@ from tests.mutants.mutant import Mutant, one, suite
 PAY: Final = "node/ledger/pay.py"
 EXECUTE: Final = "node/ledger/execute.py"
 STATE: Final = "node/ledger/state.py"
+READS: Final = "node/storage/reads.py"
 RECENT: Final = "node/ledger/recent.py"
 ACCOUNT: Final = "node/ledger/account.py"
 ACCOUNT_OPS: Final = "node/ledger/account_ops.py"
 ASSETS: Final = "node/ledger/assets.py"
 INVARIANTS: Final = "node/ledger/invariants.py"
 TRANSACTION: Final = "node/ledger/transaction.py"
-COMMITMENT: Final = "node/ledger/commitment.py"
+TREE: Final = "node/ledger/tree.py"
 STEP: Final = "node/ledger/step.py"
 PARAM: Final = "node/ledger/param.py"
 TRANSFER: Final = "node/ledger/transfer.py"
@@ -22,6 +23,7 @@ IN_PAY: Final = suite("ledger_pay", "ledger_transaction", "ledger_invariants", "
 IN_ACCOUNTS: Final = suite("ledger_accounts", "ledger_transaction", "ledger_execute")
 IN_PARAM: Final = suite("ledger_param", "ledger_model")
 IN_EXECUTE: Final = suite("ledger_execute", "ledger_pay")
+IN_SIZE: Final = suite("ledger_size", "ledger_commitment", "ledger_execute")
 IN_INVARIANTS: Final = suite("ledger_invariants", "ledger_execute", "ledger_commitment", "ledger_pay")
 
 MONEY: Final = (
@@ -359,9 +361,46 @@ SUMS: Final = (
         IN_INVARIANTS,
     ),
     one(
-        *("a bucket of the tree in the order of arrival", "commitment: one tree", COMMITMENT),
+        *("a bucket of the tree in the order of arrival", "commitment: one tree", TREE),
         *("if found >= head:", "if found == head:"),
         IN_INVARIANTS,
+    ),
+    one(
+        *("neighbours of two buckets are put into one", "commitment: one tree", TREE),
+        *("NEIGHBOURS: Final = 100 * ACCOUNTS_PER_BUCKET", "NEIGHBOURS: Final = 200 * ACCOUNTS_PER_BUCKET"),
+        IN_SIZE,
+    ),
+    one(
+        *("rows that come together do not replace those that are there", "commitment: one tree", TREE),
+        *("{**_split(bucket), **entries}", "{**entries, **_split(bucket)}"),
+        IN_SIZE,
+    ),
+    one(
+        *("rows that come together lie in the order of arrival", "commitment: one tree", TREE),
+        *("for head in sorted(entries)", "for head in entries"),
+        IN_SIZE,
+    ),
+    one(
+        *("a bulk pay reads anew whom the block has paid before", "memory changes no result", STATE),
+        *("if number not in accounts]", "if number]"),
+        IN_SIZE,
+    ),
+    one(
+        *("a bulk pay keeps whom a trial has read", "memory is bounded", STATE),
+        *(
+            "accounts[number] = own_account(number, record)\n                self._loaded.append(number)",
+            "accounts[number] = own_account(number, record)",
+        ),
+        IN_SIZE,
+    ),
+    one(
+        *(
+            "a bulk pay is given the next row for one that is absent",
+            "memory changes no result",
+            "node/storage/reads.py",
+        ),
+        *("if row == key else None", "if row >= key else None"),
+        suite("storage_store"),
     ),
     one(
         *("assets in the order of arrival", "unsorted iteration", EXECUTE),
