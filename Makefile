@@ -88,7 +88,7 @@ simulate-shell: $(STAMP) ## Whole nodes on virtual time, with clients: SEEDS=200
 	$(BIN)/python -m tests.shell --seeds $(SEEDS) --jobs $(JOBS) $(ARGS)
 
 long-chain: $(STAMP) ## An observer joins 100,000 blocks by a snapshot, another one by blocks; says how long (HEIGHT=100000, half an hour)
-	SOM_LONG_CHAIN=$(HEIGHT) nice $(BIN)/python -m pytest -n 0 tests/test_long_chain.py $(ARGS)
+	SOM_LONG_CHAIN=$(HEIGHT) nice $(BIN)/python -m pytest -n 0 --timeout 0 tests/test_long_chain.py $(ARGS)
 
 ledger-campaign: $(STAMP) ## Random transactions for the ledger and its model: TRANSACTIONS=200000 SEED=1 (minutes); ARGS="--chain 7" tells one
 	nice $(BIN)/python -m tests.ledger_model --transactions $(TRANSACTIONS) --seed $(SEED) --jobs $(JOBS) $(ARGS)

@@ -157,8 +157,8 @@ class Epochs:
     def trail(self, last: int) -> list[int]:
         """Return the epochs, ascending, whose first committee follows from a block that must be kept.
 
-        Between them neither committee nor version changes, so that with the last blocks before these, and the rosters, whoever has the
-        genesis follows all committees up to that of epoch ``last``, and knows it and the one before.
+        Between them neither committee nor version changes: with the last blocks before these, and the rosters, whoever
+        has the genesis follows all committees up to that of epoch ``last``, and knows it and the one before.
         """
         found = {last - 1, last}
         executed = 0

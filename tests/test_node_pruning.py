@@ -61,13 +61,13 @@ async def test_what_is_old_goes_and_what_is_above_stays_as_it_was(chain: SoloCha
     assert heights_of(chain.store, Table.ROOTS) == [0, *range(base, tip + 1)]
     assert heights_of(chain.store, Table.OUTCOMES) == list(range(base + 1, tip + 1))
     assert heights_of(chain.store, Table.CERTIFICATE) == list(range(base, tip + 1))
-    for table in (Table.STATE, Table.ROSTER, Table.EVIDENCE):
+    for table in (Table.STATE, Table.ROSTER, Table.VERSION, Table.EVIDENCE):
         span = [key for key in before if key[:1] == table.value]
         assert [key for key in after if key[:1] == table.value] == span
     for table, each in ((Table.BATCH, 1), (Table.TRANSACTION, 2), (Table.REFERENCE, 1), (Table.ENTRY, 4)):
         assert sum(1 for key in after if key[:1] == table.value) == 10 * each, table
     gone = {key[:1] for key in before.keys() - after.keys()}
-    assert gone == {table.value for table in Table} - {Table.META.value, Table.STATE.value, b"n", b"v"}
+    assert gone == {table.value for table in Table} - {Table.META.value, Table.STATE.value, b"n", b"v", b"w"}
     assert {key: row for key, row in after.items() if key[1:] != b"base"}.items() <= before.items()
     chain.store.check()
     assert Ledger(chain.store, chain.genesis).root == chain.ledger.root
