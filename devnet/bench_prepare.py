@@ -257,6 +257,7 @@ class Maker:
         view = before + 1
         header = Header(
             genesis_hash=Hash(self._genesis.hash),
+            version=self._genesis.parameters.protocol_version,
             epoch=epoch,
             view=view,
             height=height,

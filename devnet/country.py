@@ -194,7 +194,7 @@ class Run:
         self._report.phases.append(_phase(name, count, before, await self._look()))
 
     async def _look(self) -> Moment:
-        return await asyncio.to_thread(look, time.monotonic(), self._pids, self._urls)
+        return await asyncio.to_thread(look, time.monotonic(), self._pids, self._urls, ())
 
 
 def _phase(name: str, count: int, before: Moment, after: Moment) -> Phase:

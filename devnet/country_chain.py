@@ -191,6 +191,7 @@ class _Founding:
         block = make_block(
             Header(
                 genesis_hash=Hash(self._genesis.hash),
+                version=self._ledger.version,
                 epoch=0,
                 view=view,
                 height=view,

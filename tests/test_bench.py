@@ -180,7 +180,7 @@ def test_the_ledger_applies_all_that_a_call_holds(made: Prepared, payload: Paylo
         transactions = [decode_transaction(raw, genesis.hash) for raws in requests for raw in raws]
         assert len({transaction.id for transaction in transactions}) == len(transactions) == job.calls * mix.batch
         assert all(map(signatures_valid, transactions))
-        executed = ledger.execute(ledger.height + 1, ledger.timestamp_ms + 1, transactions)
+        executed = ledger.execute(ledger.height + 1, ledger.timestamp_ms + 1, ledger.version, transactions)
         assert [receipt for receipt in executed.receipts if not receipt.applied] == []
     finally:
         store.close()

@@ -97,7 +97,7 @@ def test_between_blocks_no_more_accounts_stay_than_the_bound(accounts_in_memory:
     world = town(accounts_in_memory)
     for amount in (1, 2, 3):
         world.run(pension(0, WALLETS, amount))
-        world.ledger.begin(world.ledger.height + 1, world.time_ms)
+        world.ledger.begin(world.ledger.height + 1, world.time_ms, world.version)
         assert in_memory(world.ledger) <= accounts_in_memory
         world.store(world.ledger.finish())
 
@@ -108,7 +108,7 @@ def test_who_was_touched_last_stays_in_memory() -> None:
     for index in range(WALLETS):
         if index % 10:
             world.run(Pay(SOM, BANK, ((wallet(index), 1, b""),)))
-        world.ledger.begin(world.ledger.height + 1, world.time_ms)
+        world.ledger.begin(world.ledger.height + 1, world.time_ms, world.version)
         if index >= bound:
             kept = list(world.ledger._state._accounts)
             assert BANK in kept  # it paid in every block
@@ -119,7 +119,7 @@ def test_who_was_touched_last_stays_in_memory() -> None:
 def test_a_trial_leaves_nothing_in_memory() -> None:
     world = town(1)
     world.block([])
-    world.ledger.begin(world.ledger.height + 1, world.time_ms)
+    world.ledger.begin(world.ledger.height + 1, world.time_ms, world.version)
     world.store(world.ledger.finish())
     before = in_memory(world.ledger)
     receipt = world.ledger.simulate(world.transaction([pension(0, WALLETS, 5)]), world.time_ms)
@@ -153,7 +153,7 @@ def test_a_bulk_pay_asks_for_its_payees_at_once_and_for_each_once() -> None:
     reader = Counting(world)
     ledger = Ledger(reader, world.genesis, 10_000)
     transactions = [world.transaction([pension(0, WALLETS, amount)]) for amount in (5, 6)]
-    ledger.execute(ledger.height + 1, world.time_ms + 1, transactions)
+    ledger.execute(ledger.height + 1, world.time_ms + 1, ledger.version, transactions)
     assert reader.together == WALLETS
     assert reader.gets <= 2  # the payer, the issuer
     assert ISSUER != BANK

@@ -5,7 +5,7 @@ One rule: nothing here is synced, sealed or kept. Who needs rows to last uses th
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +29,10 @@ class Scratch:
     def get(self, key: bytes) -> bytes | None:
         """Return the value, or None."""
         return self._db.get(key)  # type: ignore[no-any-return]
+
+    def get_ascending(self, keys: Sequence[bytes]) -> Iterator[bytes | None]:
+        """Yield the value of each key, or None."""
+        return map(self.get, keys)
 
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows with low <= key < high, ascending."""
