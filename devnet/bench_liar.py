@@ -19,6 +19,7 @@ from typing import Final
 
 from consensus.encoding import DecodeError
 from consensus.messages import Proposal, decode_message
+from devnet.generate import key_of
 from network.mesh import Mesh
 from node.batches import encode_batch_message, make_batch
 from node.config import ConfigError
@@ -68,7 +69,13 @@ class Liar:
             return
         raws = [*held.batch.raw_transactions[:-1], forged(held.batch.raw_transactions[-1])]
         node = self._node
-        batch = make_batch(node.genesis.hash, node.opened.key, next(self._sequence), node.store.tip.height, raws)
+        batch = make_batch(
+            node.genesis.hash,
+            key_of(f"{node.config.name}-consensus"),
+            next(self._sequence),
+            node.store.tip.height,
+            raws,
+        )
         node.links.broadcast_batch(encode_batch_message(batch))
 
 

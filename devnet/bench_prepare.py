@@ -23,7 +23,6 @@ from typing import Final
 
 from consensus.crypto import SecretKey, Signature
 from consensus.messages import (
-    NO_HASH,
     Block,
     Certificate,
     Hash,
@@ -42,7 +41,7 @@ from node.batches import Batch, BatchPool, decode_transactions, encode_payload, 
 from node.config import Config
 from node.epochs import Epochs
 from node.executor import Executor, Stored
-from node.home import committee_of, create_data, read_genesis
+from node.home import create_data, read_genesis
 from node.ledger.account import SOM
 from node.ledger.execute import Ledger
 from node.ledger.genesis import Genesis, format_genesis
@@ -206,11 +205,12 @@ class Maker:
     def __init__(self, genesis: Genesis, store: Store) -> None:
         self._genesis = genesis
         self._store = store
-        self._committee = committee_of(genesis, 0)
+        self._epochs = Epochs(genesis, store)
+        members = self._epochs.members(0)
+        assert members is not None, "the first committee is the genesis's"
+        self._committee = members.committee
         keys = {bytes(key.public): key for key in (key_of(f"{row.name}-consensus") for row in genesis.validators)}
         self._keys = [keys[bytes(member.public_key)] for member in self._committee.validators]
-        members = Epochs(genesis, store).members(0)
-        assert members is not None, "the first committee is the genesis's"
         self._pool = BatchPool(members, members.peers[0])
         self._stored = asyncio.Event()
         self.executor = Executor(store, Ledger(store, genesis), self._pool, _nothing_is_missing, self._on_stored)
@@ -252,12 +252,13 @@ class Maker:
     def _block(self, parent: Block, payload: bytes) -> Block:
         """Return the block above ``parent``, which each view of its epoch brought one of."""
         above, committee = parent.header, self._committee
-        height, length = above.height + 1, self._genesis.epoch_length
-        epoch, before = divmod(above.height, length)
+        height = above.height + 1
+        epoch, before = divmod(above.height, self._genesis.epoch_length)
+        following = self._epochs.next_validators_hash(height, above.height)
+        assert following is not None, "the parent is executed"
         view = before + 1
         header = Header(
             genesis_hash=Hash(self._genesis.hash),
-            version=self._genesis.parameters.protocol_version,
             epoch=epoch,
             view=view,
             height=height,
@@ -266,10 +267,11 @@ class Maker:
             proposer=(epoch + view) % len(committee),
             timestamp_ms=above.timestamp_ms + 1,
             validators_hash=Hash(committee.hash),
-            next_validators_hash=NO_HASH if height % length else Hash(committee.hash),
+            next_validators_hash=following,
             executed_height=above.height,
             state_root=Hash(self._store.tip.root),
             payload_hash=payload_hash(payload),
+            version=above.version,
         )
         return make_block(header, payload)
 

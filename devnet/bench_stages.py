@@ -26,7 +26,7 @@ from consensus.encoding import digest
 from devnet.bench_prepare import link_data, prepared
 from devnet.bench_show import Cells
 from devnet.bench_sign import Chain, Job, Mix, request_of, transactions_of
-from devnet.generate import VALIDATORS, seed_of
+from devnet.generate import VALIDATORS, key_of, seed_of
 from node.batches import Batch, decode_batch, decode_transactions, make_batch
 from node.config import Config
 from node.home import create_home, open_home
@@ -199,7 +199,7 @@ def measure(directory: Path, accounts: int, blocks: int, workers: int = 2) -> Wa
     link_data(made, directory / config.data)
     with ExitStack() as resources:
         opened = open_home(directory, config, None, resources)
-        return Stages(made.genesis, opened.key, opened.store).run(accounts, blocks)
+        return Stages(made.genesis, key_of(f"{NAME}-consensus"), opened.store).run(accounts, blocks)
 
 
 def cells(watch: Watch) -> Cells:

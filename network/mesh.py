@@ -257,6 +257,13 @@ class Mesh:
         else:
             self._complain(slot, "peer_erred", reason=reason, score=round(score))
 
+    def disconnect(self, peer: PeerId) -> bool:
+        """End the link with ``peer`` and return whether there was one; it may come back at once."""
+        link = self._link(peer)
+        if link is not None:
+            link.end(CloseCode.GOING_AWAY, "by the operator")
+        return link is not None
+
     def set_addresses(self, addresses: Sequence[PeerAddress]) -> None:
         """Set the allowlist: dial the new, end the links of the gone; a changed address holds from the next dial."""
         wanted = {address.peer: address for address in addresses if address.peer != self.identity.peer}

@@ -56,11 +56,24 @@ class Batch:
 def make_batch(
     genesis_hash: bytes, key: SecretKey, sequence: int, base_height: int, transactions: Sequence[bytes]
 ) -> Batch:
-    """Return a batch signed by ``key``."""
-    body = encode((key.public, sequence, base_height, tuple(transactions)))
-    name = _digest(genesis_hash, body)
-    signature = key.sign(name)
-    return Batch(name, key.public, sequence, base_height, tuple(transactions), signature, signature + body)
+    """Return a batch signed by a key that is at hand."""
+    body = batch_body(key.public, sequence, base_height, transactions)
+    return signed_batch(genesis_hash, body, key.sign(batch_digest(genesis_hash, body)))
+
+
+def batch_body(author: bytes, sequence: int, base_height: int, transactions: Sequence[bytes]) -> bytes:
+    """Return what the author of a batch signs, through its digest."""
+    return encode((author, sequence, base_height, tuple(transactions)))
+
+
+def batch_digest(genesis_hash: bytes, body: bytes) -> BatchDigest:
+    """Return what names a batch, and what its author signs."""
+    return BatchDigest(digest(b"som-batch-1", genesis_hash, body))
+
+
+def signed_batch(genesis_hash: bytes, body: bytes, signature: bytes) -> Batch:
+    """Return the batch of a body and its author's signature; raise DecodeError."""
+    return decode_batch(genesis_hash, signature + body)
 
 
 def decode_batch(genesis_hash: bytes, data: bytes) -> Batch:
@@ -73,7 +86,7 @@ def decode_batch(genesis_hash: bytes, data: bytes) -> Batch:
     if not transactions:
         raise DecodeError("an empty batch")
     return Batch(
-        _digest(genesis_hash, body),
+        batch_digest(genesis_hash, body),
         PublicKey(as_bytes(author, PUBLIC_KEY_BYTES)),
         as_int(sequence),
         as_int(base_height),
@@ -341,7 +354,3 @@ def named_in_ancestors(
         names.update(decode_payload(block.payload))
         block = block_of(block.header.parent_hash)
     return None if block is None else frozenset(names)
-
-
-def _digest(genesis_hash: bytes, body: bytes) -> BatchDigest:
-    return BatchDigest(digest(b"som-batch-1", genesis_hash, body))

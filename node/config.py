@@ -5,11 +5,12 @@ between nodes only by accident, and the network then stalls for no visible reaso
 """
 
 import os
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from node.ledger.state import ACCOUNTS_IN_MEMORY
+from node.log import Level
 
 CONFIG_NAME: Final = "config.toml"
 PEERS_MAX: Final = 64  # the chain itself names the others
@@ -33,6 +34,16 @@ class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     guard: str = "keys/guard"
 
 
+class Signer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A signer process that has the consensus key and the guard instead of us: where it listens, and its public key.
+
+    Without ``socket`` both are files of this home.
+    """
+
+    socket: str = ""
+    public_key: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")] = ""
+
+
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where we listen for validators."""
 
@@ -43,13 +54,16 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Rpc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where we serve clients. ``allowed_hosts`` are accepted in the Host header beside loopback names.
 
-    ``show_orders``: lists of authorities' orders are answered, not only their counts. A devnet always answers them.
+    ``access``: open tells everybody about everybody; tokens wants a reason (node/rpc/access.py); auto is open on a
+    devnet and tokens elsewhere. ``tokens_file`` and ``admin_socket`` stand in the home directory.
     """
 
     host: str = "127.0.0.1"
     port: _Port = 26657
     allowed_hosts: tuple[str, ...] = ()
-    show_orders: bool = False
+    access: Literal["auto", "open", "tokens"] = "auto"
+    tokens_file: str = "tokens.json"
+    admin_socket: str = "admin.sock"
 
 
 class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,7 +129,7 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Form and level of the log on standard error."""
 
-    level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    level: Level = "info"
     format: Annotated[str, msgspec.Meta(pattern="^(text|json)$")] = "text"
 
 
@@ -127,6 +141,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: str = "data"
     signature_workers: _Count = 0
     keys: Keys = Keys()
+    signer: Signer = Signer()
     listen: Listen = Listen()
     rpc: Rpc = Rpc()
     mempool: Mempool = Mempool()
@@ -151,6 +166,8 @@ def parse_config(text: str) -> Config:
     keys = [peer.node_key for peer in config.peers if peer.node_key]
     if len(set(keys)) != len(keys):
         raise ConfigError("a peer's key stands twice")
+    if bool(config.signer.socket) != bool(config.signer.public_key):
+        raise ConfigError("[signer] needs both socket and public_key, or neither")
     if len(config.peers) > PEERS_MAX:
         raise ConfigError(f"more than {PEERS_MAX} peers")
     return config
@@ -160,24 +177,30 @@ def format_config(config: Config) -> str:
     """Return the TOML text of a configuration, with a line on what each part is for."""
     lines = [
         "# This node's own settings; what all nodes agree on stands in the genesis file. `som config check` reads it.",
-        f"name = {_quote(config.name)}",
-        f"genesis = {_quote(config.genesis)}",
-        f"data = {_quote(config.data)}",
+        f"name = {quote(config.name)}",
+        f"genesis = {quote(config.genesis)}",
+        f"data = {quote(config.data)}",
         "# Processes that check signatures; 0 checks in the main process, best where nodes outnumber cores.",
         f"signature_workers = {config.signature_workers}",
         "",
         "[keys]",
-        *(f"{field} = {_quote(getattr(config.keys, field))}" for field in config.keys.__struct_fields__),
+        *(f"{field} = {quote(getattr(config.keys, field))}" for field in config.keys.__struct_fields__),
+        "",
+        "# A signer process has the consensus key and the guard (`som signer`); empty: they are files of this home.",
+        "[signer]",
+        *(f"{field} = {quote(getattr(config.signer, field))}" for field in config.signer.__struct_fields__),
         "",
         "[listen]",
-        f"host = {_quote(config.listen.host)}",
+        f"host = {quote(config.listen.host)}",
         f"port = {config.listen.port}",
         "",
         "[rpc]",
-        f"host = {_quote(config.rpc.host)}",
+        f"host = {quote(config.rpc.host)}",
         f"port = {config.rpc.port}",
-        f"allowed_hosts = [{', '.join(_quote(host) for host in config.rpc.allowed_hosts)}]",
-        f"show_orders = {str(config.rpc.show_orders).lower()}",
+        f"allowed_hosts = [{', '.join(quote(host) for host in config.rpc.allowed_hosts)}]",
+        f"access = {quote(config.rpc.access)}",
+        f"tokens_file = {quote(config.rpc.tokens_file)}",
+        f"admin_socket = {quote(config.rpc.admin_socket)}",
         "",
         "[mempool]",
         f"transactions_max = {config.mempool.transactions_max}",
@@ -204,12 +227,12 @@ def format_config(config: Config) -> str:
         f"supported_max = {config.protocol.supported_max}",
         "",
         "[log]",
-        f"level = {_quote(config.log.level)}",
-        f"format = {_quote(config.log.format)}",
+        f"level = {quote(config.log.level)}",
+        f"format = {quote(config.log.format)}",
     ]
     for peer in config.peers:
-        lines += ["", "[[peers]]", f"name = {_quote(peer.name)}", f"host = {_quote(peer.host)}", f"port = {peer.port}"]
-        lines += [f"node_key = {_quote(peer.node_key)}"]
+        lines += ["", "[[peers]]", f"name = {quote(peer.name)}", f"host = {quote(peer.host)}", f"port = {peer.port}"]
+        lines += [f"node_key = {quote(peer.node_key)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -233,6 +256,7 @@ def apply_environment(config: Config, environment: dict[str, str] | None = None)
     return parse_config(format_config(msgspec.structs.replace(config, rpc=rpc, listen=listen, log=log)))
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
+    """Return a TOML string."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(f"\\u{ord(char):04x}" if char in _CONTROL else char for char in escaped) + '"'

@@ -12,7 +12,6 @@ from typing import Final, Protocol
 
 import structlog
 
-from consensus.crypto import SecretKey
 from consensus.encoding import DecodeError
 from network.wire import PeerId
 from node.batches import (
@@ -26,16 +25,19 @@ from node.batches import (
     BatchPool,
     Held,
     author_signed,
+    batch_body,
     decode_batch_message,
     encode_acknowledgement,
     encode_batch_message,
-    make_batch,
+    signed_batch,
 )
 from node.checks import QUEUED_CHECKS_MAX, Lane, SignatureChecks
 from node.ledger.errors import Code, Refused
 from node.ledger.transaction import Transaction, decode_transaction
 from node.members import Members
 from node.mempool import Full, Mempool
+from node.signing.requests import SignBatch
+from node.signing.signer import Signer, signature_of
 
 BATCH_DELAY_SECONDS: Final = 0.01  # a batch waits this long for company
 BATCH_FULL_BYTES: Final = 64 * 1024  # and not at all when it has this much: one frame of about 128 kB or less
@@ -90,7 +92,7 @@ class Dissemination:
         genesis_hash: bytes,
         members: Members,
         me: PeerId,
-        key: SecretKey,
+        signer: Signer,
         pool: BatchPool,
         mempool: Mempool,
         checks: SignatureChecks,
@@ -110,7 +112,7 @@ class Dissemination:
         self._genesis_hash = genesis_hash
         self._members = members
         self._me = me
-        self._key = key
+        self._signer = signer
         self._author_max = _author_max(members)
         self._pool = pool
         self._mempool = mempool
@@ -162,7 +164,7 @@ class Dissemination:
         return self._let_go()
 
     def _is_member(self) -> bool:
-        return not self._stands_still and self._members.place(self._me, self._key.public) is not None
+        return not self._stands_still and self._members.place(self._me, self._signer.public) is not None
 
     def _let_go(self) -> list[bytes]:
         named = frozenset(one.id for held in self._pool.held() for one in held.transactions)  # in final blocks
@@ -259,7 +261,7 @@ class Dissemination:
         """Make, verify, acknowledge and send again, until cancelled."""
         now = asyncio.get_running_loop().time()
         for held in self._pool.held():  # ours of an earlier life: nobody else sends them again
-            if held.batch.author == self._key.public:
+            if held.batch.author == self._signer.public:
                 self._resend[held.batch.digest] = (now + RESEND_SECONDS, RESEND_SECONDS)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._make_batches())
@@ -311,14 +313,14 @@ class Dissemination:
         for start in range(0, len(held), DIGESTS_ASKED_MAX):
             self._links.send_batch(peer, encode_acknowledgement(held[start : start + DIGESTS_ASKED_MAX]))
         for waiting in self._pool.held():
-            if waiting.batch.author == self._key.public and peer not in waiting.holders:
+            if waiting.batch.author == self._signer.public and peer not in waiting.holders:
                 self._links.send_batch(peer, encode_batch_message(waiting.batch))
 
     def expired(self, held: Sequence[Held]) -> None:
         """Take back the transactions of our own batches that no block named in time."""
         for each in held:
             self._resend.pop(each.batch.digest, None)
-            if each.batch.author == self._key.public:
+            if each.batch.author == self._signer.public:
                 self._mempool.give_back(transaction.id for transaction in each.transactions)
                 self._ready.set()
 
@@ -326,7 +328,7 @@ class Dissemination:
         """Let go of batches that are executed, whatever became of their transactions; there is room for new ones."""
         for held in batches:
             self._resend.pop(held.batch.digest, None)
-            if held.batch.author == self._key.public:
+            if held.batch.author == self._signer.public:
                 self._mempool.forget(transaction.id for transaction in held.transactions)
         if self._mempool.has_ready():
             self._ready.set()
@@ -335,12 +337,17 @@ class Dissemination:
         """Hear no more from an author in this epoch: there is evidence that it lies. R59"""
         self._ignored.add(author)
 
+    def on_signer(self) -> None:
+        """Hear that the signer came or went: what waits may go into batches."""
+        if self._mempool.has_ready():
+            self._ready.set()
+
     def abandon(self, named: Callable[[], Set[BatchDigest]]) -> None:
         """Let go of what ignored authors wrote and no quorum holds: nobody honest takes it any more. R59
 
         ``named`` gives what blocks that are not final may need.
         """
-        liars = self._ignored - {self._key.public}
+        liars = self._ignored - {self._signer.public}
         if liars:
             self._pool.abandon(liars, named)
 
@@ -436,22 +443,30 @@ class Dissemination:
             self._ready.clear()
             if self._mempool.ready_bytes < BATCH_FULL_BYTES:
                 await asyncio.sleep(BATCH_DELAY_SECONDS)
-            while self._mempool.has_ready() and self._pool.has_room(self._key.public, _OWN_ROOM):
-                self._make_batch(loop.time())
+            while self._mempool.has_ready() and self._pool.has_room(self._signer.public, _OWN_ROOM):
+                if not await self._make_batch(loop.time()):
+                    break
                 await asyncio.sleep(0)
 
-    def _make_batch(self, now: float) -> None:
+    async def _make_batch(self, now: float) -> bool:
+        """Make a batch of what is ready; return False if nobody signs it now: ``on_signer`` brings us back."""
         transactions = self._mempool.take(BATCH_TRANSACTIONS_MAX, BATCH_FULL_BYTES)
         if not transactions:
-            return
+            return True
         raws = [transaction.raw for transaction in transactions]
-        batch = make_batch(self._genesis_hash, self._key, self._sequence, self._height(), raws)
+        body = batch_body(self._signer.public, self._sequence, self._height(), raws)
         self._sequence += 1
+        signature = await signature_of(self._signer, SignBatch(body))
+        if signature is None or not self._is_member():  # an epoch may have begun meanwhile
+            self._mempool.give_back(transaction.id for transaction in transactions)
+            return False
+        batch = signed_batch(self._genesis_hash, body, signature)
         self.batches_made += 1
         self._hold(batch, tuple(transactions))
         self._resend[batch.digest] = (now + RESEND_SECONDS, RESEND_SECONDS)
         self._links.broadcast_batch(encode_batch_message(batch))
         self._note(batch.digest)
+        return True
 
     def _note(self, name: BatchDigest) -> None:
         self._to_acknowledge[name] = None

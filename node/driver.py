@@ -12,13 +12,14 @@ from typing import Final, Protocol, assert_never
 import structlog
 
 from consensus.core import Core
-from consensus.crypto import SecretKey, Signature
 from consensus.encoding import DecodeError
 from consensus.events import (
     BlockBuilt,
     BlockChecked,
+    BlocksSynced,
     Broadcast,
     BuildBlock,
+    CertificateReceived,
     CheckBlock,
     Effect,
     EpochEnded,
@@ -31,6 +32,7 @@ from consensus.events import (
     PeerDisconnected,
     PeerHeard,
     Persist,
+    ProposalReceived,
     ProposalRefused,
     Replayed,
     Send,
@@ -47,27 +49,27 @@ from consensus.messages import (
     Certificate,
     Hash,
     Status,
-    Vote,
     decode_message,
     encode_message,
-    vote_statement,
 )
 from consensus.records import decode_record, encode_record
+from consensus.rounds import carried_certificates
 from consensus.timing import NEVER, Timing
 from consensus.verify import Invalid, Verifier
 from network.wire import PeerId
 from node.batches import Batch, BatchDigest, BatchPool, decode_payload, names_in
 from node.epochs import Epochs, epoch_of_message, epoch_of_record
 from node.executor import Diverged, Executor, Stored
+from node.fence import Fence
 from node.inbox import INBOX_MAX, Event, FromPeer, Inbox, LinkChanged, Ours
 from node.members import Members
 from node.payloads import Payloads, Verdict
-from node.storage.errors import GuardRefused
-from node.storage.guard import Guard
+from node.signing.signer import Signer
 from node.storage.journal import Journal
 from node.storage.store import Store
 from node.sync import Sync
 from node.upgrades import told
+from node.voting import Voting
 
 CONSENSUS_RECORD, BATCH_RECORD = 1, 2  # types in the journal
 
@@ -113,13 +115,12 @@ class Counters:
 
     invalid: int = 0
     dropped: int = 0
-    refused_signatures: int = 0
     late_timers: int = 0
     finalized_blocks: int = 0
 
 
 class Driver:
-    """Owns the core, the journal and the guard; nobody else calls them."""
+    """Owns the core and the journal, and asks the signer for votes; nobody else calls them."""
 
     def __init__(
         self,
@@ -127,8 +128,7 @@ class Driver:
         epochs: Epochs,
         timing: Timing,
         me: PeerId,
-        key: SecretKey,
-        guard: Guard,
+        signer: Signer,
         journal: Journal,
         store: Store,
         root: Block,
@@ -151,8 +151,7 @@ class Driver:
         self._epochs = epochs
         self._timing = timing
         self._own_peer = me
-        self._key = key
-        self._guard = guard
+        self._signer = signer
         self._journal = journal
         self._store = store
         self._pool = pool
@@ -189,7 +188,10 @@ class Driver:
             epochs.next_validators_hash,
             lambda: self.members.version,
         )
-        self._begin_epoch(epochs.at_start(supported), root, floor)
+        members = epochs.at_start(supported)
+        known = max((members.epoch, 0), (floor.epoch, floor.view) if floor else (0, 0))  # earlier epochs are over
+        self.voting = Voting(signer, Fence(_stands_alone(members, me)), known, self._on_signed)
+        self._begin_epoch(members, root, floor)
 
     # --- what others put in ---
 
@@ -240,12 +242,14 @@ class Driver:
     def replay(self, records: Sequence[bytes]) -> None:
         """Give the core what the journal kept, in each epoch what is of it; before ``run``."""
         self._later = [record for record in records if epoch_of_record(record) > self.core.epoch]
+        self.voting.replayed(records)
         for record in records:
             self._step(Replayed(record))
 
     async def run(self) -> None:
         """Join the network and go on until cancelled."""
         async with asyncio.TaskGroup() as self._tasks:
+            self.voting.signer_changed()
             self._step(Started())
             while True:
                 await self._turn()
@@ -263,6 +267,7 @@ class Driver:
                 began = loop.time()
         await self._fire_timer()
         self._begin_next_epoch()
+        self._listen()
         self._tell_of_work()
         self._try_check()
         next_build = self._try_build()
@@ -325,6 +330,8 @@ class Driver:
                     self._step(PeerConnected(index) if event.up else PeerDisconnected(index))
             case Ours():
                 if event.epoch == self.core.epoch:
+                    if isinstance(event.input, BlocksSynced):
+                        self._observe(event.input.certificate)
                     self._step(event.input)
             case _:
                 assert_never(event)
@@ -347,6 +354,10 @@ class Driver:
             self.sync.heard(peer, verified.status.finalized_height)
         elif isinstance(verified, PeerHeard):
             epoch = verified.epoch
+        elif isinstance(verified, CertificateReceived):
+            self._observe(verified.certificate)
+        elif isinstance(verified, ProposalReceived):
+            self._observe(*carried_certificates(verified.proposal))
         if epoch < self.core.epoch:
             self._on_earlier_epoch(peer, epoch)
         self._step(verified)
@@ -393,7 +404,8 @@ class Driver:
                     self._unsynced = True
                 case SignVote():
                     self._sync_journal()
-                    self._sign(effect)
+                    assert self._me is not None
+                    self.voting.sign(effect, self._me)
                 case Send():
                     self._sync_journal()
                     self._links.send_consensus(peers[effect.peer], encode_message(effect.message))
@@ -428,18 +440,26 @@ class Driver:
             self._unsynced = False
             self._unsynced_bytes = 0
 
-    def _sign(self, effect: SignVote) -> None:
-        statement = vote_statement(self._genesis_hash, effect.kind, effect.epoch, effect.view, effect.hash)
-        try:
-            signature = self._guard.sign(self._key, effect.kind, effect.epoch, effect.view, statement)
-        except GuardRefused as error:
-            self.counters.refused_signatures += 1
-            log.error("signature_refused", kind=effect.kind.name, epoch=effect.epoch, view=effect.view, why=str(error))
-            return
-        me = self._me
-        assert me is not None
-        vote = Vote(effect.kind, effect.epoch, effect.view, effect.hash, me, Signature(signature))
-        self._inbox.put_signed(VoteSigned(vote))
+    def _on_signed(self, signed: VoteSigned) -> None:
+        self._inbox.put_signed(signed)
+
+    def _observe(self, *certificates: Certificate) -> None:
+        """Look at what is verified for votes under our key."""
+        for certificate in certificates:
+            if self._me is not None and certificate.epoch == self.core.epoch:
+                self.voting.observe(certificate, self._me)
+
+    def _listen(self) -> None:
+        """While the fence is up: say what linked members have said of where they are."""
+        if self.voting.fence.up:
+            heights = [
+                (height, self.members.weight(peer))
+                for peer in self._links.connected()
+                if (height := self.sync.height_of(peer)) is not None
+            ]
+            committee = self.members.committee
+            faulty_max = min(committee.faulty_max, committee.total - self.members.weight(self._own_peer) - 1)
+            self.voting.listen(heights, faulty_max, self.core.committed.header.height, self._clock())
 
     def _finalize(self, effect: Finalize) -> None:
         for block in effect.blocks:
@@ -447,6 +467,7 @@ class Driver:
                 raise Diverged(f"final block {block.header.height} is of another protocol version than our state has")
             self._pool.finalized(decode_payload(block.payload), block.header.height)
         self.counters.finalized_blocks += len(effect.blocks)
+        self.voting.finalized(effect, self._clock())
         self._executor.finalized(effect.blocks, effect.certificate)
         self.sync.committed()
 
@@ -454,7 +475,7 @@ class Driver:
 
     def _begin_epoch(self, members: Members, root: Block, floor: Certificate | None) -> None:
         self.members = members
-        self._me = members.place(self._own_peer, self._key.public)
+        self._me = members.place(self._own_peer, self._signer.public)
         self._verifier = Verifier(members.committee, self._genesis_hash)
         end_height = (members.epoch + 1) * self._epochs.length
         self.core = Core(members.committee, self._genesis_hash, self._me, root, floor, end_height, self._timing)
@@ -592,3 +613,8 @@ class Driver:
 
     def _clock(self) -> int:
         return int(asyncio.get_running_loop().time() * 1_000)
+
+
+def _stands_alone(members: Members, peer: PeerId) -> bool:
+    """Return whether a validator is a quorum by itself: then nothing goes on without it."""
+    return members.weight(peer) >= members.committee.quorum

@@ -227,6 +227,19 @@ def encode_proof(proof: Proof) -> bytes:
     return bytes((kind_of(proof),)) + body
 
 
+def votes_of(proof: Proof) -> tuple[Vote, ...]:
+    """Return the votes of the accused that a proof holds."""
+    match proof:
+        case Evidence():
+            return proof.first, proof.second
+        case InvalidBlock() | InvalidPayload():
+            return (proof.vote,)
+        case InvalidBatch():
+            return ()
+        case _:
+            assert_never(proof)
+
+
 def decode_proof(data: bytes, genesis_hash: bytes) -> Proof:
     """Return the proof that ``data`` encodes. Raise DecodeError. Nothing is verified here."""
     if not 1 < len(data) <= EVIDENCE_BYTES_MAX:

@@ -23,6 +23,7 @@ import structlog
 from consensus.crypto import PUBLIC_KEY_BYTES, PublicKey
 from consensus.encoding import DecodeError, as_bytes, as_int, as_tuple, decode, encode
 from consensus.events import Evidence, ProposalRefused
+from consensus.messages import Vote
 from network.wire import PeerId
 from node.batches import Batch
 from node.evidence import (
@@ -37,6 +38,7 @@ from node.evidence import (
     evidence_id,
     from_proposal,
     verify_proof,
+    votes_of,
 )
 from node.sync import RequestFailed
 
@@ -96,11 +98,18 @@ class Piece:
 class EvidencePool:
     """Owns the store's evidence. R58
 
-    ``on_charge`` hears of each piece that is taken, and at the start of each held.
+    ``on_charge`` hears of each piece that is taken, and at the start of each held; ``on_accused`` of the votes in those
+    that accuse ourselves.
     """
 
     def __init__(
-        self, network: Network, me: PublicKey, store: Store, links: Links, on_charge: Callable[[Charge], None]
+        self,
+        network: Network,
+        me: PublicKey,
+        store: Store,
+        links: Links,
+        on_charge: Callable[[Charge], None],
+        on_accused: Callable[[Sequence[Vote]], None],
     ) -> None:
         """``me`` is our own consensus key."""
         self._network = network
@@ -108,6 +117,7 @@ class EvidencePool:
         self._store = store
         self._links = links
         self._on_charge = on_charge
+        self._on_accused = on_accused
         self._held: dict[bytes, Charge] = {}
         self._by_charge: Counter[Charge] = Counter()
         self._by_validator: Counter[PublicKey] = Counter()
@@ -128,7 +138,7 @@ class EvidencePool:
             if charge is None:
                 log.warning("evidence_unproven", id=name.hex())
             else:
-                self._note(Piece(name, charge))
+                self._note(Piece(name, charge), encoded)
 
     def accused(self, kind: Kind, since: int) -> list[PublicKey]:
         """Return who is accused of this in the epoch ``since`` or a later one."""
@@ -270,7 +280,7 @@ class EvidencePool:
         if not self._store.put_evidence(piece.id, encoded):
             log.warning("evidence_full")
             return
-        self._note(piece)
+        self._note(piece, encoded)
         log.error(
             "evidence",
             kind=charge.kind.name.lower(),
@@ -281,12 +291,13 @@ class EvidencePool:
         self._untold.append(piece)
         self._news.set()
 
-    def _note(self, piece: Piece) -> None:
+    def _note(self, piece: Piece, encoded: bytes) -> None:
         self._held[piece.id] = piece.charge
         self._by_charge[piece.charge] += 1
         self._by_validator[piece.charge.validator] += 1
         if piece.charge.validator == self._me:
             log.error("accused", kind=piece.charge.kind.name.lower(), epoch=piece.charge.epoch, id=piece.id.hex())
+            self._on_accused(votes_of(decode_proof(encoded, self._network.genesis_hash)))
         self._on_charge(piece.charge)
 
     def _stored(self) -> Iterator[tuple[bytes, bytes]]:

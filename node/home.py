@@ -7,6 +7,7 @@
 One rule: starting never creates; what is missing is an error, not an empty chain.
 """
 
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +24,16 @@ from node.ledger.commitment import chain_root
 from node.ledger.execute import META_KEY, Meta, genesis_changes, read_meta
 from node.ledger.genesis import Genesis, GenesisError, format_genesis, parse_genesis
 from node.ledger.validators import Keys, Roster, all_keys, decode_roster, encode_roster, roster_of
+from node.signing.home import open_own
+from node.signing.remote import RemoteSigner
+from node.signing.signer import OwnSigner
 from node.storage.disk import make_ballast
 from node.storage.errors import StorageError
 from node.storage.files import DISK, Disk, write_file
 from node.storage.founding import install
 from node.storage.guard import Guard
 from node.storage.journal import Journal, Record
-from node.storage.keystore import read_key, read_seed, write_key
+from node.storage.keystore import read_seed, write_key
 from node.storage.records import Roots
 from node.storage.store import Store
 
@@ -47,10 +51,11 @@ class Opened:
     ``by_blocks`` says that a node at height 0 takes all blocks, and no snapshot.
     """
 
+    home: Path
+    disk: Disk
     genesis: Genesis
-    key: SecretKey
+    signer: OwnSigner | RemoteSigner
     node_seed: bytes
-    guard: Guard
     store: Store
     journal: Journal
     records: list[Record]
@@ -144,20 +149,31 @@ def open_home(home: Path, config: Config, passphrase: bytes | None, resources: E
     genesis = read_genesis(home / config.genesis)
     devnet = genesis.kind == "devnet"
     chain = genesis.hash.hex()[:16]
-    key = read_key(home / config.keys.consensus, "consensus", passphrase, devnet=devnet, chain=chain)
+    signer = _open_signer(home, config, genesis, passphrase, resources, disk)
     node_seed = read_seed(home / config.keys.node, "node", passphrase, devnet=devnet, chain=chain)
-    guard = Guard.open(home / config.keys.guard, key.public, genesis.hash, disk)
-    resources.callback(guard.close)
     if install(home / config.data / "store"):
         log.info("store_installed")
     store = Store.open(home / config.data / "store", genesis.hash, disk)
     resources.callback(store.close)
-    _require_pair(decode_roster(store.roster_at(store.tip.height)), Keys(key.public, SecretKey(node_seed).public))
+    _require_pair(decode_roster(store.roster_at(store.tip.height)), Keys(signer.public, SecretKey(node_seed).public))
     store.check(identify=_identify, chain_root=chain_root)
     journal, records = Journal.open(home / config.data / "journal", disk)
     resources.callback(journal.close)
     data = home / config.data
-    return Opened(genesis, key, node_seed, guard, store, journal, records, data, DISK.exists(data / BY_BLOCKS))
+    by_blocks = DISK.exists(data / BY_BLOCKS)
+    return Opened(home, disk, genesis, signer, node_seed, store, journal, records, data, by_blocks)
+
+
+def _open_signer(
+    home: Path, config: Config, genesis: Genesis, passphrase: bytes | None, resources: ExitStack, disk: Disk
+) -> OwnSigner | RemoteSigner:
+    if not config.signer.socket:
+        keys = config.keys
+        return open_own(home, keys.consensus, keys.guard, genesis, passphrase, resources, disk)
+    if DISK.exists(home / config.keys.consensus):
+        raise ConfigError(f"[signer] is set, and {config.keys.consensus} is here as well: one key, one place")
+    public = PublicKey(bytes.fromhex(config.signer.public_key))
+    return RemoteSigner(str(home / config.signer.socket), public, genesis.hash, os.geteuid())
 
 
 def _identify(block_bytes: bytes) -> tuple[bytes, bytes]:

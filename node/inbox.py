@@ -64,6 +64,7 @@ class Inbox:
     def put_signed(self, vote: VoteSigned) -> None:
         """Take a vote of our own, for the step that counts and sends it."""
         self._signed.append(vote)
+        self.wake.set()
 
     def take(self) -> Event | VoteSigned:
         """Return what is next; there is something."""

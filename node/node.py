@@ -6,6 +6,7 @@ One rule: a part that fails stops the node. A supervisor starts it again, and it
 import asyncio
 import gc
 import signal
+import socket
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from typing import Any, Final
 import structlog
 
 from consensus.committee import Committee
+from consensus.crypto import SecretKey
 from consensus.encoding import as_int, as_tuple, decode, encode
 from consensus.messages import Certificate, Hash, decode_block, decode_certificate
 from consensus.timing import Timing
@@ -24,6 +26,8 @@ from network.identity import Identity
 from network.mesh import Mesh
 from network.peer import PeerError
 from network.wire import PeerId
+from node.audit_log import DIRECTORY as AUDIT_DIRECTORY
+from node.audit_log import AuditLog
 from node.batches import BATCH_LIFE_HEIGHTS, BatchInvalid, BatchPool, decode_batch, decode_payload, decode_transactions
 from node.checks import SignatureChecks
 from node.config import Config, ConfigError
@@ -50,7 +54,7 @@ from node.observe import publish
 from node.outcomes import Outcomes
 from node.pruning import Pruner
 from node.readiness import ReadinessSigner
-from node.rpc.methods import VERSION
+from node.rpc.chain import VERSION
 from node.rpc.ports import Outcome
 from node.rpc.server import RpcServer
 from node.service import Service
@@ -63,8 +67,10 @@ from node.storage.errors import GuardError, KeyFileError, NotInitialised, Storag
 from node.storage.files import Unsafe
 from node.storage.keystore import forbid_core_dumps
 from node.storage.snapshot_files import Fetched, Shelf
+from node.storage.sockets import listen_locally
 from node.storage.store import Store
 from node.sync import Sync
+from node.tokens import Tokens
 from node.upgrades import VersionUnknown, supported_versions, told
 
 EXIT_OK: Final = 0
@@ -96,6 +102,7 @@ class World:
     now_ms: Callable[[], int] = unix_ms
     mesh: Callable[..., Mesh] = Mesh
     rpc: Callable[..., RpcServer] = RpcServer
+    local: Callable[[Path], socket.socket | None] = listen_locally
 
 
 WORLD: Final = World()
@@ -108,10 +115,12 @@ class Node:
         """Wire every part to those it needs. Nothing runs yet."""
         genesis = opened.genesis
         now_ms = self._now_ms = world.now_ms
+        self._local = world.local
         self.config = config
         self.opened = opened
         self.genesis = genesis
         self.started = asyncio.Event()
+        self.stopping = asyncio.Event()  # the operator wants it to end
         self.store = opened.store
         self.epochs = Epochs(genesis, opened.store)
         self.supported = supported_versions(config)
@@ -135,18 +144,18 @@ class Node:
         assert stored is not None
         self.evidence = EvidencePool(
             EvidenceNetwork(genesis.hash, genesis.epoch_length, self._committee_of),
-            opened.key.public,
+            opened.signer.public,
             self.store,
             self.links,
             self._on_charge,
+            lambda votes: self.driver.voting.accused(votes),
         )
         self.driver = Driver(
             genesis_hash=Hash(genesis.hash),
             epochs=self.epochs,
             timing=timing,
             me=identity.peer,
-            key=opened.key,
-            guard=opened.guard,
+            signer=opened.signer,
             journal=opened.journal,
             store=self.store,
             root=decode_block(stored.block_bytes),
@@ -164,7 +173,7 @@ class Node:
             genesis_hash=genesis.hash,
             members=members,
             me=identity.peer,
-            key=opened.key,
+            signer=opened.signer,
             pool=self.pool,
             mempool=self.mempool,
             checks=self.checks,
@@ -192,6 +201,7 @@ class Node:
             epoch_end=lambda: (self.driver.core.epoch + 1) * self.epochs.length,
         )
         self.driver.sync = self.sync
+        opened.signer.on_change(self.dissemination.on_signer)
         shelf = Shelf(opened.data / "snapshots")
         self.snapshots = Snapshots(shelf)
         self.maker = Maker(self.store, self.epochs, genesis, shelf, config.snapshot.every, config.snapshot.keep)
@@ -230,6 +240,7 @@ class Node:
         self.links.mesh = self.mesh
         self._let_link()
         disk = config.disk
+        self.audit = AuditLog(opened.home / AUDIT_DIRECTORY, SecretKey(opened.node_seed), now_ms, opened.disk)
         self.disk = DiskWatch(
             self.store.disk_usage, RoomLimits(disk.refuse_percent, disk.stop_percent, disk.stop_bytes)
         )
@@ -248,7 +259,10 @@ class Node:
             self.mesh,
             self.disk,
             now_ms,
-            ReadinessSigner(genesis.hash, opened.key, identity.peer, self.ledger),
+            ReadinessSigner(opened.signer, identity.peer, self.ledger),
+            Tokens(opened.home / config.rpc.tokens_file, now_ms),
+            self.audit,
+            self.stopping.set,
             self.supported,
         )
         self.rpc = world.rpc(
@@ -270,6 +284,8 @@ class Node:
             self.store,
             self.ledger,
             self.mesh,
+            opened.signer,
+            self.rpc,
         )
 
     async def run(self) -> None:
@@ -277,7 +293,8 @@ class Node:
         self._recover()
         gc.collect()
         gc.freeze()  # what is here now stays: full collections need not visit it
-        await self.rpc.start(self.config.rpc.host, self.config.rpc.port)
+        local = self._local(self.opened.home / self.config.rpc.admin_socket)
+        await self.rpc.start(self.config.rpc.host, self.config.rpc.port, local=local)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for work in self._work():
@@ -287,10 +304,13 @@ class Node:
                 self.started.set()
         finally:
             await self.rpc.stop()
+            self.audit.close()
 
     def _log_start(self) -> None:
         votes = self.driver.core.me is not None
         log.info("started", height=self.store.tip.height, listen=self.mesh.port, rpc=self.rpc.port, votes=votes)
+        if self.service.open_access:
+            log.warning("access_open", why="everybody who reaches the RPC may ask about every account")
         seats = {seat.name for seat in self.epochs.newest_roster()}
         for peer in self.config.peers:
             if not peer.node_key and peer.name not in seats:
@@ -299,6 +319,7 @@ class Node:
 
     def _work(self) -> Sequence[Coroutine[Any, Any, None]]:
         return (
+            self.opened.signer.run(),
             self.checks.run(),
             self.mesh.run(),
             self.sync.run(),
@@ -475,12 +496,13 @@ async def _serve(config: Config, opened: Opened) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    running = asyncio.create_task(Node(config, opened).run())
-    stopping = asyncio.create_task(stop.wait())
-    done, _ = await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
-    for task in (running, stopping):
+    node = Node(config, opened)
+    running = asyncio.create_task(node.run())
+    stopping = [asyncio.create_task(event.wait()) for event in (stop, node.stopping)]
+    done, _ = await asyncio.wait((running, *stopping), return_when=asyncio.FIRST_COMPLETED)
+    for task in (running, *stopping):
         task.cancel()
-    await asyncio.gather(running, stopping, return_exceptions=running not in done)
+    await asyncio.gather(running, *stopping, return_exceptions=running not in done)
     log.info("stopped")
 
 

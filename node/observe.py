@@ -13,7 +13,10 @@ from node.ledger.account import SOM
 from node.ledger.execute import Ledger
 from node.mempool import Mempool
 from node.metrics import Labelled, Metrics, Sample
+from node.rpc.server import RpcServer
 from node.service import Service
+from node.signing.remote import RemoteSigner
+from node.signing.signer import Signer
 from node.storage.store import Store
 
 
@@ -30,6 +33,8 @@ def publish(
     store: Store,
     ledger: Ledger,
     mesh: Mesh,
+    signer: Signer,
+    rpc: RpcServer,
 ) -> None:
     """Register every part's numbers."""
 
@@ -60,7 +65,7 @@ def publish(
             "counter",
             "som_signatures_refused",
             "Votes that the double-sign guard refused",
-            counters.refused_signatures,
+            driver.voting.votes.refused,
         )
         yield (
             "counter",
@@ -68,6 +73,17 @@ def publish(
             "Timers late by 50 ms or more: this process stood still",
             counters.late_timers,
         )
+
+    def keys() -> Iterator[Sample]:
+        memory, voting = signer.memory, driver.voting
+        yield "gauge", "som_signer_connected", "1 if the signer is there", int(memory is not None)
+        suspended = int(memory is not None and bool(memory.suspended))
+        yield "gauge", "som_signer_suspended", "1 if the signer signs nothing until it is released", suspended
+        late = signer.late if isinstance(signer, RemoteSigner) else 0
+        yield "counter", "som_signer_late", "Answers of the signer process after 50 ms, or none", late
+        yield "gauge", "som_fenced", "1 while this validator keeps silent and listens", int(voting.fenced)
+        yield "gauge", "som_votes_waiting", "Votes that nobody has signed yet", voting.waiting
+        yield "counter", "som_foreign_votes", "Votes under our key that our guard does not know", voting.votes.foreign
 
     def transactions() -> Iterator[Sample]:
         yield "gauge", "som_mempool_transactions", "Transactions that wait here", len(mempool)
@@ -84,6 +100,17 @@ def publish(
 
     def money() -> Iterator[Sample]:
         yield "gauge", "som_supply_tyiyn", "Digital som in circulation", ledger.supply(SOM)
+
+    def clients() -> Iterator[Sample]:
+        sockets = rpc.websockets
+        yield "gauge", "som_rpc_websocket_clients", "WebSockets that are open", len(sockets)
+        yield "gauge", "som_rpc_subscriptions", "Subscriptions of all WebSockets", sockets.subscriptions
+        yield "counter", "som_rpc_events", "Events told", sockets.events
+        yield "counter", "som_rpc_slow_consumers", "Clients closed because they did not read", sockets.slow
+
+    def denied() -> Iterator[Labelled]:
+        reasons = {name: float(count) for name, count in rpc.denied.items()}
+        yield "counter", "som_rpc_denied", "Calls refused at the door, by reason", "reason", reasons
 
     def disk() -> Iterator[Sample]:
         stats = store.stats()
@@ -116,7 +143,7 @@ def publish(
         dropped = {str(number): float(count.dropped) for number, count in mesh.channel_counters.items()}
         yield "counter", "som_network_dropped", "Messages dropped, an outbox was full", "channel", dropped
 
-    for source in (consensus, transactions, money, disk):
+    for source in (consensus, keys, transactions, money, clients, disk):
         metrics.add(source)
-    for labelled in (lanes, proofs, network):
+    for labelled in (lanes, proofs, denied, network):
         metrics.add_labelled(labelled)

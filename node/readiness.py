@@ -7,26 +7,26 @@ names (node/ledger/param.py), so what is signed here binds nobody to anything el
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from consensus.crypto import SecretKey
 from node.ledger.execute import Ledger
-from node.ledger.validators import readiness_statement
 from node.rpc.ports import Readiness
+from node.signing.requests import SignReadiness
+from node.signing.signer import Signer, signature_of
 
 NOT_AWAITED = "no seat waits for the keys of this node"
+NOT_SIGNED = "the signer did not sign"
 
 
 @dataclass(frozen=True, slots=True)
 class ReadinessSigner:
-    """Signs with a node's consensus key; ``node_key`` is the public key of its links."""
+    """Has it signed by a node's consensus key; ``node_key`` is the public key of its links."""
 
-    genesis_hash: bytes
-    key: SecretKey
+    signer: Signer
     node_key: bytes
     ledger: Ledger
 
-    def sign(self, reasons: Sequence[str]) -> Readiness | tuple[str, ...]:
+    async def sign(self, reasons: Sequence[str]) -> Readiness | tuple[str, ...]:
         """Return the signed word, or why there is none: ``reasons``, or that nobody waits for these keys."""
-        keys = (self.key.public, self.node_key)
+        keys = (self.signer.public, self.node_key)
         name = next((seat.name for seat in self.ledger.roster if seat.next == keys), None)
         if name is None:
             return (NOT_AWAITED,)
@@ -34,5 +34,7 @@ class ReadinessSigner:
         if reasons or checkpoint is None:
             return tuple(reasons) or ("the chain is too short for a checkpoint",)
         height, root = checkpoint
-        statement = readiness_statement(self.genesis_hash, name, self.node_key, height, root)
-        return Readiness(name, self.node_key, height, root, self.key.sign(statement))
+        signature = await signature_of(self.signer, SignReadiness(name, self.node_key, height, root))
+        if signature is None:
+            return (NOT_SIGNED,)
+        return Readiness(name, self.node_key, height, root, signature)

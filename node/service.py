@@ -10,6 +10,7 @@ from typing import Final
 from consensus.messages import Kind
 from network.mesh import Mesh
 from network.wire import PeerId
+from node.audit_log import AuditLog
 from node.config import Config
 from node.disk_watch import DiskWatch
 from node.dissemination import Dissemination, Observing, Submission
@@ -20,13 +21,16 @@ from node.ledger.errors import Code, Refused
 from node.ledger.execute import Ledger
 from node.ledger.genesis import Genesis
 from node.links import MeshLinks
+from node.log import THRESHOLD
 from node.members import Members
 from node.mempool import RETRY_AFTER_MS, Full, Mempool
 from node.outcomes import Outcomes
 from node.readiness import ReadinessSigner
 from node.rpc.errors import NOT_A_VALIDATOR, OVERLOADED
 from node.rpc.ports import (
+    Admin,
     CommitteeInfo,
+    Link,
     NetworkInfo,
     NodeStatus,
     PeerInfo,
@@ -37,6 +41,7 @@ from node.rpc.ports import (
 )
 from node.storage.store import Store
 from node.sync import Sync
+from node.tokens import Tokens
 
 FRESH_MS: Final = 15_000  # a ready node's last block is no older: three heartbeats of an idle network
 
@@ -60,7 +65,10 @@ class Service:
         mesh: Mesh,
         disk: DiskWatch,
         now_ms: Callable[[], int],
-        signer: ReadinessSigner,
+        readiness: ReadinessSigner,
+        tokens: Tokens,
+        audit: AuditLog,
+        stop: Callable[[], None],
         supported: range,
     ) -> None:
         self._config = config
@@ -77,7 +85,11 @@ class Service:
         self._disk = disk
         self._now_ms = now_ms
         self._genesis = genesis
-        self._signer = signer
+        self._readiness = readiness
+        self._tokens = tokens
+        self._audit = audit
+        self._stop = stop
+        self._started_ms = now_ms()
         self._supported = supported
 
     def ports(self) -> Ports:
@@ -97,15 +109,38 @@ class Service:
             peers=self.peers,
             readiness=self.readiness,
             now_ms=self._now_ms,
-            shows_orders=genesis.kind == "devnet" or self._config.rpc.show_orders,
+            open_access=self.open_access,
+            grant_of=self._tokens.grant,
+            record=self._audit.record,
+            admin=Admin(
+                started_ms=self._started_ms,
+                log_level=lambda: THRESHOLD.level,
+                set_log_level=partial(setattr, THRESHOLD, "level"),
+                links=self.links,
+                disconnect=self.disconnect,
+                stop=self._stop,
+                audit_log=self._audit.entries,
+                numbers=self.numbers,
+            ),
         )
+
+    @property
+    def open_access(self) -> bool:
+        """Whether everybody may ask about everybody."""
+        access = self._config.rpc.access
+        return access == "open" or (access == "auto" and self._genesis.kind == "devnet")
 
     async def submit(self, raws: Sequence[bytes]) -> list[Submitted]:
         """Admit transactions. Whatever was executed or waits already is a success."""
-        if not self._disk.accepts():
+        if not self._disk.accepts() or not self._signs():
             return [self._submitted(Full()) for _ in raws]
         answers = await self._dissemination.submit(raws)
         return [self._submitted(answer) for answer in answers]
+
+    def _signs(self) -> bool:
+        """Return whether what is taken in can go into a batch: without a signer it would wait here, unseen."""
+        memory = self._readiness.signer.memory
+        return memory is not None and not memory.suspended
 
     def _submitted(self, answer: Submission) -> Submitted:
         match answer:
@@ -174,11 +209,18 @@ class Service:
             reasons.append("no links to a quorum")
         if not self._disk.accepts():
             reasons.append("the disk is nearly full")
+        memory = self._readiness.signer.memory
+        if memory is None:
+            reasons.append("the signer is away")
+        elif memory.suspended:
+            reasons.append("the signer is suspended")
+        elif self._driver.voting.fenced and self._driver.core.me is not None:
+            reasons.append("fenced")
         return tuple(reasons)
 
-    def readiness(self) -> Readiness | tuple[str, ...]:
+    async def readiness(self) -> Readiness | tuple[str, ...]:
         """Return this node's signed word that it is ready to be a validator, or why it is not."""
-        return self._signer.sign(self.status().reasons)
+        return await self._readiness.sign(self.status().reasons)
 
     def peers(self) -> list[PeerInfo]:
         """Return the links."""
@@ -186,6 +228,46 @@ class Service:
             PeerInfo(status.name, status.peer, status.connected, self._height(status.peer), status.since_ms)
             for status in self._mesh.peers()
         ]
+
+    def links(self) -> list[Link]:
+        """Return the links as the operator sees them."""
+        return [
+            Link(
+                name=status.name,
+                node_key=status.peer,
+                address=f"{status.host}:{status.port}",
+                connected=status.connected,
+                dialled=status.dialled,
+                height=self._height(status.peer),
+                since_ms=status.since_ms,
+                rtt_ms=None if status.rtt_ms is None else round(status.rtt_ms),
+                score=round(status.score),
+                narrow=status.narrow,
+                blocked_ms=round(status.blocked_seconds * 1_000),
+                last_error=status.last_error,
+            )
+            for status in self._mesh.peers()
+        ]
+
+    def disconnect(self, name: str) -> bool:
+        """End the link with the peer of this name."""
+        peers = [status.peer for status in self._mesh.peers() if status.name == name]
+        return bool(peers) and self._mesh.disconnect(peers[0])
+
+    def numbers(self) -> dict[str, int]:
+        """Return queues and sizes."""
+        stats = self._store.stats()
+        return {
+            "height": self._store.tip.height,
+            "finalized_height": self._driver.core.committed.header.height,
+            "execution_queue_blocks": self._executor.queued(),
+            "mempool_transactions": len(self._mempool),
+            "mempool_bytes": self._mempool.bytes,
+            "mempool_refused": self._mempool.refused,
+            "store_bytes": stats.directory_bytes,
+            "disk_free_bytes": stats.disk_free_bytes,
+            "tokens": len(self._tokens),
+        }
 
     def newest_version(self, peer: PeerId) -> int | None:
         """Return the newest protocol version in which a peer takes part, as it said when it linked."""

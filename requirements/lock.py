@@ -37,7 +37,10 @@ def main() -> None:
     schemas = pyproject["dependency-groups"]["schemas"]
     write("build.txt", "building the package", compiled(pyproject["build-system"]["requires"], "build.txt"))
     write("run.txt", "a validator", compiled(run, "run.txt"))
-    develop = compiled([*run, *extras["dev"]], "dev.txt", pinned("run.txt"))
+    write(
+        "hsm.txt", "a signer whose key is in a device", compiled([*run, *extras["hsm"]], "hsm.txt", pinned("run.txt"))
+    )
+    develop = compiled([*run, *extras["hsm"], *extras["dev"]], "dev.txt", pinned("run.txt"))
     write("dev.txt", "developers: run.txt and the tools", develop)
     write("schemas.txt", "tests against the official ISO 20022 schemas", "".join(map(hashed, schemas)), "--no-deps ")
 

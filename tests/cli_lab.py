@@ -37,9 +37,9 @@ class Som:
         }
         return CliRunner(env=shared).invoke(main, list(arguments), input=typed, catch_exceptions=False)
 
-    def json(self, *arguments: str) -> dict[str, Any]:
+    def json(self, *arguments: str, typed: str | None = None) -> dict[str, Any]:
         """Run a command that succeeds; return its data."""
-        result = self.run(*arguments, "--json")
+        result = self.run(*arguments, "--json", typed=typed)
         assert result.exit_code == 0, result.output
         found: dict[str, Any] = json.loads(result.stdout)
         return found

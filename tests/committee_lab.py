@@ -1,6 +1,7 @@
 """A network whose validators change while it runs: newcomers, second homes, orders of the central bank."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
@@ -19,7 +20,7 @@ from node.ledger.transaction import Transaction
 from node.ledger.validators import Keys
 from node.rpc.errors import NOT_A_VALIDATOR
 from node.rpc.ports import Outcome, Readiness
-from tests.node_lab import Lab, make_lab
+from tests.node_lab import PATIENCE_SECONDS, Lab, make_lab
 
 BOARD: Final = ("nbkr-board-1", "nbkr-board-2")
 
@@ -73,9 +74,11 @@ class Committees:
     async def ready(self, home: str) -> None:
         """Carry the word of a node that it is ready."""
         service = self.lab.nodes[home].service
-        await self.lab.until(lambda: isinstance(service.readiness(), Readiness), f"{home} is ready")
-        word = service.readiness()
-        assert isinstance(word, Readiness)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not isinstance(word := await service.readiness(), Readiness):
+            assert time.monotonic() < deadline, f"{home} is never ready: {word}"
+            await asyncio.sleep(0.01)
+            self.lab.alive()
         await self.lab.height(word.height, self.through[0])  # the newcomer may be ahead of who takes its word
         await self._execute(ProveReady(CENTRAL_BANK, word.name, word.height, word.root, word.signature))
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from consensus.crypto import SecretKey, Signature
+from consensus.crypto import Signature
 from consensus.events import Evidence, ProposalRefused
 from consensus.messages import Certificate, Hash, decode_block, decode_certificate
 from consensus.timing import Timing
@@ -26,11 +26,13 @@ from node.ledger.execute import Ledger
 from node.ledger.transaction import Transaction
 from node.ledger.versions import NEWEST, OLDEST
 from node.members import Members
+from node.signing.signer import OwnSigner
 from node.storage.errors import GuardRefused
 from node.storage.files import DISK, Disk
-from node.storage.guard import Guard
+from node.storage.guard import Guard, Key
 from node.storage.journal import Journal, Record
 from node.storage.store import Store
+from node.storage.suspension import Suspension
 from node.sync import RequestFailed, Sync
 from tests.node_parts import PEERS, genesis, key_at
 
@@ -70,7 +72,7 @@ class NotedGuard(Guard):
     notes: list[str]
     refusing = False
 
-    def sign(self, secret: SecretKey, kind: int, epoch: int, view: int, statement: bytes) -> Signature:
+    def sign(self, secret: Key, kind: int, epoch: int, view: int, statement: bytes) -> Signature:
         if self.refusing:
             raise GuardRefused("as the test says")
         self.notes.append("sign")
@@ -122,8 +124,7 @@ class Seat:
             epochs=self.epochs,
             timing=self.cluster.timing,
             me=self.peer,
-            key=key,
-            guard=self.guard,
+            signer=OwnSigner(key, guard, Suspension(self.directory / "keys" / "guard", self.disk), hash_),
             journal=journal,
             store=self.store,
             root=decode_block(stored.block_bytes),

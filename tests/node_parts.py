@@ -27,16 +27,20 @@ from devnet.generate import ISSUER, TREASURY, VALIDATORS, bank_account, key_of, 
 from network.wire import PeerId
 from node.batches import EMPTY_PAYLOAD, Batch, make_batch
 from node.config import Config
-from node.home import committee_of, create_data, genesis_block
+from node.home import Opened, committee_of, create_data, genesis_block
 from node.ledger.account import SOM
 from node.ledger.execute import META_KEY, genesis_changes, read_meta
 from node.ledger.genesis import Genesis
 from node.ledger.pay import Pay
 from node.ledger.transaction import Transaction, make_transaction
 from node.members import Members
+from node.signing.signer import OwnSigner
+from node.storage.guard import Guard
 from node.storage.records import BlockRecord, Roots
 from node.storage.store import Store
+from node.storage.suspension import Suspension
 from node.sync import RequestFailed
+from tests.simulation.files import MemoryDisk
 
 START_MS: Final = 1_800_000_000_000
 PATIENCE_SECONDS: Final = 90.0
@@ -230,3 +234,27 @@ def make_store(
                 )
             )
     return store
+
+
+# --- signers ---
+
+
+def signer_at(index: int) -> OwnSigner:
+    """Return the signer of a validator, its guard in memory."""
+    disk, path, key = MemoryDisk(), Path("/keys/guard"), key_at(index)
+    Guard.create(path, key.public, genesis().hash, disk)
+    guard = Guard.open(path, key.public, genesis().hash, disk)
+    return OwnSigner(key, guard, Suspension(path, disk), genesis().hash)
+
+
+def guard_of(opened: Opened) -> Guard:
+    """Return the guard of a home that has its own."""
+    assert isinstance(opened.signer, OwnSigner)
+    return opened.signer.guard
+
+
+def key_in(opened: Opened) -> SecretKey:
+    """Return the consensus key of a home that has its own: for who lies."""
+    assert isinstance(opened.signer, OwnSigner)
+    assert isinstance(opened.signer.key, SecretKey)
+    return opened.signer.key

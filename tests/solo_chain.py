@@ -54,11 +54,16 @@ from node.ledger.receipt import Receipt
 from node.ledger.recovery import RecoverAccount
 from node.ledger.transaction import Transaction, decode_transaction, make_transaction, signatures_valid
 from node.ledger.versions import NEWEST
+from node.log import Level
 from node.outcomes import Outcomes
 from node.references import references
 from node.rpc.errors import OVERLOADED
 from node.rpc.ports import (
+    Admin,
+    AuditEntry,
     CommitteeInfo,
+    Grant,
+    Link,
     NetworkInfo,
     NodeStatus,
     Outcome,
@@ -70,6 +75,7 @@ from node.rpc.ports import (
 )
 from node.rpc.server import RpcServer, ServerLimits
 from node.storage.records import BlockRecord, Placed, Roots
+from node.storage.sockets import listen_locally
 from node.storage.store import Store
 
 START_MS: Final = 1_790_000_000_000
@@ -185,7 +191,11 @@ class SoloChain:
         self.full = False
         self.readiness: Readiness | tuple[str, ...] = Readiness("solo", key("node").public, 16, bytes(32), bytes(64))
         self.ready = True
-        self.shows_orders = True
+        self.open_access = True
+        self.tokens: dict[str, Grant] = {}
+        self.recorded: list[tuple[str, str, dict[str, str], bool]] = []  # what the audit log would have
+        self.log_level: Level = "info"
+        self.stopped = False
         self.certifying = True  # whether an empty block follows each block with transactions
         self.waiting: dict[bytes, Transaction] = {}
         self.waited = asyncio.Event()  # set when a caller waits for a final result
@@ -359,6 +369,9 @@ class SoloChain:
 
     # --- what the RPC asks ---
 
+    async def tell_readiness(self) -> Readiness | tuple[str, ...]:
+        return self.readiness
+
     def ports(self) -> Ports:
         member = ValidatorInfo("solo", key("consensus").public, key("node").public, 1, 0)
         return Ports(
@@ -373,10 +386,38 @@ class SoloChain:
             pending=lambda tx_id: tx_id in self.waiting,
             status=self.status,
             peers=self.peers,
-            readiness=lambda: self.readiness,
+            readiness=self.tell_readiness,
             now_ms=lambda: self.now_ms,
-            shows_orders=self.shows_orders,
+            open_access=self.open_access,
+            grant_of=self.tokens.get,
+            record=self.record,
+            admin=Admin(
+                started_ms=START_MS,
+                log_level=lambda: self.log_level,
+                set_log_level=partial(setattr, self, "log_level"),
+                links=self.links,
+                disconnect=lambda name: name == "observer",
+                stop=partial(setattr, self, "stopped", True),
+                audit_log=self.audited,
+                numbers=lambda: {"height": self.store.tip.height},
+            ),
         )
+
+    async def record(self, caller: str, method: str, params: dict[str, str], allowed: bool) -> None:
+        """Remember what a node writes down."""
+        self.recorded.append((caller, method, params, allowed))
+
+    def audited(self, after: int, limit: int) -> list[AuditEntry]:
+        """Return it as a node would, without hashes."""
+        entries = [
+            AuditEntry(number, self.now_ms, *told, "00" * 32, "00" * 32, "00" * 64)
+            for number, told in enumerate(self.recorded, 1)
+        ]
+        return [entry for entry in entries if entry.number > after][:limit]
+
+    def links(self) -> list[Link]:
+        observer = PublicKey(key("observer").public)
+        return [Link("observer", observer, "127.0.0.1:1", False, True, None, None, None, 0, False, 0, "refused")]
 
     async def submit(self, raws: Sequence[bytes]) -> list[Submitted]:
         """Take transactions as a node does, and execute what was taken in one block."""
@@ -471,10 +512,23 @@ async def serving(
     chain: SoloChain, limits: ServerLimits | None = None, allowed_hosts: Sequence[str] = ()
 ) -> AsyncIterator[str]:
     """Serve the chain on a free port; give the URL."""
-    server = RpcServer(chain.ports(), lambda: b"som_up 1\n", limits=limits, allowed_hosts=allowed_hosts)
-    await server.start("127.0.0.1", 0)
-    try:
+    async with running(chain, limits, allowed_hosts) as server:
         yield f"http://127.0.0.1:{server.port}"
+
+
+@asynccontextmanager
+async def running(
+    chain: SoloChain,
+    limits: ServerLimits | None = None,
+    allowed_hosts: Sequence[str] = (),
+    socket_path: Path | None = None,
+) -> AsyncIterator[RpcServer]:
+    """Serve the chain on a free port, and at a Unix socket; give the server."""
+    server = RpcServer(chain.ports(), lambda: b"som_up 1\n", limits=limits, allowed_hosts=allowed_hosts)
+    local = None if socket_path is None else listen_locally(socket_path)
+    await server.start("127.0.0.1", 0, local=local)
+    try:
+        yield server
     finally:
         await server.stop()
 

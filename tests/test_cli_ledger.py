@@ -301,11 +301,10 @@ def test_orders_of_an_authority_with_the_central_banks_word(som: Som, basis: str
 
 def key_file(som: Som, name: str) -> tuple[str, str]:
     """Return options that sign with a key file of a person."""
-    path, secret = som.home / f"{name}.json", som.home / f"{name}.seed"
+    path = som.home / f"{name}.json"
     phrase = som.home / "phrase"
-    secret.write_text(seed(name).hex())
     phrase.write_text("correct horse battery\n")
-    som.json("key", "import", str(path), "--seed-file", str(secret), "--passphrase-file", str(phrase))
+    som.json("key", "import", str(path), "--passphrase-file", str(phrase), typed=seed(name).hex())
     return str(path), str(phrase)
 
 

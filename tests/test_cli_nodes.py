@@ -1,15 +1,21 @@
 """`som` for operators: keys, a home directory in two steps, configuration, genesis."""
 
 import json
+import os
+import re
 import stat
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from node.cli import main
-from node.config import parse_config
+from node.config import ConfigError, parse_config
+from node.home import open_home
 from node.ledger.genesis import Validator, format_genesis, parse_genesis
 from node.storage.store import Store
 from tests.solo_chain import solo_genesis
@@ -113,6 +119,42 @@ def test_an_address_that_is_none_is_a_usage_error(tmp_path: Path, address: str) 
     assert som("init", "--home", tmp_path / "h", "--name", "x", "--devnet", "--listen", address).exit_code == 2
 
 
+# A signer
+
+
+def test_a_node_with_a_signer_gets_neither_its_key_nor_a_guard(tmp_path: Path) -> None:
+    genesis_file, signer, home = founded(tmp_path / "founding"), tmp_path / "signer", tmp_path / "home"
+    made = som("signer", "init", "--home", signer, "--genesis", genesis_file, "--devnet", "--json")
+    assert made.exit_code == 0, made.output
+    public = json.loads(made.stdout)["consensus_key"]
+    assert som("signer", "init", "--home", signer, "--genesis", genesis_file, "--devnet").exit_code == 7
+    options = ("init", "--home", home, "--name", "new", "--joins", "--genesis", genesis_file, "--devnet", "--json")
+    assert som(*options, "--signer", "/run/socket").exit_code == 7, "without the public key"
+    done = som(*options, "--signer", "/run/socket", "--consensus-key", public)
+    assert json.loads(done.stdout)["consensus_key"] == public
+    assert sorted(path.name for path in (home / "keys").iterdir()) == ["node.json"]
+    assert som("signer", "status", "--home", home).exit_code == 7, "its key is elsewhere"
+    told = json.loads(som("signer", "status", "--home", signer, "--json").stdout)
+    assert (told["consensus_key"], told["newest"], told["suspended"], told["runs"]) == (public, [0, 0], None, False)
+    before = (home / "data" / "store").stat().st_ino
+    assert som("resync", "--home", home).exit_code == 0
+    assert (home / "data" / "store").stat().st_ino != before
+
+
+def test_two_places_of_one_key_are_refused(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    genesis_file = founded(home)
+    assert som("init", "--home", home, "--name", "solo", "--genesis", genesis_file).exit_code == 0
+    text = (home / "config.toml").read_text()
+    told = text.replace('socket = ""', 'socket = "/run/socket"').replace(
+        'public_key = ""', f'public_key = "{"ab" * 32}"'
+    )
+    (home / "config.toml").write_text(told)
+    config = parse_config(told)
+    with ExitStack() as resources, pytest.raises(ConfigError, match="one key, one place"):
+        open_home(home, config, None, resources)
+
+
 # Keys
 
 
@@ -128,11 +170,10 @@ def test_a_key_file_is_private_and_never_overwritten(tmp_path: Path) -> None:
 def test_a_key_is_exported_and_imported_as_the_same_key(tmp_path: Path) -> None:
     phrase = tmp_path / "phrase"
     phrase.write_text("correct horse battery\n")
-    first, second, seed = tmp_path / "k" / "a.json", tmp_path / "k" / "b.json", tmp_path / "seed"
+    first, second = tmp_path / "k" / "a.json", tmp_path / "k" / "b.json"
     made = som("key", "new", first, "--passphrase-file", phrase, "--json")
     exported = som("key", "export", first, "--passphrase-file", phrase, "--json")
-    seed.write_text(json.loads(exported.stdout)["seed"])
-    again = som("key", "import", second, "--seed-file", seed, "--devnet", "--json")
+    again = som("key", "import", second, "--devnet", "--json", typed=json.loads(exported.stdout)["seed"])
     assert json.loads(again.stdout)["public"] == json.loads(made.stdout)["public"]
 
 
@@ -155,8 +196,60 @@ def test_a_passphrase_is_asked_for_twice_and_not_shown(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", ["", "ab", "zz" * 32, "ab" * 33])
 def test_a_seed_of_another_form_is_refused(tmp_path: Path, seed: str) -> None:
-    (tmp_path / "seed").write_text(seed)
-    assert som("key", "import", tmp_path / "k.json", "--seed-file", tmp_path / "seed", "--devnet").exit_code == 7
+    assert som("key", "import", tmp_path / "k.json", "--devnet", typed=seed).exit_code == 7
+
+
+def test_a_consensus_key_is_shown_only_to_who_types_its_first_digits(tmp_path: Path) -> None:
+    file = tmp_path / "k" / "a.json"
+    public = json.loads(som("key", "new", file, "--use", "consensus", "--devnet", "--json").stdout)["public"]
+    for typed in ("", "yes\n", f"{'0' * 8}\n"):
+        assert json.loads(file.read_text())["seed"] not in som("key", "export", file, "--json", typed=typed).output
+    shown = som("key", "export", file, "--json", typed=f"{public[:8]}\n")
+    assert json.loads(shown.stdout) == {"seed": json.loads(file.read_text())["seed"]}
+    asked = {som("key", "export", file, "--lang", lang, typed="no\n").stderr for lang in ("ky", "ru", "en")}
+    assert len(asked) == 3, "each in its own words"
+
+
+def test_a_passphrase_is_changed_and_the_key_stays(tmp_path: Path) -> None:
+    old, new, file = tmp_path / "old", tmp_path / "new", tmp_path / "k" / "a.json"
+    old.write_text("correct horse battery\n")
+    new.write_text("another horse battery\n")
+    made = som("key", "new", file, "--chain", "ab" * 8, "--passphrase-file", old, "--json")
+    before = som("key", "export", file, "--passphrase-file", old, "--json").stdout
+    assert som("key", "passwd", file, "--passphrase-file", new, "--new-passphrase-file", old).exit_code == 7
+    changed = som("key", "passwd", file, "--passphrase-file", old, "--new-passphrase-file", new, "--json")
+    assert json.loads(changed.stdout)["public"] == json.loads(made.stdout)["public"]
+    assert json.loads(file.read_text())["chain"] == "ab" * 8
+    assert som("key", "export", file, "--passphrase-file", old).exit_code == 7
+    assert som("key", "export", file, "--passphrase-file", new, "--json").stdout == before
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_devnets_key_has_no_passphrase_to_change(tmp_path: Path) -> None:
+    file = tmp_path / "k" / "a.json"
+    assert som("key", "new", file, "--devnet").exit_code == 0
+    assert som("key", "passwd", file).exit_code == 7
+
+
+def test_a_passphrase_comes_through_a_descriptor(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"correct horse battery\n")
+    os.close(writing)
+    file = tmp_path / "k" / "a.json"
+    assert som("key", "new", file, "--passphrase-file", f"/dev/fd/{reading}").exit_code == 0
+    os.close(reading)
+    assert som("key", "export", file, typed="correct horse battery\n").exit_code == 0
+
+
+def test_no_command_takes_a_secret_as_an_argument_or_from_the_environment() -> None:
+    def options(command: click.Command) -> Iterator[click.Parameter]:
+        yield from command.params
+        for inner in getattr(command, "commands", {}).values():
+            yield from options(inner)
+
+    secret = [option for option in options(main) if re.search("seed|passphrase|secret|pin$", option.name or "")]
+    assert secret
+    assert all(isinstance(option.type, click.Path) and option.envvar is None for option in secret)
 
 
 def test_what_is_no_key_file_is_refused(tmp_path: Path) -> None:

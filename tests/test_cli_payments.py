@@ -111,12 +111,10 @@ def test_issue_and_redeem_change_what_is_issued(som: Som) -> None:
 
 
 def test_a_key_file_signs_with_its_passphrase(som: Som) -> None:
-    secret = som.home / "seed"
-    secret.write_text(seed("alice").hex())
     phrase = som.home / "phrase"
     phrase.write_text("correct horse battery\n")
     file = str(som.home / "keys" / "alice.json")
-    made = som.json("key", "import", file, "--seed-file", str(secret), "--passphrase-file", str(phrase))
+    made = som.json("key", "import", file, "--passphrase-file", str(phrase), typed=seed("alice").hex())
     assert made["use"] == "operator"
     (som.home / "accounts.json").write_text('{"accounts": []}')
     paying = ("pay", "--from", digits(ALICE), "--to", digits(BOB), "1", "--key", file)

@@ -14,11 +14,12 @@ from node.links import BATCHES, CONSENSUS
 from node.node import Node
 from node.payloads import Payloads
 from tests.node_lab import Lab, network
+from tests.node_parts import key_in
 from tests.test_node_checks import spoilt
 
 
 def key_of(node: Node) -> bytes:
-    return node.opened.key.public
+    return key_in(node.opened).public
 
 
 def votes_twice(lab: Lab, liar: str, victim: str) -> None:
@@ -29,14 +30,14 @@ def votes_twice(lab: Lab, liar: str, victim: str) -> None:
     view = core.view + 3
     for fill in (b"1", b"2"):
         statement = vote_statement(lab.genesis.hash, Kind.FINALIZE, core.epoch, view, fill * 32)
-        vote = Vote(Kind.FINALIZE, core.epoch, view, Hash(fill * 32), me, node.opened.key.sign(statement))
+        vote = Vote(Kind.FINALIZE, core.epoch, view, Hash(fill * 32), me, key_in(node.opened).sign(statement))
         node.mesh.send(lab.nodes[victim].mesh.identity.peer, CONSENSUS.number, encode_message(vote))
 
 
 def batch_of(lab: Lab, liar: str, good: bool) -> Batch:
     node = lab.nodes[liar]
     raws = [lab.pension().raw, lab.pension().raw if good else spoilt(lab.pension()).raw]
-    return make_batch(lab.genesis.hash, node.opened.key, 1, node.store.tip.height, raws)
+    return make_batch(lab.genesis.hash, key_in(node.opened), 1, node.store.tip.height, raws)
 
 
 def send_batch(lab: Lab, liar: str, victim: str, batch: Batch) -> None:

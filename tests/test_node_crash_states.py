@@ -19,13 +19,13 @@ from typing import Final
 import pytest
 
 import node.driver
-from consensus.crypto import SecretKey, Signature
+from consensus.crypto import Signature
 from consensus.events import Started
 from consensus.messages import Hash, Kind, Vote, decode_message
 from network.wire import PeerId
 from node.batches import decode_payload
 from node.storage.errors import GuardRefused, NotInitialised, StorageError
-from node.storage.guard import Guard
+from node.storage.guard import Guard, Key
 from node.storage.journal import Journal
 from tests.driver_lab import Cluster, Seat, cluster
 from tests.node_parts import genesis, issue, key_at
@@ -54,7 +54,7 @@ class Witness(Seat):
         super().open()
         signed = self.guard.sign
 
-        def sign(secret: SecretKey, kind: int, epoch: int, view: int, statement: bytes) -> Signature:
+        def sign(secret: Key, kind: int, epoch: int, view: int, statement: bytes) -> Signature:
             self.signed[(Kind(kind), epoch, view)] = statement
             return signed(secret, kind, epoch, view, statement)
 
@@ -155,7 +155,7 @@ def recover(four: Cluster, directory: Path, life: Life, notes: list[str], files:
         assert seat.store.tip.height == height, "an acknowledged block is gone"
         _require_votes(seat, life, notes)
         seat.driver._step(Started())
-        assert seat.driver.counters.refused_signatures == 0, "the journal forgot what the guard remembers"
+        assert seat.driver.voting.votes.refused == 0, "the journal forgot what the guard remembers"
     finally:
         seat.close()
 

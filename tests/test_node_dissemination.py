@@ -44,6 +44,7 @@ from tests.node_parts import (
     passes,
     pay,
     running,
+    signer_at,
 )
 from tests.test_node_checks import spoilt
 
@@ -81,7 +82,7 @@ class Room:
             genesis_hash=genesis().hash,
             members=members(),
             me=PEERS[ME],
-            key=key_at(ME),
+            signer=signer_at(ME),
             pool=self.pool,
             mempool=self.mempool,
             checks=self.checks,

@@ -25,6 +25,7 @@ from consensus.records import Intent, decode_record
 from network.wire import PeerId
 from node.batches import AUTHOR_BYTES_MAX, Batch, decode_payload
 from node.driver import BATCH_RECORD, CONSENSUS_RECORD, LATE_MS, PACE_BEHIND_MS, PACE_MS
+from node.fence import Wall
 from node.inbox import INBOX_MAX
 from node.payloads import Verdict
 from node.storage.journal import Journal
@@ -126,7 +127,7 @@ async def test_a_refusal_of_the_guard_keeps_the_validator_mute_but_alive(tmp_pat
         await four.height(before + 4)
         assert "sign" not in mute.notes
         assert four.blamed == [], "nothing unsigned is sent in its place"
-        assert mute.driver.counters.refused_signatures > 0
+        assert mute.driver.voting.votes.refused > 0
         mute.guard.refusing = False
         await four.until(lambda: "sign" in mute.notes)
         four.same_chain()
@@ -411,7 +412,7 @@ async def test_the_journal_turns_and_a_restart_of_all_at_once_goes_on(
         assert all(seat.store.tip.height >= height for seat, height in zip(four.seats, heights, strict=True))
         four.spread(issue(1))
         await four.height(max(heights) + 3)
-        assert [seat.driver.counters.refused_signatures for seat in four.seats] == [0] * 4
+        assert [seat.driver.voting.votes.refused for seat in four.seats] == [0] * 4
         four.same_chain()
 
 
@@ -472,7 +473,7 @@ async def test_what_is_final_and_not_stored_outlives_a_turn_of_the_journal_and_a
         stored = seat.store.block(final.header.height)
         assert stored is not None
         assert stored.block_hash == final.hash
-        assert seat.driver.counters.refused_signatures == 0
+        assert seat.driver.voting.votes.refused == 0
 
 
 async def test_promises_of_an_epoch_that_begins_after_the_start_are_not_forgotten(tmp_path: Path) -> None:
@@ -517,7 +518,7 @@ async def test_promises_of_an_epoch_that_begins_after_the_start_are_not_forgotte
         }
         floor = driver.core.finalized_view
         assert remembered >= {(fact.kind, fact.view) for fact in promised if fact.view > floor}
-        assert driver.counters.refused_signatures == 0
+        assert driver.voting.votes.refused == 0
         seat.close()
 
 
@@ -536,8 +537,9 @@ async def test_votes_are_counted_in_the_order_in_which_they_were_promised(tmp_pa
     seat.open()
     watched = Watched(seat)
     driver = seat.driver
+    driver.voting.fence.wall = Wall.DOWN
     for view in (1, 2, 3):
-        driver._sign(SignVote(Kind.NULLIFY, 0, view, NO_HASH))
+        driver.voting.sign(SignVote(Kind.NULLIFY, 0, view, NO_HASH), 0)
     driver.on_message(PEERS[1], b"nonsense")
     while driver._inbox:
         try:

@@ -155,7 +155,7 @@ async def test_a_restart_between_two_epochs_begins_the_next_one_from_the_journal
         seat.driver._begin_next_epoch()
         assert seat.driver.core.epoch == 1
         assert promise in seat.driver.core.records()
-        assert seat.driver.counters.refused_signatures == 0
+        assert seat.driver.voting.votes.refused == 0
         seat.close()
     seat.open()
     seat.driver._step(Started())

@@ -50,7 +50,7 @@ async def test_a_validator_joins_and_then_another_leaves(tmp_path: Path) -> None
         views = newcomer.driver.core.view
         await lab.until(lambda: newcomer.driver.core.view > views + 6)  # it has led one of these
         change.through.append("bank-4")
-        assert newcomer.driver.counters.refused_signatures == 0
+        assert newcomer.driver.voting.votes.refused == 0
 
         change.through.remove("bank-3")
         waiting = lab.nodes["bank-3"]
@@ -77,7 +77,7 @@ async def test_a_validator_joins_and_then_another_leaves(tmp_path: Path) -> None
         await lab.stop("bank-3")
         await change.payments(8)
         for node in others:
-            assert node.driver.counters.invalid == node.driver.counters.refused_signatures == 0
+            assert node.driver.counters.invalid == node.driver.voting.votes.refused == 0
 
 
 async def test_new_keys_take_over_from_a_second_home_and_the_first_only_follows(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ async def test_who_was_removed_may_come_back(tmp_path: Path) -> None:
         await lab.until(lambda: votes(change, "bank-3"), "it votes again")
         change.through.append("bank-3")
         await change.next_epoch()
-        assert lab.nodes["bank-3"].driver.counters.refused_signatures == 0
+        assert lab.nodes["bank-3"].driver.voting.votes.refused == 0
 
 
 async def test_all_restart_where_the_committee_changes(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ async def test_all_restart_where_the_committee_changes(tmp_path: Path) -> None:
                 await lab.start(*lab.names)
                 await change.begun(before + 1)
             assert {node.driver.core.committee.total for node in lab.nodes.values()} == {3 + weight}
-        assert all(node.driver.counters.refused_signatures == 0 for node in lab.nodes.values())
+        assert all(node.driver.voting.votes.refused == 0 for node in lab.nodes.values())
 
 
 async def test_who_was_away_while_all_others_got_new_keys_comes_back_by_one_pinned_peer(tmp_path: Path) -> None:
@@ -182,4 +182,4 @@ async def test_who_was_away_while_all_others_got_new_keys_comes_back_by_one_pinn
         await lab.until(lambda: late.driver.core.epoch > away, "it has caught up")
         change.through.append("bank-3")
         await change.payments(4)
-        assert late.driver.counters.invalid == late.driver.counters.refused_signatures == 0
+        assert late.driver.counters.invalid == late.driver.voting.votes.refused == 0

@@ -1,7 +1,7 @@
 """node/evidence.py, node/evidence_pool.py: proofs that convince strangers, name nobody honest, and reach everybody."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from itertools import count
@@ -325,6 +325,7 @@ class Ring:
         self.sent = 0
         self.asked: list[tuple[PeerId, PeerId]] = []
         self.charges: dict[PeerId, list[Charge]] = {}
+        self.accusations: list[Sequence[Vote]] = []
         self.peers = [PeerId(bytes([index]) * 32) for index in range(size)]
         self.known = 2  # epochs
 
@@ -335,7 +336,9 @@ class Ring:
         self.charges[peer] = []
         network = Network(genesis().hash, EPOCH_LENGTH, lambda epoch: committee(epoch) if epoch < self.known else None)
         me = committee().validators[0].public_key
-        self.pools[peer] = EvidencePool(network, me, self.stores[peer], _End(self, peer), self.charges[peer].append)
+        self.pools[peer] = EvidencePool(
+            network, me, self.stores[peer], _End(self, peer), self.charges[peer].append, self.accusations.append
+        )
         self.pools[peer].load()
         return self.pools[peer]
 

@@ -27,6 +27,7 @@ from node.rpc.errors import OVERLOADED
 from node.rpc.ports import Outcome
 from node.sync import RANGE, RequestFailed
 from tests.node_lab import QUICK, Lab, make_lab, network
+from tests.node_parts import key_in
 
 BANK = bank_account(1)
 
@@ -178,7 +179,7 @@ async def test_a_node_that_was_stopped_catches_up_over_the_ends_of_epochs(tmp_pa
         same_money(lab)
         late = lab.nodes["bank-3"]
         assert late.driver.core.epoch == lab.nodes["nbkr"].driver.core.epoch >= 3
-        assert late.driver.counters.refused_signatures == 0
+        assert late.driver.voting.votes.refused == 0
         await lab.until(lambda: not late.sync.behind())
 
 
@@ -210,7 +211,7 @@ async def test_all_restarted_at_once_go_on(tmp_path: Path) -> None:
         assert all(lab.nodes[name].store.tip.height >= height for name, height in heights.items())
         await pay_some(lab, 4)
         same_money(lab)
-        assert all(node.driver.counters.refused_signatures == 0 for node in lab.nodes.values())
+        assert all(node.driver.voting.votes.refused == 0 for node in lab.nodes.values())
 
 
 async def test_nothing_that_was_told_to_be_executed_is_lost_however_often_all_stop(tmp_path: Path) -> None:
@@ -338,7 +339,7 @@ async def test_a_validator_that_signs_an_invalid_batch_is_heard_no_more_and_the_
         good = lab.pension()
         other = sign_body(b"\1" * 32, good.body, 0, key_of("treasury"))
         forged = assemble(good.body, [other])
-        batch = make_batch(lab.genesis.hash, liar.opened.key, 1, liar.store.tip.height, [lab.pension().raw, forged])
+        batch = make_batch(lab.genesis.hash, key_in(liar.opened), 1, liar.store.tip.height, [lab.pension().raw, forged])
         liar.links.broadcast_batch(encode_batch_message(batch))
         await lab.until(lambda: all(node.dissemination.batches_invalid == 1 for node in honest))
         payments = [lab.pension() for _ in range(4)]

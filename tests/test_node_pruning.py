@@ -10,8 +10,9 @@ from node.epochs import Epochs
 from node.ledger.execute import Ledger
 from node.pruning import BLOCKS_MIN, DAY_MS, WINDOW_MS, Pruner
 from node.rpc import types
+from node.rpc.chain import get_info
 from node.rpc.errors import PRUNED, RpcError
-from node.rpc.methods import get_by_ref, get_history, get_info, get_transaction, submit, submit_many
+from node.rpc.methods import get_by_ref, get_history, get_transaction, submit, submit_many
 from node.storage.schema import Table, table_end
 from node.storage.snapshot_files import Shelf
 from node.storage.store import Store

@@ -33,6 +33,7 @@ from tests.node_lab import make_lab, network
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = (ROOT / "docs" / "operations.md").read_text()
 UNIT: Final = ROOT / "docs" / "som-node.service"
+SIGNER_UNIT: Final = ROOT / "docs" / "som-signer.service"
 # These never end a node: creating is for `som init`, a refusal is counted, a block out of turn is a mistake of ours.
 NEVER_FATAL: Final = {"AlreadyInitialised", "GuardRefused", "NotLinked"}
 
@@ -230,11 +231,22 @@ def test_a_resync_needs_the_guard_and_keeps_what_it_finds(tmp_path: Path) -> Non
 # --- systemd ---
 
 
-def unit() -> configparser.ConfigParser:
+def unit(path: Path = UNIT) -> configparser.ConfigParser:
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read_string(UNIT.read_text())
+    parser.read_string(path.read_text())
     return parser
+
+
+def test_the_signers_unit_starts_it_closed_to_all_but_its_socket() -> None:
+    service = unit(SIGNER_UNIT)["Service"]
+    command = service["ExecStart"].split()[1:]
+    start = som.commands[command[0]].commands[command[1]]  # type: ignore[attr-defined]
+    options = {option for parameter in start.params for option in parameter.opts}
+    assert {word for word in command if word.startswith("--")} <= options
+    assert service["RestartPreventExitStatus"] == "7"
+    assert (service["RestrictAddressFamilies"], service["PrivateNetwork"]) == ("AF_UNIX", "yes")
+    assert (service["RuntimeDirectoryMode"], service["LimitCORE"]) == ("0700", "0")
 
 
 def test_the_unit_restarts_what_a_restart_may_mend_and_nothing_else() -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 ROOT: Final = Path(__file__).parent.parent
-LOCKS: Final = ("run.txt", "dev.txt", "build.txt", "schemas.txt")
+LOCKS: Final = ("run.txt", "hsm.txt", "dev.txt", "build.txt", "schemas.txt")
 PAGES: Final = sorted(path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 
 
@@ -37,7 +37,8 @@ def test_every_dependency_is_locked(pyproject: dict[str, Any]) -> None:
     extras = project["optional-dependencies"]
     run = {package(requirement) for requirement in (*project["dependencies"], *extras["uvloop"])}
     assert run <= set(locked("run.txt"))
-    assert {*map(package, extras["dev"])} <= set(locked("dev.txt"))
+    assert {*map(package, (*extras["dev"], *extras["hsm"]))} <= set(locked("dev.txt"))
+    assert run | {*map(package, extras["hsm"])} <= set(locked("hsm.txt"))
     assert {*map(package, pyproject["build-system"]["requires"])} == set(locked("build.txt"))
     assert set(pyproject["dependency-groups"]["schemas"]) == {f"{n}=={v}" for n, v in locked("schemas.txt").items()}
 
@@ -45,6 +46,8 @@ def test_every_dependency_is_locked(pyproject: dict[str, Any]) -> None:
 def test_developers_test_the_versions_that_validators_run() -> None:
     run, dev, build = locked("run.txt"), locked("dev.txt"), locked("build.txt")
     assert {name: dev.get(name) for name in (*run, *build)} == run | build
+    assert locked("hsm.txt").items() <= dev.items()
+    assert run.items() <= locked("hsm.txt").items()
 
 
 @pytest.mark.parametrize("name", LOCKS)

@@ -240,7 +240,7 @@ async def test_many_orders_are_counted_in_turns(lab: Lab, monkeypatch: pytest.Mo
 
 async def test_where_orders_are_not_shown_their_number_is_public_and_no_more(tmp_path: Path) -> None:
     async with solo_chain(tmp_path, acting=True) as chain:
-        chain.shows_orders = False
+        chain.open_access = False
         async with serving(chain) as url, Client([url]) as client:
             assert (await client.raw("order_getCounts", {})) is not None
             secret = order_key(ENFORCER, "17/26").hex()
@@ -249,7 +249,7 @@ async def test_where_orders_are_not_shown_their_number_is_public_and_no_more(tmp
                 ("order_get", {"authority": digits(ENFORCER), "number": "17/26"}),
                 ("state_getProof", {"key": secret}),
             ):
-                with pytest.raises(RequestFailed, match="forbidden"):
+                with pytest.raises(RequestFailed, match="unauthorized"):
                     await client.raw(method, params)
 
 

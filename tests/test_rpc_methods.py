@@ -54,7 +54,7 @@ async def test_every_reply_says_the_height_that_it_is_of(acting: Lab, name: str)
 
 def test_names_are_a_namespace_a_verb_and_a_noun() -> None:
     namespaces = {"chain", "tx", "account", "state", "supply", "asset", "hold", "attestation", "order", "parameter"}
-    namespaces |= {"validator", "evidence", "net"}
+    namespaces |= {"validator", "evidence", "net", "sub", "admin"}
     for name in METHODS.keys() - {"rpc.discover"}:
         namespace, _, verb = name.partition("_")
         assert namespace in namespaces, name

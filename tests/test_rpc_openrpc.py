@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from node.ledger.errors import Code
+from node.rpc.access import Caller
 from node.rpc.errors import FAULTS, RpcError, fault_of
 from node.rpc.methods import DOCUMENT, METHODS
 from node.rpc.registry import call_method
@@ -170,13 +171,13 @@ async def test_whatever_the_params_a_method_answers_or_refuses(
 
 def fuzz(chain: SoloChain, name: str, loop: asyncio.AbstractEventLoop) -> None:
     """Call a method with drawn params on the loop that owns the chain: any error but a refusal passes through."""
-    ports = chain.ports()
+    ports, caller = chain.ports(), Caller("fuzz", local=True)
 
     @settings(max_examples=FUZZED_CALLS, suppress_health_check=list(HealthCheck), deadline=None)
     @given(params_of(name))
     def one(params: dict[str, Any]) -> None:
         try:
-            raw = asyncio.run_coroutine_threadsafe(call_method(METHODS[name], ports, params), loop).result(30)
+            raw = asyncio.run_coroutine_threadsafe(call_method(METHODS[name], ports, params, caller), loop).result(30)
         except RpcError:
             return
         msgspec.json.decode(raw, type=METHODS[name].result)

@@ -237,6 +237,16 @@ async def test_connections_of_one_address_are_bounded(tmp_path: Path) -> None:
             writer.close()
 
 
+async def test_strangers_take_no_room_from_the_operators_socket(tmp_path: Path) -> None:
+    async with rpc_lab(tmp_path, ServerLimits(connections_max=2)) as lab:
+        port = int(lab.url.rpartition(":")[2])
+        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        assert b"503" in await until_closed(opened[-1][0])
+        assert (await lab.call("admin_getStatus"))["node"] == "solo"
+        for _, writer in opened:
+            writer.close()
+
+
 async def test_headers_are_bounded(lab: Lab) -> None:
     async with lab.post(INFO, X="y" * 10_000) as response:
         assert response.status == 400

@@ -14,7 +14,8 @@ from node.config import ConfigError
 from node.home import read_genesis
 from node.ledger.genesis import format_genesis
 from node.rpc import types
-from node.rpc.methods import METHODS, VERSION
+from node.rpc.chain import VERSION
+from node.rpc.methods import METHODS
 from node.rpc.registry import Method
 from node.storage.files import write_file
 

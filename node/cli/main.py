@@ -6,6 +6,7 @@ import click
 
 from node.cli import (
     accounts,
+    admin,
     archives,
     assets,
     attestations,
@@ -26,9 +27,12 @@ from node.cli import (
     returning,
     scenarios,
     shadowing,
+    signer,
     statements,
+    tokens,
     transactions,
     validators,
+    watching,
 )
 from node.cli.session import Session, SomGroup
 
@@ -59,11 +63,15 @@ for _command in (
     orders.order,
     parameters.param,
     keys.key,
+    signer.signer,
     *payments.COMMANDS,
     transactions.tx,
     files.iso,
     validators.validator,
     evidence.evidence,
+    watching.watch,
+    tokens.token,
+    admin.admin,
     scenarios.scenario,
     shadowing.shadow,
 ):

@@ -1,8 +1,10 @@
 """init, start, resync, audit, config, devnet: running validators."""
 
+import os
 import secrets
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -13,12 +15,12 @@ from consensus.crypto import SEED_BYTES, PublicKey
 from node.cli.chain import COMMANDS as CHAIN_COMMANDS
 from node.cli.session import Exit, Session, SomCommand, SomGroup
 from node.cli.signing import key_header, passphrase_of, read_passphrase
-from node.config import CONFIG_NAME, Config, ConfigError, Listen, Peer, Rpc, format_config
+from node.config import CONFIG_NAME, Config, ConfigError, Listen, Peer, Rpc, Signer, format_config, parse_config
 from node.home import create_data, read_config, read_genesis
 from node.ledger.errors import InvariantViolation
 from node.ledger.execute import Ledger
 from node.ledger.genesis import Genesis, format_genesis
-from node.storage.files import write_file
+from node.storage.files import lock, write_file
 from node.storage.guard import Guard
 from node.storage.keystore import ANY_CHAIN, write_key
 from node.storage.store import Store
@@ -56,6 +58,8 @@ class HomeCommand(SomCommand):
 @click.option("--peer", "peers", multiple=True, metavar="NAME=HOST:PORT", help="Where another validator listens.")
 @click.option("--joins", is_flag=True, help="The genesis does not name it: it follows, and may be admitted later.")
 @click.option("--devnet", is_flag=True, help="Keys without a passphrase, for a devnet only.")
+@click.option("--signer", "socket", default="", metavar="SOCKET", help="Where a signer process has the consensus key.")
+@click.option("--consensus-key", "public_key", default="", metavar="HEX", help="And its public half.")
 @_PASSPHRASE
 @click.pass_obj
 def init(session: Session, /, home: Path, name: str, genesis_file: Path | None, **given: Any) -> None:
@@ -70,11 +74,13 @@ def init(session: Session, /, home: Path, name: str, genesis_file: Path | None, 
         listen=Listen(*_address(given["listen"])),
         rpc=Rpc(*_address(given["rpc"])),
         peers=tuple(_peer(text) for text in given["peers"]),
+        signer=Signer(given["socket"], given["public_key"]),
     )
+    parse_config(format_config(config))  # what it would be refused for is said now
     _make_keys(session, home, config, given["devnet"], given["passphrase_file"])
     keys = {
         "name": name,
-        "consensus_key": key_header(home / config.keys.consensus)["pub"],
+        "consensus_key": config.signer.public_key or key_header(home / config.keys.consensus)["pub"],
         "node_key": key_header(home / config.keys.node)["pub"],
         "weight": 1,
     }
@@ -92,7 +98,7 @@ def init(session: Session, /, home: Path, name: str, genesis_file: Path | None, 
 def start(session: Session, home: Path, passphrase_file: Path | None) -> None:
     """Run the validator until it is told to stop."""
     config = read_config(home)
-    passphrase = passphrase_of(session, home / config.keys.consensus, passphrase_file)
+    passphrase = passphrase_of(session, home / config.keys.node, passphrase_file)
     from node.node import main as run_node  # the whole node: half a second that no other command should pay
 
     sys.exit(run_node(home, passphrase))
@@ -109,16 +115,13 @@ def resync(session: Session, home: Path, snapshot: bool) -> None:
     """
     found = read_config(home)
     genesis = read_genesis(home / found.genesis)
-    public = PublicKey(bytes.fromhex(key_header(home / found.keys.consensus)["pub"]))
     data, aside = home / found.data, None
-    guard = Guard.open(home / found.keys.guard, public, genesis.hash)
-    try:
+    with ExitStack() as resources:
+        _stand_still(home, found, genesis, resources)
         if data.exists():
             aside = next(path for path in _numbered(data) if not path.exists())
             data.rename(aside)
         create_data(home, found, genesis, by_blocks=not snapshot)
-    finally:
-        guard.close()
     session.data(
         {"data": str(data), "aside": aside and str(aside)},
         lambda: session.pairs([(session.say("created"), data), (session.say("set_aside"), aside or "-")]),
@@ -221,7 +224,9 @@ COMMANDS: Final = (init, start, resync, audit, config, devnet, *CHAIN_COMMANDS)
 
 
 def _make_keys(session: Session, home: Path, config: Config, devnet: bool, passphrase_file: Path | None) -> None:
-    paths = {"consensus": home / config.keys.consensus, "node": home / config.keys.node}
+    paths = {"node": home / config.keys.node}
+    if not config.signer.socket:
+        paths["consensus"] = home / config.keys.consensus
     missing = {use: path for use, path in paths.items() if not path.exists()}
     if not missing:
         return
@@ -244,11 +249,23 @@ def _require_named(genesis: Genesis, keys: dict[str, Any]) -> None:
 
 
 def _make_chain(home: Path, config: Config, genesis: Genesis) -> None:
-    consensus_key = PublicKey(bytes.fromhex(key_header(home / config.keys.consensus)["pub"]))
-    Guard.create(home / config.keys.guard, consensus_key, genesis.hash)
+    if not config.signer.socket:
+        consensus_key = PublicKey(bytes.fromhex(key_header(home / config.keys.consensus)["pub"]))
+        Guard.create(home / config.keys.guard, consensus_key, genesis.hash)
     create_data(home, config, genesis)
     write_file(home / config.genesis, format_genesis(genesis).encode())
     write_file(home / CONFIG_NAME, format_config(config).encode())  # last: with it the home is whole
+
+
+def _stand_still(home: Path, config: Config, genesis: Genesis, resources: ExitStack) -> None:
+    """Keep a node from starting meanwhile; raise InUse if it runs, GuardError if its own guard is not there."""
+    if config.signer.socket:
+        held = home / config.data / "journal" / "lock"
+        if held.exists():
+            resources.callback(os.close, lock(held))
+        return
+    public = PublicKey(bytes.fromhex(key_header(home / config.keys.consensus)["pub"]))
+    resources.callback(Guard.open(home / config.keys.guard, public, genesis.hash).close)
 
 
 def _numbered(path: Path) -> Iterator[Path]:

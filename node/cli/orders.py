@@ -119,7 +119,7 @@ def count(session: Session) -> None:
 @CURSOR
 @click.pass_obj
 def list_orders(session: Session, authority: str | None, target: str | None, limit: int, cursor: str | None) -> None:
-    """List orders, where the node shows them (rpc.show_orders)."""
+    """List orders. A node without open access wants a token with the scope orders, and --under-order."""
     if (authority is None) == (target is None):
         raise click.UsageError("--authority or --target")
     params: dict[str, Any] = {"limit": limit} if cursor is None else {"limit": limit, "cursor": cursor}

@@ -18,6 +18,7 @@ from click.core import ParameterSource
 from rich.console import Console
 from rich.table import Table
 
+from consensus.crypto import SecretKey
 from node.cli.amounts import SOM_SCALE, format_units
 from node.cli.texts import say
 from node.client.client import Client
@@ -25,13 +26,16 @@ from node.client.errors import ClientError, NotReachable, OutboxError, ProofInva
 from node.client.outbox import Outbox
 from node.client.trust import Trust
 from node.config import ConfigError
+from node.ledger.account import parse_account
 from node.ledger.errors import LANGUAGES, Code, Language
 from node.ledger.errors import Refused as LedgerRefused
 from node.ledger.errors import text as ledger_text
 from node.ledger.genesis import GenesisError
 from node.storage.errors import StorageError
+from node.storage.keystore import is_bare, read_key
 
 NODE_DEFAULT: Final = "http://127.0.0.1:26657"
+TOKEN_FILE_BYTES_MAX: Final = 4_096
 WIDTH: Final = 160  # of tables that go to a file or a pipe
 
 T = TypeVar("T")
@@ -59,6 +63,10 @@ class Session:
     nodes: tuple[str, ...] = ()
     outbox_path: Path = field(default_factory=lambda: Path.home() / ".som" / "outbox.sqlite3")
     accounts_path: Path | None = None
+    token_path: Path | None = None
+    under_order: str | None = None
+    reader_account: int | None = None
+    reader_path: Path | None = None
 
     def say(self, name: str) -> str:
         """Return a text in the user's language."""
@@ -108,12 +116,44 @@ class Session:
         async def talk() -> T:
             outbox = Outbox(self.outbox_path) if keeps else Outbox(":memory:")
             try:
-                async with Client(self.urls(), outbox=outbox, trust=trust, language=self.language) as client:
+                async with Client(
+                    self.urls(),
+                    outbox=outbox,
+                    trust=trust,
+                    language=self.language,
+                    token=self.token(),
+                    reader=self.reader(),
+                    under_order=self.under_order,
+                ) as client:
                     return await question(client)
             finally:
                 outbox.close()
 
         return asyncio.run(talk())
+
+    def token(self) -> str | None:
+        """Return the token to present: the first line of its file. Raises ConfigError."""
+        if self.token_path is None:
+            return None
+        try:
+            with self.token_path.open("rb") as file:
+                text = file.read(TOKEN_FILE_BYTES_MAX).decode("ascii").split("\n", 1)[0].strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{self.token_path}: {error}") from None
+        if not text or not text.isalnum():
+            raise ConfigError(f"{self.token_path}: no token")
+        return text
+
+    def reader(self) -> tuple[int, SecretKey] | None:
+        """Return the account that asks about itself or its customers, and its key. Raises ConfigError, StorageError."""
+        if self.reader_account is None:
+            return None
+        if self.reader_path is None:
+            raise ConfigError("--reader needs --reader-key")
+        passphrase = None
+        if not is_bare(self.reader_path):
+            passphrase = str(click.prompt(self.say("passphrase"), hide_input=True, err=True)).encode()
+        return self.reader_account, read_key(self.reader_path, "operator", passphrase, devnet=True)
 
     def end(self, exit_code: Exit, text: str) -> NoReturn:
         """Say why and end."""
@@ -174,7 +214,7 @@ class SomGroup(click.Group):
 
 
 def shared_options() -> list[click.Parameter]:
-    """Return --json, --lang, --node, --outbox and --accounts; each may stand before or after the command."""
+    """Return --json, --lang, --node, --outbox, --accounts and the rest; each may stand before or after the command."""
     return [
         click.Option(["--json"], is_flag=True, expose_value=False, callback=_set_json, help="Data as JSON."),
         click.Option(
@@ -210,6 +250,35 @@ def shared_options() -> list[click.Parameter]:
             envvar="SOM_ACCOUNTS",
             help="Names and public keys of a devnet. [default: .devnet/accounts.json if it is there]",
         ),
+        click.Option(
+            ["--token-file"],
+            type=click.Path(path_type=Path, dir_okay=False),
+            expose_value=False,
+            callback=_set_token,
+            envvar="SOM_TOKEN_FILE",
+            help="The token to present to a node that is not open to everybody.",
+        ),
+        click.Option(
+            ["--reader"],
+            metavar="ACCOUNT",
+            expose_value=False,
+            callback=_set_reader,
+            help="The account that asks about itself or its customers, where a node is not open to everybody.",
+        ),
+        click.Option(
+            ["--reader-key"],
+            type=click.Path(path_type=Path, dir_okay=False),
+            expose_value=False,
+            callback=_set_reader_key,
+            help="Its key file.",
+        ),
+        click.Option(
+            ["--under-order"],
+            metavar="NUMBER",
+            expose_value=False,
+            callback=_set_under_order,
+            help="The order that an enforcer or auditor acts on; the node writes it down.",
+        ),
     ]
 
 
@@ -244,6 +313,29 @@ def _set_nodes(ctx: click.Context, param: click.Parameter, value: tuple[str, ...
 def _set_outbox(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
     if value is not None and not _again(ctx, param):
         _session(ctx).outbox_path = value
+
+
+def _set_token(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
+    if value is not None and not _again(ctx, param):
+        _session(ctx).token_path = value
+
+
+def _set_reader(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        try:
+            _session(ctx).reader_account = parse_account(value)
+        except ValueError:
+            raise click.BadParameter(f"{value!r}: {_session(ctx).say('bad_account')}", ctx=ctx, param=param) from None
+
+
+def _set_reader_key(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        _session(ctx).reader_path = value
+
+
+def _set_under_order(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        _session(ctx).under_order = value
 
 
 def _set_accounts(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:

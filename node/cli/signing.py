@@ -5,6 +5,7 @@ unless that is the command.
 """
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +13,16 @@ from typing import Any, Final
 
 import click
 
-from consensus.crypto import SecretKey
+from consensus.crypto import SEED_BYTES, SecretKey
 from node.cli.session import Exit, Session
 from node.config import ConfigError
 from node.ledger.account import parse_account
-from node.storage.keystore import read_key
+from node.storage.keystore import forbid_core_dumps, read_key
 
 DEVNET_ACCOUNTS: Final = Path(".devnet/accounts.json")
 FILE_BYTES_MAX: Final = 4 * 1024 * 1024
+SEED_CHARACTERS_MAX: Final = 256  # read from standard input at the most
+CONFIRMED_CHARACTERS: Final = 8  # of a public key, to be typed
 DEVNET: Final = "devnet"
 
 
@@ -85,12 +88,36 @@ def passphrase_of(session: Session, path: Path, passphrase_file: Path | None) ->
 
 
 def read_passphrase(session: Session, passphrase_file: Path | None, again: bool) -> bytes:
-    """Return the first line of a file, or what is typed; ``again`` asks twice."""
+    """Return the first line of a file (/dev/fd/N is a descriptor), or what is typed; ``again`` asks twice."""
+    forbid_core_dumps()  # from here on this process holds secrets
     if passphrase_file is not None:
         return _text(passphrase_file).split("\n", 1)[0].encode()
     prompt = session.say("passphrase_again") if again else False
     typed = click.prompt(session.say("passphrase"), hide_input=True, err=True, confirmation_prompt=prompt)
     return str(typed).encode()
+
+
+def confirm(session: Session, question: str, public: bytes) -> None:
+    """Go on only if the first digits of a public key are typed: what follows is not done by mistake or by habit."""
+    digits = public.hex()[:CONFIRMED_CHARACTERS]
+    typed = click.prompt(f"{session.say(question)} {session.say('type_key')} {digits}", prompt_suffix=": ", err=True)
+    if str(typed).strip().lower() != digits:
+        session.end(Exit.USAGE, session.say("not_confirmed"))
+
+
+def read_seed_typed(session: Session) -> bytes:
+    """Return a secret seed from standard input, hidden if that is a terminal. Raises ConfigError."""
+    if sys.stdin.isatty():
+        text = str(click.prompt(session.say("seed"), hide_input=True, err=True))
+    else:
+        text = sys.stdin.readline(SEED_CHARACTERS_MAX)
+    try:
+        seed = bytes.fromhex(text.strip())
+    except ValueError:
+        seed = b""
+    if len(seed) != SEED_BYTES:
+        raise ConfigError(f"{session.say('bad_hex')}, {2 * SEED_BYTES}")
+    return seed
 
 
 def key_header(path: Path) -> dict[str, Any]:

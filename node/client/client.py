@@ -27,6 +27,7 @@ from node.client.proofs import (
     verify_row,
     verify_transaction,
 )
+from node.client.subscriptions import Feed
 from node.client.transport import Transport, height_of
 from node.client.trust import CommitteeUnknown, Trust
 from node.ledger.account import format_account
@@ -35,11 +36,33 @@ from node.ledger.operations import Operation
 from node.ledger.statement import Entry
 from node.ledger.transaction import Transaction, assemble, decode_transaction, make_body, sign_body
 from node.rpc import ledger_types, types, validator_types
+from node.rpc.auth import namespace_of, sign_auth
+from node.rpc.event_types import Event, Topic
 from node.rpc.forms import LIMIT_MAX, SUBMIT_MANY_MAX
+from node.rpc.types import Auth
 
 LIFETIME_MS: Final = 5 * 60_000  # of a transaction; persons may sign for 10 minutes ahead
 WAIT_MS: Final = 8_000  # one call's wait for the final result, before another node is asked
 PAUSE_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)  # between attempts, the last one again and again
+PROOF_MS: Final = 4 * 60_000  # of a proof whose accounts we may read; the node takes 10 minutes
+# What takes ``auth`` and ``under_order``: what is about somebody.
+PERSONAL_METHODS: Final = frozenset(
+    (
+        "account_get",
+        "account_getHistory",
+        "account_getProof",
+        "account_getRecovery",
+        "hold_get",
+        "hold_list",
+        "order_get",
+        "order_list",
+        "state_getProof",
+        "sub_subscribe",
+        "tx_get",
+        "tx_getByRef",
+        "tx_simulate",
+    )
+)
 PROVE_AFTER_TRIES: Final = 20  # with pauses of 0.5 s: views without a proposal may take seconds
 MANY_AT_ONCE: Final = SUBMIT_MANY_MAX
 MANY_HEX_MAX: Final = 3 * 1024 * 1024  # of one call; a body has at most 4 MiB
@@ -82,9 +105,21 @@ class Client:
         trust: Trust | None = None,
         language: str = "en",
         now_ms: Callable[[], int] | None = None,
+        token: str | None = None,
+        reader: tuple[int, SecretKey] | None = None,
+        under_order: str | None = None,
+        socket: str | None = None,
     ) -> None:
-        """``trust`` is what proofs are checked against; with it, answers of another network are refused."""
-        self._transport = Transport(urls, language)
+        """``trust`` is what proofs are checked against; with it, answers of another network are refused.
+
+        Where the network is not open (docs/rpc.md, section 10): ``token`` is presented with each call, ``reader`` is an
+        account and its key, which prove whose accounts are asked about, ``under_order`` the order that one acts on.
+        ``socket`` is the node's own, for its operator.
+        """
+        self._transport = Transport(urls, language, token, socket)
+        self._reader = reader
+        self._under_order = under_order
+        self._proofs: dict[str, Auth] = {}  # by namespace
         self.outbox = outbox or Outbox(":memory:")
         self._trust = trust
         self._info: types.GetInfoResult | None = None
@@ -105,13 +140,48 @@ class Client:
 
     async def request(self, method: str, params: dict[str, Any], result: type[R]) -> R:
         """Return the result of any method that may be called twice."""
-        found = await self._transport.call(method, params, result)
+        found = await self._transport.call(method, await self._entitled(method, params), result)
         self._seen_height = max(self._seen_height, height_of(found))
         return found
 
     async def raw(self, method: str, params: dict[str, Any]) -> msgspec.Raw:
         """Return the result of any method as JSON. It may be asked of several nodes."""
-        return await self._transport.raw(method, params)
+        return await self._transport.raw(method, await self._entitled(method, params))
+
+    async def subscribe(self, topic: Topic, *, from_cursor: str | None = None, **options: Any) -> AsyncIterator[Event]:
+        """Yield what happens, from a cursor or from now on, for ever: each event once, whatever connection breaks.
+
+        ``options`` as of sub_subscribe: ``account``, ``tx_ids``. To go on later keep the last event's cursor.
+        Raises RequestFailed, NotReachable when no node has answered for a minute, ProofInvalid (another network).
+        """
+        genesis_hash = None if self._trust is None else self._trust.genesis_hash
+        params = {"topic": topic, **options}
+        feed = Feed(self._transport, genesis_hash, params, lambda given: self._entitled("sub_subscribe", given))
+        async for event in feed.events(from_cursor):
+            self._seen_height = max(self._seen_height, event.at_height)
+            yield event
+
+    async def _entitled(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Return params with what entitles us to the answer, for a method that is about somebody."""
+        if method not in PERSONAL_METHODS:
+            return params
+        given = dict(params)
+        if self._under_order is not None:
+            given.setdefault("under_order", self._under_order)
+        if self._reader is not None:
+            given.setdefault("auth", msgspec.to_builtins(await self._proof(namespace_of(method))))
+        return given
+
+    async def _proof(self, namespace: str) -> Auth:
+        assert self._reader is not None
+        info = self._info or await self.info()
+        now_ms = self._now_ms() + self._clock_offset_ms
+        known = self._proofs.get(namespace)
+        if known is None or known.expires_ms - now_ms < PROOF_MS // 2:
+            account, key = self._reader
+            known = sign_auth(bytes.fromhex(info.genesis_hash), account, now_ms + PROOF_MS, namespace, key)
+            self._proofs[namespace] = known
+        return known
 
     async def info(self) -> types.GetInfoResult:
         """Return which network this is and where it stands. Raises ProofInvalid if it is not the trusted one."""

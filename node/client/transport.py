@@ -22,7 +22,9 @@ IDLE_CONNECTIONS_MAX: Final = 16
 R = TypeVar("R", bound=msgspec.Struct)
 
 
-class _Error(msgspec.Struct, frozen=True):
+class Error(msgspec.Struct, frozen=True):
+    """The error of a reply."""
+
     code: int
     message: str
     data: dict[str, Any] = {}
@@ -32,7 +34,7 @@ class _Reply(msgspec.Struct, frozen=True):
     jsonrpc: str
     id: int | str | None = None
     result: msgspec.Raw = msgspec.Raw()
-    error: _Error | None = None
+    error: Error | None = None
 
 
 _decode = msgspec.json.Decoder(_Reply).decode
@@ -41,20 +43,29 @@ _decode = msgspec.json.Decoder(_Reply).decode
 class Transport:
     """An HTTP session with nodes that serve the same network. Use it as an async context manager."""
 
-    def __init__(self, urls: Sequence[str], language: str = "en") -> None:
-        """``urls`` are tried in this order; each is the node's root, such as http://127.0.0.1:26657."""
+    def __init__(
+        self, urls: Sequence[str], language: str = "en", token: str | None = None, socket: str | None = None
+    ) -> None:
+        """``urls`` are tried in this order; each is the node's root, such as http://127.0.0.1:26657.
+
+        ``token`` is presented with each call; ``socket`` is a Unix socket to use instead of the network.
+        """
         if not urls:
             raise ValueError("at least one URL")
         self.urls = tuple(url.rstrip("/") for url in urls)
         self._preferred = 0
         self._language = language
+        self._token = token
+        self._socket = socket
         self._session: aiohttp.ClientSession | None = None
         self._count = 0
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=IDLE_CONNECTIONS_MAX),
-            headers={"Accept-Language": self._language},
+            connector=aiohttp.TCPConnector(limit=IDLE_CONNECTIONS_MAX)
+            if self._socket is None
+            else aiohttp.UnixConnector(self._socket),
+            headers=self._headers(),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
         )
@@ -65,6 +76,16 @@ class Transport:
     ) -> None:
         if self._session is not None:
             await self._session.close()
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Accept-Language": self._language}
+        return headers if self._token is None else {**headers, "Authorization": f"Bearer {self._token}"}
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The session, for what is no call."""
+        assert self._session is not None, "use it as a context manager"
+        return self._session
 
     async def call(
         self, method: str, params: dict[str, Any], result: type[R], wait_seconds: float = 0.0, url: str | None = None
@@ -110,7 +131,7 @@ class Transport:
         try:
             reply = _decode(received)
             if reply.error is not None:
-                raise _failure(reply.error)
+                raise failure_of(reply.error)
             if reply.id != named or not bytes(reply.result):
                 raise NotReachable(f"{url}: not the reply to the call")
             return reply.result
@@ -138,7 +159,7 @@ class Transport:
             raise NotReachable(f"{url}: {type(error).__name__}: {error}") from None
 
 
-def _failure(error: _Error) -> Refused | RequestFailed:
+def failure_of(error: Error) -> Refused | RequestFailed:
     name = str(error.data.get("name", "error"))
     if error.code > 0:
         tx_id = error.data.get("tx_id")

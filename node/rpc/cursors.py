@@ -30,6 +30,11 @@ def decode_cursor(of: List, cursor: str | None) -> int | None:
         raise _of_another_list() from None
 
 
+def decode_cursor_bytes(of: List, cursor: str) -> bytes:
+    """Return the position of a cursor whose position is bytes. Raises DecodeError."""
+    return as_bytes(_position(of, cursor))
+
+
 def page_of_rows(
     store: Reads, of: List, prefix: bytes, cursor: str | None, limit: int
 ) -> tuple[list[tuple[bytes, bytes]], str | None]:

@@ -104,6 +104,14 @@ NOT_A_VALIDATOR: Final = Fault(
     "Этот узел сейчас не валидатор: отправьте другому",
     "This node is not a validator now: submit to another",
 )
+STOPPING: Final = Fault(
+    -32013,
+    "stopping",
+    True,
+    "Түйүн токтоп жатат: башкасына кайрылыңыз",
+    "Узел останавливается: обратитесь к другому",
+    "The node is stopping: go on at another",
+)
 
 FAULTS: Final = (
     PARSE_ERROR,
@@ -123,6 +131,7 @@ FAULTS: Final = (
     PROOF_UNAVAILABLE,
     NOT_READY,
     NOT_A_VALIDATOR,
+    STOPPING,
 )
 
 

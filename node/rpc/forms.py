@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
+from node.ledger.holds import NUMBER_BYTES_MAX
 from node.ledger.pay import REF_BYTES_MAX
 from node.ledger.transaction import TRANSACTION_BYTES_MAX
 
@@ -40,6 +41,9 @@ Ref = Annotated[
 ]
 AccountNumber = Annotated[
     str, Meta(pattern="^[0-9]{16}$", min_length=16, max_length=16, description="16 digits, the last 2 check the rest")
+]
+OrderNumber = Annotated[
+    str, Meta(min_length=1, max_length=NUMBER_BYTES_MAX, description="the authority's own number of an order")
 ]
 Money = Annotated[str, Meta(pattern="^(0|[1-9][0-9]{0,18})$(?!\n)", description="minor units (tyiyn for som), decimal")]
 SignedMoney = Annotated[

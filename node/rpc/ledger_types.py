@@ -9,7 +9,6 @@ from msgspec import Meta, Struct
 
 from node.ledger.assets import SCHEMA_CHARS_MAX
 from node.ledger.commitment import KEY_BYTES_MAX
-from node.ledger.holds import NUMBER_BYTES_MAX
 from node.ledger.readable import SUBJECT_CHARS_MAX
 from node.ledger.versions import VERSION_MAX
 from node.rpc.forms import (
@@ -27,6 +26,7 @@ from node.rpc.forms import (
     Money,
     Name,
     Order,
+    OrderNumber,
     RawTransaction,
     RowId,
 )
@@ -38,16 +38,13 @@ from node.rpc.operation_types import (
     OpenerView,
     TierView,
 )
-from node.rpc.types import Anchor, Read, Result, SkippedLeg
+from node.rpc.types import Anchor, Personal, Read, Result, SkippedLeg
 
 Schema = Annotated[
     str, Meta(pattern="^[a-z0-9-]+$(?!\n)", max_length=SCHEMA_CHARS_MAX, description="a kind of attestation")
 ]
 Subject = Annotated[
     str, Meta(min_length=1, max_length=SUBJECT_CHARS_MAX, description="what an attestation is about; exactly as it is")
-]
-OrderNumber = Annotated[
-    str, Meta(min_length=1, max_length=NUMBER_BYTES_MAX, description="the authority's own number of an order")
 ]
 StateKey = Annotated[
     str,
@@ -63,6 +60,13 @@ Act = Literal["freeze", "arrest", "seize"]
 
 class Page(Read, frozen=True, kw_only=True):
     """The base of the params of lists."""
+
+    cursor: Cursor | None = None
+    limit: Limit = LIMIT_DEFAULT
+
+
+class PersonalPage(Personal, frozen=True, kw_only=True):
+    """The base of the params of lists about somebody."""
 
     cursor: Cursor | None = None
     limit: Limit = LIMIT_DEFAULT
@@ -226,7 +230,7 @@ class HoldView(Struct, frozen=True, kw_only=True):
     order: OrderNumber | None
 
 
-class GetHoldParams(Read, frozen=True, kw_only=True):
+class GetHoldParams(Personal, frozen=True, kw_only=True):
     id: RowId
 
 
@@ -236,7 +240,7 @@ class GetHoldResult(Result, frozen=True, kw_only=True):
     hold: HoldView | None
 
 
-class ListHoldsParams(Page, frozen=True, kw_only=True):
+class ListHoldsParams(PersonalPage, frozen=True, kw_only=True):
     """Open holds of an account as ``role``; ``asset`` narrows those of a payer, which come the newest block first."""
 
     account: AccountNumber
@@ -294,7 +298,7 @@ class CountOrdersResult(Result, frozen=True, kw_only=True):
     counts: tuple[OrderCount, ...]
 
 
-class GetOrderParams(Read, frozen=True, kw_only=True):
+class GetOrderParams(Personal, frozen=True, kw_only=True):
     authority: AccountNumber
     number: OrderNumber
 
@@ -303,7 +307,7 @@ class GetOrderResult(Result, frozen=True, kw_only=True):
     order: OrderView
 
 
-class ListOrdersParams(Page, frozen=True, kw_only=True):
+class ListOrdersParams(PersonalPage, frozen=True, kw_only=True):
     """All orders of ``authority``, by number, or those that stand against ``target``: one of the two."""
 
     authority: AccountNumber | None = None
@@ -318,7 +322,7 @@ class ListOrdersResult(Result, frozen=True, kw_only=True):
 # --- recoveries ---
 
 
-class GetRecoveryParams(Read, frozen=True, kw_only=True):
+class GetRecoveryParams(Personal, frozen=True, kw_only=True):
     account: AccountNumber
 
 
@@ -370,7 +374,7 @@ class ListParametersResult(Result, frozen=True, kw_only=True):
 # --- single rows, dry runs ---
 
 
-class GetStateProofParams(Read, frozen=True, kw_only=True):
+class GetStateProofParams(Personal, frozen=True, kw_only=True):
     key: StateKey
 
 
@@ -383,7 +387,7 @@ class GetStateProofResult(Result, frozen=True, kw_only=True):
     anchor: Anchor
 
 
-class SimulateParams(Read, frozen=True, kw_only=True):
+class SimulateParams(Personal, frozen=True, kw_only=True):
     """``tx``: a whole transaction, whose signatures need not be valid: only who would sign counts."""
 
     tx: RawTransaction

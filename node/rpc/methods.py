@@ -6,11 +6,8 @@ nothing that a caller was told can be undone by a crash.
 
 import asyncio
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
-from consensus.messages import Header, decode_block
-from node.batches import decode_payload
 from node.ledger.account import format_account
 from node.ledger.commitment import encode_outcome_proof, outcome_leaf, prove_outcome
 from node.ledger.errors import Code
@@ -19,13 +16,17 @@ from node.ledger.statement import decode_entry
 from node.ledger.transaction import Transaction
 from node.references import Reference, decode_reference
 from node.rpc import (
+    admin,
     assets,
     attestations,
+    chain,
     evidence_types,
+    history,
     holds,
     orders,
     rules,
     state_proofs,
+    subscriptions,
     types,
     validator_types,
 )
@@ -39,136 +40,23 @@ from node.rpc.ports import Outcome, Ports, Submitted
 from node.rpc.reading import (
     account_at,
     block_at,
-    block_transactions,
     checked_number,
     consumed,
     executed_before,
-    name_at,
-    named_block,
     outcome_leaves,
     outcome_of,
     receipt_of,
-    signers_of,
     transaction_at,
     transaction_id_of,
-    validator_names,
 )
 from node.rpc.registry import Method
 from node.rpc.validators import get_peers, get_readiness, list_committees, list_validators
-from node.rpc.views import account_view, entry_view, header_view, transaction_view
+from node.rpc.views import account_view, entry_view, transaction_view
 from node.storage.reads import Reads
-from node.storage.store import Snapshot
 
-HASH_BYTES: Final = 32
 REFERENCES_MAX: Final = LIMIT_MAX  # of one ref: the latest
-PROOF_TRIES_MAX: Final = 8  # each waits for a block that is being written
-PROOF_WAIT_SECONDS: Final = 2.0
 
 _PENDING: Final = types.Outcome(status="pending", final=False)
-
-
-def software_version() -> str:
-    """Return the version of the installed distribution."""
-    try:
-        return version("digital-som")
-    except PackageNotFoundError:
-        return "unknown"
-
-
-VERSION: Final = software_version()
-
-
-# --- the chain ---
-
-
-async def get_info(ports: Ports, params: types.GetInfoParams) -> types.GetInfoResult:
-    """Which network this is, and where the node stands in it."""
-    status, network = ports.status(), ports.network
-    tip = ports.store.tip
-    return types.GetInfoResult(
-        at_height=tip.height,
-        name=network.name,
-        kind=network.kind,
-        network=network.number,
-        genesis_hash=network.genesis_hash.hex(),
-        node=status.name,
-        version=VERSION,
-        height=tip.height,
-        finalized_height=status.finalized_height,
-        first_height=ports.store.base(),
-        block_hash=tip.block_hash.hex(),
-        state_root=tip.root.hex(),
-        block_time_ms=block_at(ports.store, tip.height).timestamp_ms,
-        now_ms=ports.now_ms(),
-        epoch=status.epoch,
-        view=status.view,
-        leader=status.leader,
-        syncing=status.syncing,
-        ready=status.ready,
-        reasons=status.reasons,
-        validators=len(ports.committee().validators),
-        peers_connected=status.peers_connected,
-        mempool_transactions=status.mempool_transactions,
-        protocol_version=status.version,
-        protocol_version_next=status.next_version,
-        protocol_version_supported_max=status.supported_max,
-    )
-
-
-async def get_block(ports: Ports, params: types.GetBlockParams) -> types.GetBlockResult:
-    """A final block: its header, who finalized it, and a page of its transactions."""
-    with ports.store.snapshot() as store:
-        stored = named_block(store, store.tip.height, params)
-        roots = store.roots(stored.height)
-        block = decode_block(stored.block_bytes) if stored.block_bytes else None
-        certificate_height, signers = signers_of(ports, store, stored.height)
-        transactions, next_cursor = block_transactions(ports, store, block, stored.height, params)
-        return types.GetBlockResult(
-            at_height=store.tip.height,
-            header=None
-            if block is None
-            else header_view(block.hash, block.header, _proposer(ports, store, block.header)),
-            block_hash=stored.block_hash.hex(),
-            height=stored.height,
-            timestamp_ms=stored.timestamp_ms,
-            state_root_after=(bytes(HASH_BYTES) if roots is None else roots.root).hex(),
-            transaction_count=len(store.outcome_leaves(stored.height) or b"") // HASH_BYTES,
-            batches=() if block is None else tuple(name.hex() for name in decode_payload(block.payload)),
-            signers=signers,
-            certificate_height=certificate_height,
-            transactions=transactions,
-            next_cursor=next_cursor,
-        )
-
-
-async def get_consensus(ports: Ports, params: types.GetConsensusParams) -> types.GetConsensusResult:
-    """Who has voted in the view under way, and who is awaited."""
-    status, current = ports.status(), ports.committee()
-    connected = {peer.node_key for peer in ports.peers() if peer.connected}
-    spoken = {*status.notarized, *status.nullified, *status.finalized}
-    names = [member.name for member in current.validators]
-    return types.GetConsensusResult(
-        at_height=ports.store.tip.height,
-        epoch=status.epoch,
-        view=status.view,
-        leader=status.leader,
-        finalized_height=status.finalized_height,
-        quorum_weight=current.committee.quorum,
-        total_weight=current.committee.total,
-        votes=tuple(
-            types.ValidatorVote(
-                name=member.name,
-                weight=member.weight,
-                notarized=member.name in status.notarized,
-                nullified=member.name in status.nullified,
-                finalized=member.name in status.finalized,
-                connected=member.node_key in connected or member.name == status.name,
-            )
-            for member in current.validators
-        ),
-        voted=tuple(name for name in names if name in spoken),
-        awaited=tuple(name for name in names if name not in spoken),
-    )
 
 
 # --- transactions ---
@@ -313,10 +201,6 @@ async def discover(ports: Ports, params: types.DiscoverParams) -> dict[str, Any]
 # --- steps ---
 
 
-def _proposer(ports: Ports, store: Snapshot, header: Header) -> str:
-    return name_at(validator_names(ports, store, header.epoch), header.proposer)
-
-
 def _executed(ports: Ports, tx_id: bytes | None) -> bool:
     if tx_id is None or executed_before(ports.store, tx_id):
         return False
@@ -397,9 +281,7 @@ def _paid(ports: Ports, store: Reads, decoded: dict[bytes, Transaction], ref: st
 
 _TABLE: Final = (
     Method("rpc.discover", types.DiscoverParams, types.DiscoverResult, discover, cost=10),
-    Method("chain_getInfo", types.GetInfoParams, types.GetInfoResult, get_info),
-    Method("chain_getBlock", types.GetBlockParams, types.GetBlockResult, get_block, cost=2),
-    Method("chain_getConsensus", types.GetConsensusParams, types.GetConsensusResult, get_consensus),
+    *chain.METHODS,
     Method("tx_submit", types.SubmitParams, types.SubmitResult, submit),
     Method("tx_submitMany", types.SubmitManyParams, types.SubmitManyResult, submit_many, cost=10),
     Method("tx_get", types.GetTransactionParams, types.GetTransactionResult, get_transaction),
@@ -409,12 +291,15 @@ _TABLE: Final = (
     ),
     Method("account_get", types.GetAccountParams, types.GetAccountResult, get_account),
     Method("account_getHistory", types.GetHistoryParams, types.GetHistoryResult, get_history, cost=2),
+    *history.METHODS,
     *state_proofs.METHODS,
     *assets.METHODS,
     *attestations.METHODS,
     *holds.METHODS,
     *orders.METHODS,
     *rules.METHODS,
+    *subscriptions.METHODS,
+    *admin.METHODS,
     Method(
         "validator_list", validator_types.ListValidatorsParams, validator_types.ListValidatorsResult, list_validators
     ),

@@ -31,7 +31,7 @@ def document(methods: Iterable[Method]) -> dict[str, Any]:
         "info": {
             "title": "digital som node",
             "version": API_VERSION,
-            "description": "JSON-RPC 2.0 over POST /rpc. Params by name. Money is a string of decimal tyiyn.",
+            "description": "JSON-RPC 2.0 over POST /rpc and WebSocket /ws. Params by name. Money is a string of tyiyn.",
         },
         "methods": [_method(method, components) for method in listed],
         "components": {
@@ -59,6 +59,8 @@ def _method(method: Method, components: dict[str, Any]) -> dict[str, Any]:
         "name": method.name,
         "tags": [{"name": method.name.partition("_")[0].partition(".")[0]}],
         "summary": method.summary,
+        "x-scope": str(method.scope),
+        "x-websocket": method.websocket,
         "paramStructure": "by-name",
         "params": [
             {"name": name, "required": name in required, "schema": part} for name, part in schema["properties"].items()

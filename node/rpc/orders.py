@@ -1,6 +1,6 @@
 """The methods about orders of authorities: (ports, params) -> result.
 
-One rule: how many there are is public; what they say is told on a devnet, and where the operator has allowed it.
+One rule: how many there are is public; what they say is told to whom access.py lets in.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from node.ledger.orders import ARREST, BY_TARGET, FREEZE, ORDER, SEIZE, Order, d
 from node.ledger.records import after
 from node.rpc import ledger_types as types
 from node.rpc.cursors import page_of_rows
-from node.rpc.errors import FORBIDDEN, INVALID_PARAMS, NOT_FOUND, RpcError
+from node.rpc.errors import INVALID_PARAMS, NOT_FOUND, RpcError
 from node.rpc.ports import Ports
 from node.rpc.reading import checked_number
 from node.rpc.registry import Method
@@ -49,8 +49,7 @@ async def count_orders(ports: Ports, params: types.CountOrdersParams) -> types.C
 
 
 async def get_order(ports: Ports, params: types.GetOrderParams) -> types.GetOrderResult:
-    """An order by its authority and number: where the node shows orders."""
-    require_order_details(ports)
+    """An order by its authority and number, for those who act on orders."""
     authority = checked_number(params.authority, "authority")
     with ports.store.snapshot() as store:
         order = find_order(store, authority, params.number)
@@ -60,8 +59,7 @@ async def get_order(ports: Ports, params: types.GetOrderParams) -> types.GetOrde
 
 
 async def list_orders(ports: Ports, params: types.ListOrdersParams) -> types.ListOrdersResult:
-    """All orders of an authority, or those that stand against an account: where the node shows orders."""
-    require_order_details(ports)
+    """All orders of an authority, or those that stand against an account, for those who act on orders."""
     if (params.authority is None) == (params.target is None):
         raise RpcError(INVALID_PARAMS, path="authority", expected="authority or target")
     with ports.store.snapshot() as store:
@@ -77,12 +75,6 @@ async def list_orders(ports: Ports, params: types.ListOrdersParams) -> types.Lis
             orders=tuple(order_view(*name, order) for name, order in found if order is not None),
             next_cursor=next_cursor,
         )
-
-
-def require_order_details(ports: Ports) -> None:
-    """Raise RpcError (forbidden) where orders are not shown."""
-    if not ports.shows_orders:
-        raise RpcError(FORBIDDEN, expected="rpc.show_orders = true at the node")
 
 
 def order_view(authority: int, number: str, order: Order) -> types.OrderView:

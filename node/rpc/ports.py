@@ -11,6 +11,7 @@ from enum import Enum
 from consensus.committee import Committee
 from node.epochs import Epochs
 from node.ledger.execute import Ledger
+from node.log import Level
 from node.storage.store import Snapshot, Store
 
 
@@ -123,6 +124,70 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """What a token grants. ``participant`` is the account of the bank or authority that holds it, 0 for none.
+
+    Budgets are a second: ``calls`` and ``transactions`` of this token, the others of all tokens of the participant
+    together.
+    """
+
+    name: str
+    scopes: frozenset[str]
+    participant: int
+    calls: int
+    transactions: int
+    participant_calls: int
+    participant_transactions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link as its operator sees it: PeerInfo, and what only the node knows."""
+
+    name: str
+    node_key: bytes
+    address: str
+    connected: bool
+    dialled: bool
+    height: int | None
+    since_ms: int | None
+    rtt_ms: int | None
+    score: int
+    narrow: bool
+    blocked_ms: int
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """A line of the audit log; hashes and signature are hex."""
+
+    number: int
+    time_ms: int
+    caller: str
+    method: str
+    params: dict[str, str]
+    allowed: bool
+    before: str
+    hash: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """What the operator of this node may do."""
+
+    started_ms: int
+    log_level: Callable[[], Level]
+    set_log_level: Callable[[Level], None]
+    links: Callable[[], list[Link]]
+    disconnect: Callable[[str], bool]  # ends the link with the peer of this name; it is dialled anew
+    stop: Callable[[], None]
+    audit_log: Callable[[int, int], Sequence[AuditEntry]]  # after this number, at most so many
+    numbers: Callable[[], dict[str, int]]  # queues and sizes, by name
+
+
+@dataclass(frozen=True, slots=True)
 class Ports:
     """All that methods may ask. Callables are called on the event loop; none of the plain ones may block or wait.
 
@@ -142,6 +207,10 @@ class Ports:
     pending: Callable[[bytes], bool]  # whether a transaction id is in the mempool or in a block not yet executed
     status: Callable[[], NodeStatus]
     peers: Callable[[], list[PeerInfo]]
-    readiness: Callable[[], Readiness | tuple[str, ...]]  # signed, or why not
+    readiness: Callable[[], Awaitable[Readiness | tuple[str, ...]]]  # signed, or why not
     now_ms: Callable[[], int]  # Unix time
-    shows_orders: bool  # what orders of authorities say is told, not only how many there are
+    open_access: bool  # everybody may ask about everybody, as on a devnet
+    grant_of: Callable[[str], Grant | None]  # what a token grants now; None for one that is unknown or over
+    # Writes a call into the audit log before it is carried out: who, method, params, whether it was allowed.
+    record: Callable[[str, str, dict[str, str], bool], Awaitable[None]]
+    admin: Admin

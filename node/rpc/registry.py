@@ -1,6 +1,7 @@
 """What a method is: a name, two types, a function, and an example that a test runs.
 
-One rule: params are checked here, against the type, before the function sees them; a wrong one is named by its path.
+One rule: params are checked here, against the type, and then who calls, before the function sees them; a wrong one is
+named by its path.
 """
 
 import re
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from node.rpc.access import Caller, Scope, require, scope_of
 from node.rpc.errors import INVALID_PARAMS, SYNCING, RpcError
 from node.rpc.examples import EXAMPLES
 from node.rpc.jsonrpc import ECHO_CHARS_MAX
@@ -23,15 +25,24 @@ _MISSING: Final = re.compile(r"required field `([^`]*)`")
 _PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
 
 
+Run = Callable[[Ports, Any], Awaitable[object]]
+
+
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One method. ``cost`` is what the limiter counts a call as."""
+    """One method. ``cost`` is what the limiter counts a call as; ``websocket``: over a WebSocket only."""
 
     name: str
     params: type[Params]
     result: type[msgspec.Struct]
-    run: Callable[[Ports, Any], Awaitable[object]]
+    run: Run
     cost: int = 1
+    websocket: bool = False
+
+    @property
+    def scope(self) -> Scope:
+        """What it asks for."""
+        return scope_of(self.name)
 
     @property
     def summary(self) -> str:
@@ -44,12 +55,15 @@ class Method:
         return EXAMPLES.get(self.name, {})
 
 
-async def call_method(method: Method, ports: Ports, params: dict[str, Any]) -> msgspec.Raw:
-    """Return the result as JSON. Raises RpcError."""
+async def call_method(
+    method: Method, ports: Ports, params: dict[str, Any], caller: Caller, run: Run | None = None
+) -> msgspec.Raw:
+    """Return the result as JSON, of ``run`` where the method is carried out elsewhere. Raises RpcError."""
     checked = check_params(method, params)
+    await require(ports, caller, method.name, checked)
     if isinstance(checked, Read) and checked.min_height:
         await _require_height(ports, checked.min_height)
-    return msgspec.Raw(msgspec.json.encode(await method.run(ports, checked)))
+    return msgspec.Raw(msgspec.json.encode(await (run or method.run)(ports, checked)))
 
 
 def check_params(method: Method, params: dict[str, Any]) -> Params:

@@ -5,9 +5,9 @@ are bounded alone and together, and a reader that does not read is cut off. What
 """
 
 import asyncio
+import socket
 import ssl
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -16,21 +16,21 @@ import structlog
 from aiohttp import web
 
 from node.ledger.errors import LANGUAGES, Language
+from node.rpc.access import Caller
+from node.rpc.dispatch import Dispatcher, Observe
 from node.rpc.errors import (
     FORBIDDEN,
     INVALID_REQUEST,
     LIMIT_EXCEEDED,
-    METHOD_NOT_FOUND,
     OVERLOADED,
     RATE_LIMITED,
     SYNCING,
+    UNAUTHORIZED,
     RpcError,
 )
 from node.rpc.jsonrpc import BODY_BYTES_MAX, Answer, Request, answer, failure
-from node.rpc.limiter import Limiter
-from node.rpc.methods import METHODS
 from node.rpc.ports import Ports
-from node.rpc.registry import call_method
+from node.rpc.websocket import WebSockets
 
 RETRY_AFTER_MS: Final = 1_000  # when nothing better is known
 SHUTDOWN_SECONDS: Final = 2.0  # for calls under way when the node stops
@@ -38,7 +38,9 @@ LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 LINGER_SECONDS: Final = 1.0  # what still comes of a body is read past so long, else a reset would overtake our reply
 JSON: Final = "application/json"
 
-Observe = Callable[[str, str, float], None]  # method, error name or "ok", seconds
+TOKEN_PROTOCOL: Final = "som-token."  # before a token in Sec-WebSocket-Protocol: pages can set no other header
+
+_STATUS: Final = {UNAUTHORIZED: 401, FORBIDDEN: 403, RATE_LIMITED: 429, OVERLOADED: 429, SYNCING: 503}
 
 _log = structlog.get_logger("rpc")
 
@@ -57,6 +59,7 @@ class ServerLimits:
     bodies_bytes_max: int = 64 * 1024 * 1024  # of all bodies being read or answered: 16 of the largest
     calls_per_second: int = 5_000  # per address; above what one core answers, so it binds only the greedy
     calls_burst: int = 10_000
+    websockets_max: int = 100
 
 
 class RpcServer:
@@ -76,11 +79,17 @@ class RpcServer:
         self._render_metrics = render_metrics
         self._limits = limits or ServerLimits()
         self._hosts = frozenset(name.lower() for name in (*LOOPBACK_NAMES, *allowed_hosts))
-        self._observe = observe or (lambda method, outcome, seconds: None)
-        self._limiter = Limiter(self._limits.calls_per_second, self._limits.calls_burst)
+        self._dispatcher = Dispatcher(
+            ports,
+            self._limits.calls_per_second,
+            self._limits.calls_burst,
+            observe or (lambda method, outcome, seconds: None),
+        )
+        self._websockets = WebSockets(ports, self._dispatcher, self._limits.websockets_max, self._limits.write_seconds)
         self._bodies_bytes = 0
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
+        self._local: asyncio.Server | None = None
 
     @property
     def port(self) -> int:
@@ -93,13 +102,29 @@ class RpcServer:
         """Open connections, for metrics."""
         return 0 if self._runner is None or self._runner.server is None else len(self._runner.server.connections)
 
-    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
-        """Listen on ``host``:``port`` (0: any free port). Raises OSError if it is taken."""
+    @property
+    def websockets(self) -> WebSockets:
+        """The clients that are told events, for metrics."""
+        return self._websockets
+
+    @property
+    def denied(self) -> Mapping[str, int]:
+        """Refusals by name, for metrics."""
+        return self._dispatcher.denied
+
+    async def start(
+        self, host: str, port: int, tls: ssl.SSLContext | None = None, local: socket.socket | None = None
+    ) -> None:
+        """Listen on ``host``:``port`` (0: any free port), and on ``local``, a Unix socket whose callers may do all.
+
+        Raises OSError if the port is taken.
+        """
         app = web.Application(client_max_size=BODY_BYTES_MAX)
         app.add_routes(
             [
                 web.post("/rpc", self._rpc),
                 web.post("/", self._rpc),
+                web.get("/ws", self._websocket),
                 web.get("/healthz", self._health),
                 web.get("/readyz", self._ready),
                 web.get("/metrics", self._metrics),
@@ -121,11 +146,15 @@ class RpcServer:
         await self._runner.setup()
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(self._door, host, port, ssl=tls, backlog=128)
+        if local is not None:
+            self._local = await loop.create_unix_server(self._door, sock=local)
 
     async def stop(self) -> None:
         """Stop listening, let calls under way end for SHUTDOWN_SECONDS, close everything. Safe to call twice."""
-        if self._listener is not None:
-            self._listener.close()
+        for listener in (self._listener, self._local):
+            if listener is not None:
+                listener.close()
+        await self._websockets.stop()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -138,7 +167,11 @@ class RpcServer:
     def _admit(self, transport: asyncio.Transport) -> asyncio.Protocol | None:
         """Return who serves a new connection; None if there is no room."""
         server = self._runner.server if self._runner else None
-        if server is None or len(server.connections) >= self._limits.connections_max:
+        if server is None:
+            return None
+        if _is_local(transport):
+            return server()  # who can open the socket owns the node: strangers take no room from its operator
+        if len(server.connections) >= self._limits.connections_max:
             return None
         address = _address(transport.get_extra_info("peername"))
         same = sum(1 for open_ in server.connections if _address(open_.peername) == address)
@@ -171,36 +204,43 @@ class RpcServer:
             return _too_large(None)
         except (web.HTTPException, ValueError):  # chunks that are none
             return _plain(400, RpcError(INVALID_REQUEST, expected="a body as HTTP says"))
-        caller = _address(request.transport.get_extra_info("peername") if request.transport else None)
+        try:
+            caller = self._caller(request)
+        except RpcError as error:
+            return _plain(401, error)
 
         async def call(called: Request) -> msgspec.Raw:
-            return await self._call(called, caller)
+            return await self._dispatcher.call(called, caller)
 
         return _response(await answer(body, call, _crashed, _language(request.headers.get("Accept-Language", ""))))
 
-    async def _call(self, called: Request, caller: str) -> msgspec.Raw:
-        method = METHODS.get(called.method)
-        name = "unknown" if method is None else called.method
-        outcome = "ok"
-        started = time.perf_counter()
+    async def _websocket(self, request: web.Request) -> web.StreamResponse:
+        refusal = self._host_refusal(request)
+        if refusal is not None:
+            return await self._send(request, refusal)
+        if "websocket" not in request.headers.get("Upgrade", "").lower():
+            return await self._send(request, _plain(400, RpcError(INVALID_REQUEST, expected="a WebSocket")))
         try:
-            wait_ms = self._limiter.wait_ms(caller, int(started * 1_000), method.cost if method else 1)
-            if wait_ms:
-                raise RpcError(RATE_LIMITED, retry_after_ms=wait_ms)
-            if method is None:
-                raise RpcError(METHOD_NOT_FOUND, actual=called.method)
-            return await call_method(method, self._ports, called.params)
+            self._caller(request)
+            language = _language(request.headers.get("Accept-Language", ""))
+            return await self._websockets.serve(request, lambda: self._caller(request), language)
         except RpcError as error:
-            outcome = error.fault.name
-            raise
-        except asyncio.CancelledError:
-            outcome = "cancelled"
-            raise
-        except Exception:
-            outcome = "internal_error"
-            raise
-        finally:
-            self._observe(name, outcome, time.perf_counter() - started)
+            return await self._send(request, _plain(_status(error), error))
+
+    def _caller(self, request: web.Request) -> Caller:
+        """Return who calls. Raises RpcError (unauthorized) for a token that grants nothing."""
+        transport = request.transport
+        if transport is not None and _is_local(transport):
+            return Caller("local", local=True)
+        address = _address(transport.get_extra_info("peername") if transport else None)
+        token = _token(request.headers)
+        if token is None:
+            return Caller(address)
+        grant = self._ports.grant_of(token)
+        if grant is None:
+            self._dispatcher.denied[UNAUTHORIZED.name] += 1
+            raise RpcError(UNAUTHORIZED, expected="a token that this node knows and that is not over")
+        return Caller(address, grant)
 
     async def _health(self, request: web.Request) -> web.StreamResponse:
         return await self._send(request, _json(200, {"alive": True}))
@@ -267,18 +307,21 @@ class _Door(asyncio.Protocol):
         served_by.connection_made(transport)
 
 
+def _is_local(transport: asyncio.BaseTransport) -> bool:
+    return bool(transport.get_extra_info("socket").family == socket.AF_UNIX)
+
+
 def _response(answered: Answer) -> web.Response:
     if answered.body is None:
         return web.Response(status=204)
     error = answered.error
-    status = 200
-    if answered.malformed:
-        status = 400
-    elif error is not None and error.fault in (RATE_LIMITED, OVERLOADED):
-        status = 429
-    elif error is not None and error.fault is SYNCING:
-        status = 503
+    status = 400 if answered.malformed else 200 if error is None else _status(error)
     return _with_body(status, answered.body, error)
+
+
+def _status(error: RpcError) -> int:
+    """Return the status line of a lone call that was refused."""
+    return _STATUS.get(error.fault, 200)
 
 
 def _plain(status: int, error: RpcError) -> web.Response:
@@ -295,6 +338,8 @@ def _with_body(status: int, body: bytes, error: RpcError | None) -> web.Response
     if error is not None and status in (429, 503):
         wait_ms = error.details.retry_after_ms or RETRY_AFTER_MS
         response.headers["Retry-After"] = str(-(-wait_ms // 1_000))
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 
@@ -304,6 +349,17 @@ def _json(status: int, value: object) -> web.Response:
 
 def _crashed(called: Request, error: Exception) -> None:
     _log.error("call_failed", method=called.method, exc_info=error)
+
+
+def _token(headers: Mapping[str, str]) -> str | None:
+    """Return the token that a request presents: in Authorization, or as a WebSocket's protocol."""
+    kind, _, token = headers.get("Authorization", "").partition(" ")
+    if kind:
+        return token if kind.lower() == "bearer" else ""
+    for protocol in headers.get("Sec-WebSocket-Protocol", "").split(","):
+        if protocol.strip().startswith(TOKEN_PROTOCOL):
+            return protocol.strip().removeprefix(TOKEN_PROTOCOL)
+    return None
 
 
 def _address(peername: object) -> str:

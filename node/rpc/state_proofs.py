@@ -6,12 +6,10 @@ One rule: a proof shows one row, or that it is not there, and leads to a root th
 from typing import Final
 
 from node.ledger.commitment import encode_proof
-from node.ledger.orders import ORDER
 from node.ledger.state import account_key
 from node.rpc import ledger_types, types
 from node.rpc.anchors import certified_height, find_anchor, wait_for_anchor
 from node.rpc.errors import PROOF_UNAVAILABLE, RpcError
-from node.rpc.orders import require_order_details
 from node.rpc.ports import Ports
 from node.rpc.reading import checked_number
 from node.rpc.registry import Method
@@ -35,8 +33,6 @@ async def get_account_proof(ports: Ports, params: types.GetAccountProofParams) -
 async def get_state_proof(ports: Ports, params: ledger_types.GetStateProofParams) -> ledger_types.GetStateProofResult:
     """Any row of the state tree, or its absence, proven as an account is: a hold, an attestation, an asset."""
     key = bytes.fromhex(params.key)
-    if key.startswith(ORDER):
-        require_order_details(ports)
     height, value, path = await _provable(ports, key)
     return ledger_types.GetStateProofResult(
         at_height=ports.store.tip.height,

@@ -26,8 +26,10 @@ from node.rpc.forms import (
     Money,
     Name,
     Order,
+    OrderNumber,
     RawTransaction,
     Ref,
+    Signature,
     SignedMoney,
     TransactionStatus,
 )
@@ -42,6 +44,29 @@ class Read(Params, frozen=True, kw_only=True):
     """A read: ``min_height`` asks for an answer that is no older."""
 
     min_height: Height = 0
+
+
+class Auth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Proof that the caller has a key of ``account``: who may see what is the account's, or its customer's.
+
+    ``signature`` by ``key`` over SHA-256("som-read-1", genesis hash, account as u64, expires_ms as u64, the namespace
+    of the method); it holds until ``expires_ms``, 10 minutes ahead at the most.
+    """
+
+    account: AccountNumber
+    expires_ms: Milliseconds
+    key: Hash
+    signature: Signature
+
+
+class Personal(Read, frozen=True, kw_only=True):
+    """A read about somebody, for which a node without open access wants a reason.
+
+    ``auth`` is that of the owner or its bank; ``under_order`` the order that an enforcer or auditor acts on, logged.
+    """
+
+    auth: Auth | None = None
+    under_order: OrderNumber | None = None
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -132,6 +157,8 @@ class GetInfoResult(Result, frozen=True, kw_only=True):
     """Which network this is and where the node stands in it. ``network`` is the number that transactions carry.
 
     Of blocks at ``first_height`` and below, if it is not 0, this node has not kept what they brought.
+    ``access`` open: this node tells everybody about everybody, as a devnet does; else see ``x-scope`` of each method.
+
     ``protocol_version`` is that of the node's epoch, ``protocol_version_next`` what the state demands of the next one,
     ``protocol_version_supported_max`` the newest in which this node takes part; ``version`` is that of the program.
     """
@@ -158,6 +185,7 @@ class GetInfoResult(Result, frozen=True, kw_only=True):
     validators: Count
     peers_connected: Count
     mempool_transactions: Count
+    access: Literal["open", "tokens"]
     protocol_version: Count
     protocol_version_next: Count
     protocol_version_supported_max: Count
@@ -277,7 +305,7 @@ class SubmitManyResult(Result, frozen=True, kw_only=True):
     items: tuple[SubmittedItem, ...]
 
 
-class GetTransactionParams(Read, frozen=True, kw_only=True):
+class GetTransactionParams(Personal, frozen=True, kw_only=True):
     """``transaction`` asks for the transaction itself beside its receipt."""
 
     tx_id: Hash
@@ -298,7 +326,7 @@ class GetTransactionResult(Result, frozen=True, kw_only=True):
     transaction: TransactionView | None = None
 
 
-class GetByRefParams(Read, frozen=True, kw_only=True):
+class GetByRefParams(Personal, frozen=True, kw_only=True):
     """What ``account`` has paid under each of ``refs``, ever, or from ``since_height`` on.
 
     A node that does not keep all blocks answers only if ``since_height`` is above its ``first_height``: no answer is
@@ -333,7 +361,7 @@ class GetByRefResult(Result, frozen=True, kw_only=True):
 # --- accounts ---
 
 
-class GetAccountParams(Read, frozen=True, kw_only=True):
+class GetAccountParams(Personal, frozen=True, kw_only=True):
     account: AccountNumber
 
 
@@ -372,7 +400,7 @@ class GetAccountResult(Result, frozen=True, kw_only=True):
     account: AccountView
 
 
-class GetHistoryParams(Read, frozen=True, kw_only=True):
+class GetHistoryParams(Personal, frozen=True, kw_only=True):
     """Statement entries, newest first unless ``order`` is asc; ``from_number`` begins at an entry, without a cursor."""
 
     account: AccountNumber
@@ -449,7 +477,7 @@ class GetTransactionProofResult(Result, frozen=True, kw_only=True):
     anchor: Anchor
 
 
-class GetAccountProofParams(Read, frozen=True, kw_only=True):
+class GetAccountProofParams(Personal, frozen=True, kw_only=True):
     account: AccountNumber
 
 

@@ -60,7 +60,7 @@ async def list_committees(ports: Ports, params: types.ListCommitteesParams) -> t
 
 async def get_readiness(ports: Ports, params: types.GetReadinessParams) -> types.GetReadinessResult:
     """This node's signed word that it is ready to be a validator, if it is."""
-    found = ports.readiness()
+    found = await ports.readiness()
     if isinstance(found, tuple):
         raise RpcError(NOT_READY, actual="; ".join(found))
     return types.GetReadinessResult(

@@ -23,11 +23,11 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
-from consensus.crypto import SecretKey, Signature
+from consensus.crypto import PublicKey, Signature
 from consensus.encoding import digest
 from node.storage.errors import AlreadyInitialised, GuardError, GuardRefused, StorageError, StorageFailed
 from node.storage.files import DISK, Disk, Unsafe, failed, write_whole
@@ -46,6 +46,17 @@ _RECORD = struct.Struct(">4sB3xQQQQ32s40x16s")
 assert _HEADER.size == _RECORD.size == RECORD_BYTES
 
 log = structlog.get_logger(__name__)
+
+
+class Key(Protocol):
+    """What signs: a key in memory, or in a device. The same statement gives the same signature."""
+
+    @property
+    def public(self) -> PublicKey:
+        """The public half."""
+
+    def sign(self, message: bytes) -> Signature:
+        """Return the Ed25519 signature over ``message``."""
 
 
 class Kind(IntEnum):
@@ -119,17 +130,21 @@ class Guard:
         self._said: dict[View, Said] = {}
 
     @classmethod
-    def create(cls, path: Path, public: bytes, genesis_hash: bytes, disk: Disk = DISK) -> None:
+    def create(
+        cls, path: Path, public: bytes, genesis_hash: bytes, disk: Disk = DISK, watermark: View = (0, 0)
+    ) -> None:
         """Make the guard of a key that has never signed. Raises AlreadyInitialised.
 
-        For a key that may have signed before, ``rebase`` above everything that it can have said.
+        For a key that may have signed before, ``watermark`` is above everything that it can have said. R43.
         """
+        _require_numbers(*watermark)
         path = Path(path)
         disk.make_directory(path.parent)
         guard = cls._locked(path, public, genesis_hash, disk)
         try:
             if disk.exists(path):
                 raise AlreadyInitialised(f"{path}: there is a guard already")
+            guard._watermark = watermark
             guard._copy_forward()
         finally:
             guard.close()
@@ -154,14 +169,24 @@ class Guard:
         """(epoch, view) below which nothing is signed."""
         return self._watermark
 
-    def sign(self, secret: SecretKey, kind: int, epoch: int, view: int, statement: bytes) -> Signature:
+    @property
+    def newest(self) -> View:
+        """(epoch, view) of the last view in which the key may have signed."""
+        return max(self._said, default=self._watermark)
+
+    @property
+    def based(self) -> bool:
+        """Whether the watermark was set by hand and nothing was signed since: what the key has said is not here."""
+        return not self._said and self._watermark > (0, 0)
+
+    def sign(self, secret: Key, kind: int, epoch: int, view: int, statement: bytes) -> Signature:
         """Return the signature over ``statement``, remembered durably first. Blocks for a sync: call it in a thread.
 
         Raises GuardRefused if it could contradict what was signed before, GuardError for another key, StorageFailed.
         """
         return self.sign_many(secret, ((kind, epoch, view, statement),))[0]
 
-    def sign_many(self, secret: SecretKey, requests: Sequence[Request]) -> tuple[Signature, ...]:
+    def sign_many(self, secret: Key, requests: Sequence[Request]) -> tuple[Signature, ...]:
         """Sign several statements with one sync; all of them or, if one is refused, none."""
         assert len(requests) <= STATEMENTS_MAX, f"{len(requests)} statements at once"
         with self._signing:

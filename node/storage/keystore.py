@@ -148,10 +148,16 @@ def read_public(path: Path, disk: Disk = DISK) -> bytes:
     return bytes.fromhex(_hex(content, "pub", PUBLIC_KEY_BYTES))
 
 
+def is_bare(path: Path, disk: Disk = DISK) -> bool:
+    """Return whether the file holds a devnet's key, which needs no passphrase. Raises KeyFileError."""
+    return "devnet" in _parsed(Path(path), disk)
+
+
 def forbid_core_dumps() -> None:
     """Keep this process's memory, keys included, out of core files and from other processes of the same user."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        raise StorageFailed(f"prctl: {os.strerror(ctypes.get_errno())}")
 
 
 # --- the two forms ---

@@ -23,7 +23,8 @@ OWNERS: Final = {
     "nacl": ("consensus.crypto", "node.archive_verify"),  # that one shares no code with the node, on purpose
     "msgpack": ("consensus.encoding", "node.archive_verify"),
     "plyvel": ("node.storage",),
-    "aiohttp": ("network", "node.rpc.server", "node.client"),
+    "pkcs11": ("node.signing.hsm",),
+    "aiohttp": ("network", "node.rpc.server", "node.rpc.websocket", "node.client"),
 }
 # Room -> all of ours that it may import. What is not listed here is bound by the other rules alone.
 MAY_IMPORT: Final = {

@@ -5,6 +5,7 @@ next one begins as `som start` begins, from what is on disk.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from pathlib import Path
@@ -37,7 +38,9 @@ THREAD_TURNS: Final = 1_000  # of 10 ms, until its blocking calls are over
 class NoServer(RpcServer):
     """The RPC server without its socket: clients call the service."""
 
-    async def start(self, host: str, port: int, tls: SSLContext | None = None) -> None:
+    async def start(
+        self, host: str, port: int, tls: SSLContext | None = None, local: socket.socket | None = None
+    ) -> None:
         pass
 
     @property
@@ -170,7 +173,7 @@ class Host:
                 **named,
             )
 
-        return World(self._now_ms, mesh, NoServer)
+        return World(self._now_ms, mesh, NoServer, local=lambda path: None)
 
     def _draw_disk_seconds(self) -> tuple[float, float]:
         whole = self._random.uniform(0.0, self._disk_ms) / 1e3

@@ -21,6 +21,7 @@ from node.batches import (
 )
 from node.node import Node
 from node.sync import BATCHES, BLOCK, RANGE
+from tests.node_parts import key_in
 
 PAUSE_SECONDS: Final = (0.05, 0.8)  # between two lies of one liar
 FLOOD: Final = 40  # messages at a time
@@ -124,13 +125,13 @@ class Liar:
         self._send_batch(raws, height, to)
 
     def _unsigned_batch(self, raws: Sequence[bytes], height: int) -> None:
-        batch = make_batch(self._node.genesis.hash, self._node.opened.key, self._next(), height, raws)
+        batch = make_batch(self._node.genesis.hash, key_in(self._node.opened), self._next(), height, raws)
         message = bytearray(encode_batch_message(batch))
         message[5] ^= 1
         self._node.links.send_batch(self._random.choice(self._others), bytes(message))
 
     def _send_batch(self, raws: Sequence[bytes], height: int, to: Sequence[PeerId]) -> None:
-        batch = make_batch(self._node.genesis.hash, self._node.opened.key, self._next(), height, raws)
+        batch = make_batch(self._node.genesis.hash, key_in(self._node.opened), self._next(), height, raws)
         for peer in to:
             self._node.links.send_batch(peer, encode_batch_message(batch))
 

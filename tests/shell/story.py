@@ -8,7 +8,7 @@ import gc
 import random as chance
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -465,7 +465,7 @@ class Story:
     def _announce(self) -> None:
         """Whoever is admitted and has executed the chain says so, honest or not."""
         for host in self.hosts:
-            word = host.node.service.readiness() if host.node is not None else None
+            word = None if host.node is None else _at_once(host.node.service.readiness())
             if isinstance(word, Readiness):
                 self.clients.order(ProveReady(CENTRAL_BANK, word.name, word.height, word.root, word.signature))
 
@@ -575,3 +575,13 @@ def _make_judge(genesis: Genesis, keys: list[bytes], honest: frozenset[int]) -> 
     judge = Judge(Hash(genesis.hash), keys, [1] * len(keys), honest, verify, block)
     judge.refs = payload_refs
     return judge
+
+
+def _at_once(answer: Coroutine[Any, Any, Readiness | tuple[str, ...]]) -> Readiness | tuple[str, ...]:
+    """Return what a node with its own key answers: it waits for nobody."""
+    try:
+        answer.send(None)
+    except StopIteration as ended:
+        found: Readiness | tuple[str, ...] = ended.value
+        return found
+    raise AssertionError("it waited")

@@ -38,6 +38,7 @@ from node.members import Members
 from node.node import Node
 from node.storage.journal import Record
 from node.sync import EXECUTING_MAX, FETCHES_MAX
+from tests.node_parts import guard_of
 from tests.shell.loop import Life, VirtualLoop
 from tests.simulation.application import Executed
 from tests.simulation.judge import Bench, Fact, Judge, Violation, fact_of
@@ -197,9 +198,9 @@ class _Papers:
         tap(opened.journal, "append", self._on_append)
         self._tap_after(opened.journal, "sync", self._on_sync)
         tap(opened.journal, "rotate", self._on_rotate)
-        self._guard = opened.guard
-        self._sign = opened.guard.sign
-        opened.guard.sign = self._on_sign  # type: ignore[method-assign,assignment]
+        self._guard = guard_of(opened)
+        self._sign = self._guard.sign
+        self._guard.sign = self._on_sign  # type: ignore[method-assign,assignment]
 
     def holds_batch(self, digest: bytes) -> bool:
         """Return whether a batch is surely on disk."""

@@ -4,6 +4,7 @@ from typing import Final
 
 from tests.mutants.mutant import Killer, Mutant
 from tests.mutants.planted import (
+    access,
     agreement,
     banks,
     durability,
@@ -12,6 +13,7 @@ from tests.mutants.planted import (
     judge,
     ledger,
     ledger_rules,
+    signing,
     verification,
     versions,
 )
@@ -20,7 +22,9 @@ ROOMS: Final[tuple[tuple[str, tuple[Mutant, ...]], ...]] = (
     ("Agreement", agreement.MUTANTS),
     ("Verification", verification.MUTANTS),
     ("Durability", durability.MUTANTS),
+    ("Signing: the signer, the suspension, the fence", signing.MUTANTS),
     ("Intake: mempool, batches, payloads, synchronization, RPC", intake.MUTANTS),
+    ("Access: who may ask what, events, tokens, the audit log", access.MUTANTS),
     ("Ledger", ledger.MUTANTS),
     ("Ledger: holds, attestations, register, orders, recoveries", ledger_rules.MUTANTS),
     ("Bank files and national QR codes", banks.MUTANTS),

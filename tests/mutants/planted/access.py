@@ -1,0 +1,179 @@
+"""Mutants of who may ask what, of events, tokens and the audit log."""
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant, one, suite
+
+ACCESS: Final = "node/rpc/access.py"
+EVENTS: Final = "node/rpc/events.py"
+DISPATCH: Final = "node/rpc/dispatch.py"
+TOKENS: Final = "node/tokens.py"
+AUDIT: Final = "node/audit_log.py"
+
+IN_ACCESS: Final = suite("rpc_access")
+IN_EVENTS: Final = suite("rpc_websocket")
+IN_TOKENS: Final = suite("node_tokens")
+IN_AUDIT: Final = suite("node_audit_log")
+
+OF_ACCESS: Final = (
+    one(
+        *("a bank is told about the customers of all banks", "access: its own customers", ACCESS),
+        *("return account is not None and account.bank == party", "return account is not None"),
+        IN_ACCESS,
+    ),
+    one(
+        *("a proof of ownership never ends", "access: proofs", ACCESS),
+        *(
+            "if not now_ms < auth.expires_ms <= now_ms + AUTH_MS_MAX:",
+            "if not auth.expires_ms <= now_ms + AUTH_MS_MAX:",
+        ),
+        IN_ACCESS,
+    ),
+    one(
+        *("a proof of ownership holds for a year", "access: proofs", ACCESS),
+        *("if not now_ms < auth.expires_ms <= now_ms + AUTH_MS_MAX:", "if not now_ms < auth.expires_ms:"),
+        IN_ACCESS,
+    ),
+    one(
+        *("a signature is not checked", "access: proofs", ACCESS),
+        *("if not known or not verify(key, statement, bytes.fromhex(auth.signature)):", "if not known:"),
+        IN_ACCESS,
+    ),
+    one(
+        *("any key signs for any account", "access: proofs", ACCESS),
+        *("if not known or not verify(", "if not verify("),
+        IN_ACCESS,
+    ),
+    one(
+        *("a dry run wants one of its accounts", "access: dry runs", ACCESS),
+        *("return Subjects(transaction.accounts, all=True)", "return Subjects(transaction.accounts)"),
+        IN_ACCESS,
+    ),
+    one(
+        *("an enforcer needs no order", "access: orders", ACCESS),
+        *('(caller.has("orders") and under_order is not None)', 'caller.has("orders")'),
+        IN_ACCESS,
+    ),
+    one(
+        *("a read under an order is not written down", "access: orders", ACCESS),
+        'await ports.record(caller.name, method, {"under_order": under_order or "", "accounts": named}, True)',
+        "pass",
+        IN_ACCESS,
+    ),
+    one(
+        *("rows of orders are public", "access: rows", ACCESS),
+        *("return Subjects(())  # orders, and whatever", "return NOBODY  # orders, and whatever"),
+        IN_ACCESS,
+    ),
+    one(
+        *("an open node lets everybody administer it", "access: the operator", ACCESS),
+        *(
+            "    if scope in (Scope.ADMIN, Scope.AUDIT):\n",
+            "    if not ports.open_access and scope in (Scope.ADMIN, Scope.AUDIT):\n",
+        ),
+        IN_ACCESS,
+    ),
+    one(
+        *("a refused call of the operator's is not written down", "access: the operator", ACCESS),
+        *("    if allowed or caller.grant is not None:", "    if allowed:"),
+        IN_ACCESS,
+    ),
+    one(
+        *("an auditor administers", "access: the operator", ACCESS),
+        *('(("audit",) if scope is Scope.AUDIT else ())', '("audit",)'),
+        IN_ACCESS,
+    ),
+    one(
+        *("a participant has a budget for each of its tokens", "access: quotas", DISPATCH),
+        *('(f"{party} in all", grant.participant_calls, cost),', ""),
+        IN_ACCESS,
+    ),
+    one(
+        *("a thousand transactions count as one", "access: quotas", DISPATCH),
+        *("return len(txs) if isinstance(txs, list) else 0", "return 1 if isinstance(txs, list) else 0"),
+        IN_ACCESS,
+    ),
+)
+
+OF_EVENTS: Final = (
+    one(
+        *("a cursor tells its own block again", "events: no double", EVENTS),
+        *(
+            '(self, self.number, "blocks", store, (height + 1, 0), block=summary)',
+            '(self, self.number, "blocks", store, (height, 0), block=summary)',
+        ),
+        IN_EVENTS,
+    ),
+    one(
+        *("a full look at the store ends its block", "events: no gap", EVENTS),
+        *("if len(page) == EVENTS_AT_ONCE else (height + 1, 0)", "if not page else (height + 1, 0)"),
+        IN_EVENTS,
+    ),
+    one(
+        *("a cursor fits every account", "events: cursors", EVENTS),
+        *(
+            'return ("sub account", self.ports.network.genesis_hash, self.account)',
+            'return ("sub account", self.ports.network.genesis_hash)',
+        ),
+        IN_EVENTS,
+    ),
+)
+
+OF_TOKENS: Final = (
+    one(
+        *("a token never ends", "tokens: expiry", TOKENS),
+        *("if found is None or found.expires_ms <= now_ms:", "if found is None:"),
+        IN_TOKENS,
+    ),
+    one(
+        *("a token is good a moment longer", "tokens: expiry", TOKENS),
+        *("found.expires_ms <= now_ms", "found.expires_ms < now_ms"),
+        IN_TOKENS,
+    ),
+    one(
+        *("an unreadable file leaves the old tokens", "tokens: fails closed", TOKENS),
+        *("            self._tokens = ()\n", "            pass\n"),
+        IN_TOKENS,
+    ),
+    one(
+        *("an overlap makes a token hold longer", "tokens: rotation", TOKENS),
+        *("expires_ms=min(token.expires_ms, overlap_until_ms)", "expires_ms=overlap_until_ms"),
+        IN_TOKENS,
+    ),
+)
+
+OF_THE_AUDIT_LOG: Final = (
+    one(
+        *("an entry left out is not seen", "audit log: a chain", AUDIT),
+        *("if before is not None and (entry.number, entry.before) != (before.number + 1, before.hash):", "if False:"),
+        IN_AUDIT,
+    ),
+    one(
+        *("whether a call was allowed is not signed", "audit log: all is signed", AUDIT),
+        *(
+            "encode((number, time_ms, caller, method, pairs, allowed))",
+            "encode((number, time_ms, caller, method, pairs))",
+        ),
+        IN_AUDIT,
+    ),
+    one(
+        *("a signature of the log is not checked", "audit log: all is signed", AUDIT),
+        *(
+            "if own.hex() != entry.hash or not verify(public, own, bytes.fromhex(entry.signature)):",
+            "if own.hex() != entry.hash:",
+        ),
+        IN_AUDIT,
+    ),
+    one(
+        *("an entry is told and not synced", "audit log: durable first", AUDIT),
+        *("        self._disk.sync(self._descriptor)\n", ""),
+        IN_AUDIT,
+    ),
+    one(
+        *("the log grows without bound", "audit log: bounds", AUDIT),
+        *("            self._disk.remove(path)\n", "            pass\n"),
+        IN_AUDIT,
+    ),
+)
+
+MUTANTS: Final[tuple[Mutant, ...]] = (*OF_ACCESS, *OF_EVENTS, *OF_TOKENS, *OF_THE_AUDIT_LOG)
