@@ -187,7 +187,7 @@ def _page(length: int, start: int | None, params: types.GetHistoryParams) -> lis
     """Return the numbers of the entries that belong on a page, and of the one after it if there is one."""
     if params.order == "asc":
         return list(range(start or 0, length)[: params.limit + 1])
-    return list(range(length - 1 if start is None else start, -1, -1)[: params.limit + 1])
+    return list(range(length - 1 if start is None else min(start, length - 1), -1, -1)[: params.limit + 1])
 
 
 # --- this document ---
