@@ -48,7 +48,8 @@ async def test_the_drill(tmp_path: Path) -> None:
         await goes_on(lab)
         assert lab.nodes[subject].store.base() == 0
         lab.same_chain()
-        # It votes again: without another one there is no quorum without it.
+        # It votes again once its fence has fallen: without another one there is no quorum without it.
+        await lab.until(lambda: not lab.nodes[subject].driver.voting.fenced, "the fence falls")
         await lab.stop(lab.names[0])
         await lab.height(lab.nodes[subject].store.tip.height + 2)
         await lab.start(lab.names[0])

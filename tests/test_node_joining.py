@@ -77,7 +77,8 @@ async def test_a_validator_that_lost_its_data_begins_at_a_snapshot_and_votes_aga
         height = min(lab.nodes[name].store.tip.height for name in lab.names)
         assert {lab.nodes[name].store.roots(height).root for name in lab.names} == {joined.store.roots(height).root}  # type: ignore[union-attr]
         assert len({lab.balance(name, bank_account(1)) for name in lab.names}) == 1
-        # With another one away there is no quorum without it.
+        # Once its fence has fallen it votes: with another one away there is no quorum without it.
+        await lab.until(lambda: not joined.driver.voting.fenced, "the fence falls")
         await lab.stop(lab.names[0])
         await lab.height(joined.store.tip.height + 3)
         # What it has is enough to start again.
