@@ -52,7 +52,8 @@ class Connection:
     """A WebSocket to ``peer``, whom TLS has proven. The methods of aiohttp that are hot are its own."""
 
     __slots__ = (
-        "_close_seconds", "_socket", "_transport", "_ws", "closed", "dialled", "peer", "ping", "pong", "receive", "send",
+        "_close_seconds", "_socket", "_transport", "_ws",
+        "closed", "dialled", "peer", "ping", "pong", "receive", "send",
     )  # fmt: skip
 
     def __init__(
