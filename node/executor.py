@@ -16,6 +16,7 @@ from node.ledger.execute import Executed, Ledger
 from node.references import references
 from node.storage.records import BlockRecord, Placed, Roots
 from node.storage.store import Store
+from node.tempo import Durations
 
 SLICE_SECONDS: Final = 0.005  # the event loop belongs to others at least this often
 ROOTS_KEPT: Final = 256  # recent heights whose root headers may name; older ones are read from the store
@@ -66,8 +67,8 @@ class Executor:
         self.root = Hash(store.tip.root)
         self.uncertified_height = 0  # the highest executed height that held transactions
         self.transactions = 0
-        self.execution_seconds = 0.0
-        self.store_seconds = 0.0
+        self.execution = Durations()
+        self.storing = Durations()
 
     def queued(self) -> int:
         """Return how many final blocks wait; the driver and sync slow down by it."""
@@ -114,7 +115,7 @@ class Executor:
         loop = asyncio.get_running_loop()
         began = loop.time()
         await asyncio.to_thread(self._store.commit, _record(final, held, executed, placed))
-        self.store_seconds += loop.time() - began
+        self.storing.add(loop.time() - began)
         self._queue.popleft()
         self.height = block.header.height
         self.root = Hash(executed.root)
@@ -160,7 +161,7 @@ class Executor:
                 await asyncio.sleep(0)
                 resumed = loop.time()
         executed = self._ledger.finish()
-        self.execution_seconds += loop.time() - began
+        self.execution.add(loop.time() - began)
         return executed, places
 
     def _remember(self, height: int, root: Hash) -> None:

@@ -225,7 +225,7 @@ class Service:
     def peers(self) -> list[PeerInfo]:
         """Return the links."""
         return [
-            PeerInfo(status.name, status.peer, status.connected, self._height(status.peer), status.since_ms)
+            PeerInfo(status.name, status.peer, status.connected, self.height_of(status.peer), status.since_ms)
             for status in self._mesh.peers()
         ]
 
@@ -238,7 +238,7 @@ class Service:
                 address=f"{status.host}:{status.port}",
                 connected=status.connected,
                 dialled=status.dialled,
-                height=self._height(status.peer),
+                height=self.height_of(status.peer),
                 since_ms=status.since_ms,
                 rtt_ms=None if status.rtt_ms is None else round(status.rtt_ms),
                 score=round(status.score),
@@ -273,7 +273,8 @@ class Service:
         """Return the newest protocol version in which a peer takes part, as it said when it linked."""
         return self._links.versions.get(peer)
 
-    def _height(self, node_key: bytes) -> int | None:
+    def height_of(self, node_key: bytes) -> int | None:
+        """Return the final height that a peer claims."""
         return self._sync.height_of(PeerId(node_key))
 
     def _name(self, index: int) -> str:
