@@ -239,6 +239,11 @@ class Driver:
         """Return the journal's size."""
         return self._journal.size_bytes
 
+    def batches_missing(self) -> int:
+        """Return how many batches the proposal under check, or the next final block, still lacks here."""
+        checked = [] if self._checking is None else self.payloads.missing(self._checking[0].block)
+        return len({*checked, *self._executor.missing()})
+
     def named_batches(self) -> frozenset[BatchDigest]:
         """Return the batches that blocks above the committed tip name, those of a later epoch included."""
         later = [fact for record in self._later if isinstance(fact := decode_record(record), Block)]

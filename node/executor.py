@@ -74,6 +74,12 @@ class Executor:
         """Return how many final blocks wait; the driver and sync slow down by it."""
         return len(self._queue)
 
+    def missing(self) -> list[BatchDigest]:
+        """Return the batches that the next final block names and that are not here."""
+        if not self._queue:
+            return []
+        return [name for name in decode_payload(self._queue[0].block.payload) if name not in self._pool]
+
     def waiting(self) -> list[FinalBlock]:
         """Return the final blocks that are not stored yet, in ascending height."""
         return list(self._queue)
