@@ -8,6 +8,7 @@ from tests.mutants.planted import (
     agreement,
     banks,
     durability,
+    history,
     intake,
     judge,
     ledger,
@@ -28,6 +29,7 @@ ROOMS: Final[tuple[tuple[str, tuple[Mutant, ...]], ...]] = (
     ("Ledger: holds, attestations, register, orders, recoveries", ledger_rules.MUTANTS),
     ("Bank files and national QR codes", banks.MUTANTS),
     ("Versions of the protocol and the wire", versions.MUTANTS),
+    ("Snapshots, pruning, the archive", history.MUTANTS),
     ("The judge of the simulator", judge.MUTANTS),
 )
 MUTANTS: Final = tuple(mutant for _, room in ROOMS for mutant in room)
