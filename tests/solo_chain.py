@@ -196,6 +196,7 @@ class SoloChain:
         self.recorded: list[tuple[str, str, dict[str, str], bool]] = []  # what the audit log would have
         self.log_level: Level = "info"
         self.stopped = False
+        self.draining = False
         self.certifying = True  # whether an empty block follows each block with transactions
         self.waiting: dict[bytes, Transaction] = {}
         self.waited = asyncio.Event()  # set when a caller waits for a final result
@@ -397,9 +398,11 @@ class SoloChain:
                 set_log_level=partial(setattr, self, "log_level"),
                 links=self.links,
                 disconnect=lambda name: name == "observer",
+                drain=partial(setattr, self, "draining"),
                 stop=partial(setattr, self, "stopped", True),
                 audit_log=self.audited,
                 numbers=lambda: {"height": self.store.tip.height},
+                missing=tuple,
             ),
         )
 

@@ -11,13 +11,16 @@ from node.cli import (
     assets,
     attestations,
     bank_statements,
+    bundling,
     chain,
+    doctor,
     evidence,
     files,
     holds,
     keys,
     nodes,
     notifications,
+    operating,
     orders,
     parameters,
     payments,
@@ -54,6 +57,7 @@ for _command in (
     *nodes.COMMANDS,
     archives.archive,
     *chain.COMMANDS,
+    doctor.doctor,
     accounts.account,
     holds.hold,
     receipts.receipt,
@@ -80,3 +84,5 @@ for _command in (statements.statement, *recoveries.COMMANDS):
     accounts.account.add_command(_command)
 for _command in (bank_statements.statement, notifications.notify, returning.return_command):
     files.iso.add_command(_command)
+for _command in (*operating.COMMANDS, bundling.bundle):
+    admin.admin.add_command(_command)

@@ -284,6 +284,28 @@ TEXTS: Final[dict[str, Words]] = {
     "agrees": Words("Баары дал келет", "Всё совпадает", "All agrees"),
     "differs": Words("Айырма бар", "Есть различие", "Differs"),
     "sound": Words("Инварианттар сакталган", "Инварианты выполнены", "All invariants hold"),
+    "drain_refused": Words(
+        "Бул валидатор азыр токтотулбайт: ансыз кворум жок. Салмак; жок болгондор",
+        "Этот валидатор сейчас останавливать нельзя: без него нет кворума. Вес; отсутствуют",
+        "This validator must not be stopped now: without it there is no quorum. Weight; away",
+    ),
+    "drain_waits": Words(
+        "Кардарлардын транзакциялары али аткарыла элек: токтотпоңуз, кайталаңыз",
+        "Транзакции клиентов ещё не исполнены: не останавливайте, повторите",
+        "Transactions of its clients are not executed yet: do not stop it, ask again",
+    ),
+    "drained": Words("Эми токтотсо болот", "Теперь можно останавливать", "Stop it now"),
+    "drain_stops": Words("Токтоп жатат", "Останавливается", "It stops"),
+    "drain_undone": Words("Кардарлар кайра кабыл алынат", "Клиенты снова принимаются", "Clients are taken again"),
+    "other_genesis": Words("башка тармактын түйүнү", "узел другой сети", "a node of another network"),
+    "bundle_private": Words(
+        "Ачкычтар, сырсөздөр жана токендер кирген жок. Башкага берерден мурун карап чыгыңыз.",
+        "Ключей, паролей и токенов внутри нет. Просмотрите архив, прежде чем передать.",
+        "No keys, passphrases or tokens are in it. Look through it before you give it away.",
+    ),
+    "check_ok": Words("жакшы", "хорошо", "ok"),
+    "check_warn": Words("көңүл буруңуз", "внимание", "warn"),
+    "check_fail": Words("жараксыз", "плохо", "fail"),
     "devnet_only": Words(
         "бул ачкычтар ачык: devnet'тен башка тармакта колдонулбайт",
         "эти ключи общеизвестны: они годятся только для devnet",
