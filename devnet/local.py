@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import Final
 
 from devnet.banner import accounts_table, make_console, make_table, print_warning
+from devnet.control import Control
 from devnet.money import DevnetRefused, fund_people, issue
 from devnet.processes import DevnetError, LocalNetwork
 from devnet.wan import DELAY_MS_MAX, Delay
 from node.client.client import Client
 from node.client.errors import ClientError
+from node.storage.files import write_file
 
 ACCOUNTS: Final = Path(".devnet/accounts.json")
+CONTROL: Final = Path(".devnet/control")  # the address of who kills and restarts, for this user alone
 RESTART_SECONDS: Final = 5.0  # a validator that somebody killed comes back after this, for all to see both
 LOOK_SECONDS: Final = 0.5
 
@@ -42,23 +45,34 @@ async def run(directory: Path, delay: Delay | None = None) -> None:
 async def _run(directory: Path, delay: Delay | None) -> None:
     distance = "" if delay is None else f", {delay.ms:g} ms from each other"
     console.print(f"Starting four validators{distance} ...")
-    async with LocalNetwork(directory, delay=delay) as network:
-        async with Client(network.urls()) as client:
-            await issue(client)
-            await fund_people(client)
-            ACCOUNTS.parent.mkdir(exist_ok=True)
-            shutil.copyfile(directory / "accounts.json", ACCOUNTS)
-            await _banner(network, client)
-        await _supervise(network)
+    # Through proxies even without a distance, so that a validator can be cut off.
+    async with LocalNetwork(directory, delay=delay or Delay(0.0)) as network, Client(network.urls()) as client:
+        await issue(client)
+        await fund_people(client)
+        ACCOUNTS.parent.mkdir(exist_ok=True)
+        shutil.copyfile(directory / "accounts.json", ACCOUNTS)
+        control = Control(network, client)
+        try:
+            await control.start()
+            write_file(CONTROL, f"{control.url}\n".encode())
+            await _banner(network, client, control)
+            await _supervise(network, control)
+        finally:
+            CONTROL.unlink(missing_ok=True)
+            await control.stop()
 
 
-async def _banner(network: LocalNetwork, client: Client) -> None:
+async def _banner(network: LocalNetwork, client: Client, control: Control) -> None:
     console.print(await accounts_table(client))
     print_warning(console, str(ACCOUNTS))
     validators = make_table("validator", "RPC", "process", "log")
     for name in network.names:
         validators.add_row(name, network.url(name), str(network.pid(name)), str(network.log_path(name)))
     console.print(validators)
+    console.print(
+        "\nThe explorer, with buttons that kill, restart and cut off (the address is a secret of this devnet):\n"
+    )
+    console.print(f"  {control.lab_url('nbkr')}", soft_wrap=True, markup=False)
     console.print("\nTry, in another terminal:\n")
     for command in commands(network):
         console.print(f"  {command}", soft_wrap=True, markup=False)
@@ -78,15 +92,16 @@ def commands(network: LocalNetwork) -> list[str]:
     ]
 
 
-async def _supervise(network: LocalNetwork) -> None:
-    """Start again whoever ended, after a while; for ever."""
+async def _supervise(network: LocalNetwork, control: Control) -> None:
+    """Start again whoever ended, after a while, but those that were killed by ``control``; for ever."""
     while True:
         await asyncio.sleep(LOOK_SECONDS)
-        ended = network.ended()
+        ended = [name for name in network.ended() if not control.held(name)]
         if ended:
             names = ", ".join(ended)
             console.print(f"Ended: {names}. The rest goes on if it is a quorum. Again in {RESTART_SECONDS:.0f} s.")
             await asyncio.sleep(RESTART_SECONDS)
+            ended = [name for name in network.ended() if name in ended and not control.held(name)]
             for name in ended:
                 network.start(name)
             try:

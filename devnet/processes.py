@@ -92,6 +92,8 @@ class LocalNetwork:
         self._chain = chain
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._wan: subprocess.Popen[bytes] | None = None
+        self._via: dict[tuple[str, str], int] = {}
+        self._cut: set[str] = set()
         self._lock = -1
 
     async def __aenter__(self) -> Self:
@@ -195,6 +197,8 @@ class LocalNetwork:
         if self._wan is not None:
             self._wan.kill()
             self._wan.wait()
+            if self._wan.stdin is not None:
+                self._wan.stdin.close()
         for process in self._processes.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)
@@ -220,13 +224,40 @@ class LocalNetwork:
         delays = ["--delay-ms", str(self._delay.ms), "--jitter-ms", str(self._delay.jitter_ms)]
         log_path = self.log_path("wan")
         with log_path.open("ab") as log:
-            arguments = ["devnet.wan", *delays, "--links", format_links(links)]
-            self._wan = _launch(arguments, stdout=subprocess.PIPE, stderr=log)
+            arguments = ["devnet.wan", *delays, "--links", format_links(links), "--commands"]
+            self._wan = _launch(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
         assert self._wan.stdout is not None
         with self._wan.stdout as said:
             if said.readline().strip() != READY.encode():
                 raise DevnetError(f"the proxies between the validators did not start; see {log_path}")
+        self._via = via
         return via
+
+    def can_partition(self) -> bool:
+        """Return whether links can be cut: there are proxies, which a network without distance has not."""
+        return bool(self._via)
+
+    def cut_off(self) -> list[str]:
+        """Return the validators that are cut off."""
+        return [name for name in self.names if name in self._cut]
+
+    def partition(self, name: str) -> None:
+        """Cut all links between this validator and the others; clients reach it as before."""
+        self._cut.add(name)
+        self._tell_wan("cut", {pair for pair in self._via if name in pair})
+
+    def heal(self, name: str) -> None:
+        """Let it reach all again that are not cut off themselves."""
+        self._cut.discard(name)
+        self._tell_wan("heal", {pair for pair in self._via if name in pair and self._cut.isdisjoint(pair)})
+
+    def _tell_wan(self, word: str, pairs: set[tuple[str, str]]) -> None:
+        assert self._wan is not None, "without proxies nothing can be cut"
+        assert self._wan.stdin is not None
+        if pairs:
+            ports = ",".join(str(self._via[pair]) for pair in sorted(pairs))
+            self._wan.stdin.write(f"{word} {ports}\n".encode())
+            self._wan.stdin.flush()
 
     def wan_pid(self) -> int | None:
         """Return the process id of the proxies, if there are any."""
@@ -304,12 +335,14 @@ def _first_ephemeral_port() -> int:
     return first if first >= PORT_MIN + PORTS_TRIED_MAX else EPHEMERAL_PORT_MIN
 
 
-def _launch(module: Sequence[str], *, stdout: IO[bytes] | int, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+def _launch(
+    module: Sequence[str], *, stdin: int = subprocess.DEVNULL, stdout: IO[bytes] | int, stderr: IO[bytes]
+) -> subprocess.Popen[bytes]:
     """Run a Python module of this source as a process that Ctrl-C does not reach, and that dies with us."""
     launcher = os.getpid()
     return subprocess.Popen(
         [sys.executable, "-m", *module],
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=stdout,
         stderr=stderr,
         cwd=Path(__file__).parents[1],

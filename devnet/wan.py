@@ -1,9 +1,11 @@
 """Distance between validators on one machine: TCP proxies that hold every byte back for a while.
 
-One rule: what arrives is what was sent, in order, later. Nothing is lost or cut: that is the business of TCP below us,
-and of the simulator, which loses messages too.
+One rule: what arrives is what was sent, in order, later. Nothing is lost on the way: that is the business of TCP below
+us, and of the simulator, which loses messages too. A link may be cut, and then carries nothing until it is healed.
 
     python -m devnet.wan --delay-ms 80 --jitter-ms 5 --links 10001:26600,10002:26601
+
+With --commands it reads lines from the standard input: `cut 10001,10002`, `heal 10001,10002`.
 """
 
 import argparse
@@ -11,7 +13,7 @@ import asyncio
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -89,7 +91,8 @@ class Proxy:
         self._delay = delay
         self._lot = Random(JITTER_SEED)
         self._servers: list[asyncio.Server] = []
-        self._serving: set[asyncio.Task[None]] = set()
+        self._serving: dict[asyncio.Task[None], Link] = {}
+        self._cut: frozenset[int] = frozenset()
 
     async def start(self) -> None:
         """Listen. Raises OSError if a port is taken."""
@@ -104,11 +107,25 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
 
+    def cut(self, ports: Collection[int]) -> None:
+        """Let nothing through the links that are dialled at these ports, until they are healed."""
+        self._cut |= frozenset(ports)
+        for task, link in self._serving.items():
+            if link.listen in self._cut:
+                task.cancel()
+
+    def heal(self, ports: Collection[int]) -> None:
+        """Let connections through again; who was cut off dials anew."""
+        self._cut -= frozenset(ports)
+
     def _server_of(self, link: Link) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
         def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if link.listen in self._cut:
+                writer.transport.abort()
+                return
             task = asyncio.get_running_loop().create_task(self._serve(link, reader, writer))
-            self._serving.add(task)
-            task.add_done_callback(self._serving.discard)
+            self._serving[task] = link
+            task.add_done_callback(self._serving.pop)
 
         return serve
 
@@ -165,23 +182,47 @@ def format_links(links: Sequence[Link]) -> str:
     return ",".join(f"{link.listen}:{link.target}" for link in links)
 
 
+def obey(proxy: Proxy, line: str) -> None:
+    """Do what a line of the standard input says. Raises ValueError."""
+    word, _, ports = line.strip().partition(" ")
+    act = {"cut": proxy.cut, "heal": proxy.heal}.get(word)
+    if act is None:
+        raise ValueError(f"{word!r} is no command: cut, heal")
+    act([_port(each) for each in ports.split(",")])
+
+
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65_535:
         raise ValueError(f"{text!r} is no port")
     return int(text)
 
 
-async def run(links: Sequence[Link], delay: Delay) -> None:
+async def _listen(proxy: Proxy) -> None:
+    """Obey the standard input to its end."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        try:
+            obey(proxy, line.decode(errors="replace"))
+        except ValueError as error:
+            print(f"wan: {error}", file=sys.stderr)
+
+
+async def run(links: Sequence[Link], delay: Delay, commands: bool = False) -> None:
     """Carry until a signal comes."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     proxy = Proxy(links, delay)
+    listening = asyncio.create_task(_listen(proxy)) if commands else None
     try:
         await proxy.start()
         print(READY, flush=True)
         await stop.wait()
     finally:
+        if listening is not None:
+            listening.cancel()
         await proxy.close()
 
 
@@ -191,12 +232,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--delay-ms", type=float, required=True, help=f"one way, up to {DELAY_MS_MAX}")
     parser.add_argument("--jitter-ms", type=float, default=0.0, help="up to so much more, drawn for each read")
     parser.add_argument("--links", required=True, help="listen:target,listen:target,... ports of 127.0.0.1")
+    parser.add_argument("--commands", action="store_true", help="cut and heal links as the standard input says")
     given = parser.parse_args(arguments)
     for value in (given.delay_ms, given.jitter_ms):
         if not 0 <= value <= DELAY_MS_MAX:
             parser.error(f"a delay is 0 to {DELAY_MS_MAX} ms")
     try:
-        asyncio.run(run(parse_links(given.links), Delay(given.delay_ms, given.jitter_ms)))
+        asyncio.run(run(parse_links(given.links), Delay(given.delay_ms, given.jitter_ms), given.commands))
     except (OSError, ValueError) as error:
         print(f"wan: {error}", file=sys.stderr)
         return 1

@@ -11,12 +11,17 @@ settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests with containers unless -m names them; put those that start processes into one worker.
+    """Leave out the tests with containers, or in a browser, unless -m names them; put those that start processes into
+    one worker.
 
     The latter measure time, and there may be two cores.
     """
     if "docker" not in str(config.getoption("markexpr")):
         left_out = [item for item in items if item.get_closest_marker("docker")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+    if "browser" not in str(config.getoption("markexpr")):
+        left_out = [item for item in items if item.get_closest_marker("browser")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
     for item in items:

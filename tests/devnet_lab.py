@@ -111,6 +111,13 @@ def program(folder: Path, *arguments: str | Path) -> Iterator[Program]:
         process.wait()
 
 
+def lab_address(devnet: Program) -> str:
+    """Return the explorer's address that a devnet prints, with the way to who kills and restarts."""
+    found = re.search(r"http://\S+/explorer/#lab=\S+", devnet.said)
+    assert found is not None, devnet.said
+    return found.group()
+
+
 def runs(pid: int) -> bool:
     """Return whether a process is there and not merely unburied."""
     try:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devnet.processes import LOOPBACK, free_ports
-from devnet.wan import IN_FLIGHT_BYTES_MAX, Delay, Link, Pipe, Proxy, format_links, main, parse_links
+from devnet.wan import IN_FLIGHT_BYTES_MAX, Delay, Link, Pipe, Proxy, format_links, main, obey, parse_links
 
 DELAY: Final = Delay(20.0, 5.0)
 ports = st.integers(1, 65_535)
@@ -88,6 +88,45 @@ async def test_who_dials_a_validator_that_is_down_sees_its_connection_end() -> N
     assert await reader.read(-1) == b""
     writer.close()
     await proxy.close()
+
+
+async def test_a_link_that_is_cut_carries_nothing_until_it_is_healed_and_the_others_do() -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(10):
+            writer.write(data)
+        writer.close()
+
+    async def carried(port: int) -> bytes:
+        reader, writer = await asyncio.open_connection(LOOPBACK, port)
+        try:
+            writer.write(b"x")
+            writer.write_eof()
+            return await reader.read(-1)
+        except OSError:
+            return b""
+        finally:
+            writer.close()
+
+    one, other, target = free_ports(3)
+    proxy = Proxy([Link(one, target), Link(other, target)], Delay(0.0))
+    async with await asyncio.start_server(echo, LOOPBACK, target):
+        await proxy.start()
+        reader, writer = await asyncio.open_connection(LOOPBACK, one)
+        writer.write(b"x")
+        assert await reader.readexactly(1) == b"x"
+        obey(proxy, f"cut {one}\n")
+        assert await reader.read(-1) == b""
+        writer.close()
+        assert (await carried(one), await carried(other)) == (b"", b"x")
+        obey(proxy, f"heal {one},{other}\n")
+        assert (await carried(one), await carried(other)) == (b"x", b"x")
+        await proxy.close()
+
+
+@pytest.mark.parametrize("line", ["", "cut", "cut x", "stop 1", "heal 1,", "cut 0"])
+def test_a_line_that_is_no_command_is_refused(line: str) -> None:
+    with pytest.raises(ValueError, match="is no"):
+        obey(Proxy([], Delay(0.0)), line)
 
 
 async def test_a_proxy_that_closes_cuts_what_is_connected() -> None:

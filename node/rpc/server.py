@@ -15,6 +15,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from node.explorer.pages import headers_of, load_pages
 from node.ledger.errors import LANGUAGES, Language
 from node.rpc.access import Caller
 from node.rpc.dispatch import Dispatcher, Observe
@@ -22,6 +23,7 @@ from node.rpc.errors import (
     FORBIDDEN,
     INVALID_REQUEST,
     LIMIT_EXCEEDED,
+    NOT_FOUND,
     OVERLOADED,
     RATE_LIMITED,
     SYNCING,
@@ -35,6 +37,8 @@ from node.rpc.websocket import WebSockets
 RETRY_AFTER_MS: Final = 1_000  # when nothing better is known
 SHUTDOWN_SECONDS: Final = 2.0  # for calls under way when the node stops
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
+DEVNET: Final = "devnet"
+EXPLORER: Final = "/explorer/"
 LINGER_SECONDS: Final = 1.0  # what still comes of a body is read past so long, else a reset would overtake our reply
 JSON: Final = "application/json"
 
@@ -86,6 +90,7 @@ class RpcServer:
             observe or (lambda method, outcome, seconds: None),
         )
         self._websockets = WebSockets(ports, self._dispatcher, self._limits.websockets_max, self._limits.write_seconds)
+        self._pages = load_pages()
         self._bodies_bytes = 0
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
@@ -128,6 +133,9 @@ class RpcServer:
                 web.get("/healthz", self._health),
                 web.get("/readyz", self._ready),
                 web.get("/metrics", self._metrics),
+                web.get("/", self._to_explorer),
+                web.get("/explorer", self._to_explorer),
+                web.get(EXPLORER + "{path:.*}", self._explorer),
             ]
         )
         limits = self._limits
@@ -257,6 +265,22 @@ class RpcServer:
         headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
         return await self._send(request, web.Response(body=self._render_metrics(), headers=headers))
 
+    async def _to_explorer(self, request: web.Request) -> web.StreamResponse:
+        refusal = self._host_refusal(request)
+        return await self._send(request, refusal or web.Response(status=302, headers={"Location": EXPLORER}))
+
+    async def _explorer(self, request: web.Request) -> web.StreamResponse:
+        refusal = self._host_refusal(request)
+        if refusal is not None:
+            return await self._send(request, refusal)
+        page = self._pages.get(request.match_info["path"])
+        if page is None:
+            return await self._send(request, _plain(404, RpcError(NOT_FOUND, path="path")))
+        headers = headers_of(page, self._ports.network.kind == DEVNET)
+        if request.headers.get("If-None-Match") == page.tag:
+            return await self._send(request, web.Response(status=304, headers=headers))
+        return await self._send(request, web.Response(body=page.body, headers=headers))
+
     def _refusal(self, request: web.Request) -> web.Response | None:
         refusal = self._host_refusal(request)
         if refusal is not None:
@@ -276,7 +300,7 @@ class RpcServer:
         return None
 
     async def _send(self, request: web.Request, response: web.Response) -> web.StreamResponse:
-        response.headers["Cache-Control"] = "no-store"
+        response.headers.setdefault("Cache-Control", "no-store")
         response.headers["X-Content-Type-Options"] = "nosniff"
         if response.status in (403, 408, 413, 415):
             response.force_close()  # what is left of the body is not worth reading

@@ -9,6 +9,7 @@ from tests.architecture.modules import Module, at, inside
 FILE_OPENERS: Final = (
     "node.storage",
     "node.cli",
+    "node.explorer",  # its own pages, once
     "node.client",  # its outbox; it runs in the process of a user
     "devnet",
     "node.archive_verify",  # a program of its own

@@ -24,7 +24,7 @@ OWNERS: Final = {
     "msgpack": ("consensus.encoding", "node.archive_verify"),
     "plyvel": ("node.storage",),
     "pkcs11": ("node.signing.hsm",),
-    "aiohttp": ("network", "node.rpc.server", "node.rpc.websocket", "node.client"),
+    "aiohttp": ("network", "node.rpc.server", "node.rpc.websocket", "node.client", "devnet.control"),
 }
 # Room -> all of ours that it may import. What is not listed here is bound by the other rules alone.
 MAY_IMPORT: Final = {
@@ -35,6 +35,7 @@ MAY_IMPORT: Final = {
     "node.client": ("node.client", "node.ledger", "node.rpc", "consensus"),
     "node.iso20022": ("node.iso20022", "node.ledger", *BELOW),
     "node.qr": ("node.qr",),
+    "node.explorer": ("node.explorer",),
 }
 # Room -> the only ones of ours that may import it.
 MAY_BE_IMPORTED_BY: Final = {

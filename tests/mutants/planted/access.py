@@ -1,4 +1,4 @@
-"""Mutants of who may ask what, of events, tokens and the audit log."""
+"""Mutants of who may ask what, of events, tokens, the audit log, pages, and who breaks a devnet."""
 
 from typing import Final
 
@@ -9,11 +9,15 @@ EVENTS: Final = "node/rpc/events.py"
 DISPATCH: Final = "node/rpc/dispatch.py"
 TOKENS: Final = "node/tokens.py"
 AUDIT: Final = "node/audit_log.py"
+PAGES: Final = "node/explorer/pages.py"
+CONTROL: Final = "devnet/control.py"
 
 IN_ACCESS: Final = suite("rpc_access")
 IN_EVENTS: Final = suite("rpc_websocket")
 IN_TOKENS: Final = suite("node_tokens")
 IN_AUDIT: Final = suite("node_audit_log")
+IN_PAGES: Final = suite("explorer")
+IN_CONTROL: Final = suite("devnet_control")
 
 OF_ACCESS: Final = (
     one(
@@ -176,4 +180,32 @@ OF_THE_AUDIT_LOG: Final = (
     ),
 )
 
-MUTANTS: Final[tuple[Mutant, ...]] = (*OF_ACCESS, *OF_EVENTS, *OF_TOKENS, *OF_THE_AUDIT_LOG)
+OF_PAGES: Final = (
+    one(
+        *("every network's page may speak with the whole machine", "pages: only a devnet's", PAGES),
+        *('more=LOOPBACK if devnet else ""', "more=LOOPBACK"),
+        IN_PAGES,
+    ),
+    one(
+        *("a page may be put into another's frame", "pages: nobody's frame", PAGES),
+        *("frame-ancestors 'none'", ""),
+        IN_PAGES,
+    ),
+    one(
+        *("a devnet obeys without its secret", "control: the address is a secret", CONTROL),
+        *('secrets.compare_digest(request.match_info["secret"].encode(), self._secret.encode())', "True"),
+        IN_CONTROL,
+    ),
+    one(
+        *("a devnet obeys pages of other places", "control: its own pages", CONTROL),
+        *("and (origin is None or origin in self._network.urls())", "and True"),
+        IN_CONTROL,
+    ),
+    one(
+        *("a devnet obeys whoever names another host", "control: its own name", CONTROL),
+        *('and request.headers.get("Host") == f"{LOOPBACK}:{self._port}"', "and True"),
+        IN_CONTROL,
+    ),
+)
+
+MUTANTS: Final[tuple[Mutant, ...]] = (*OF_ACCESS, *OF_EVENTS, *OF_TOKENS, *OF_THE_AUDIT_LOG, *OF_PAGES)

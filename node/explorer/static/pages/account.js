@@ -1,0 +1,87 @@
+/** An account: what it has, what it did, what is held; each new line as it comes. */
+
+import { parseAccount, readRef } from "../som/som.js";
+import { accountLink, button, facts, field, form, h, hash, light, loading, panel, paymentLink, problem, replace, table, time } from "../ui.js";
+
+const PAGE = 50;
+
+export default async function account(context) {
+  const { args, body, t } = context;
+  const input = h("input", { class: "mono", inputmode: "numeric", maxlength: 24, value: args[0] ?? "" });
+  const result = h("div");
+  replace(body, panel(t("account.which"), form(() => (location.hash = `#/account/${input.value.replace(/\s/g, "")}`), field(t("account.number"), input, t("account.hint")), h("button", {}, t("find")))), result);
+  if (!args[0]) return;
+  const number = parseAccount(args[0]);
+  if (!number) replace(result, h("p", { class: "problem", role: "alert" }, t("account.bad")));
+  else await follow(context, number, result);
+}
+
+async function follow({ rpc, t, money, number: digits, signal, assets, onLeave }, account, place) {
+  replace(place, loading(t));
+  const [summary, statement, held] = [h("div"), h("div"), h("div")];
+  let entries = [];
+  let cursor = null;
+  let known;
+  const drawStatement = () => {
+    const rows = entries.map((entry) => [
+      digits(entry.number),
+      time(entry.timestamp_ms),
+      money(entry.amount, known.get(entry.asset)),
+      money(entry.balance, known.get(entry.asset)),
+      entry.other ? accountLink(entry.other) : t("account.several"),
+      readRef(entry.ref),
+      paymentLink(entry.tx_id),
+    ]);
+    const columns = [["№", "number"], [t("time")], [t("amount"), "number"], [t("balance"), "number"], [t("account.other")], [t("ref")], [t("payment.id")]];
+    replace(statement, panel(t("account.statement"), table(t("account.statement"), columns, rows, t("account.no_entries")), cursor && button(t("more"), more, { "data-key": "more" })));
+  };
+  const more = async () => {
+    const page = await rpc.call("account_getHistory", { account, limit: PAGE, cursor }, signal);
+    entries.push(...page.entries);
+    cursor = page.next_cursor;
+    drawStatement();
+  };
+  const drawSummary = async () => {
+    const [{ account: found }, holds] = await Promise.all([
+      rpc.call("account_get", { account }, signal),
+      rpc.pages("hold_list", { account }, "holds", 2, signal),
+    ]);
+    const flags = found.flags.length ? found.flags.map((flag) => h("div", {}, light("warn", t(`flag.${flag}`)))) : light("good", t("account.free"));
+    const balances = found.holdings.map((each) => [each.code, money(each.balance, each), money(each.held, each), money(each.available, each)]);
+    const columns = [[t("account.asset")], [t("balance"), "number"], [t("account.held"), "number"], [t("account.available"), "number"]];
+    replace(
+      summary,
+      panel(
+        t("account.title"),
+        facts(
+          [t("account.kind"), t(`kind.${found.kind.toLowerCase()}`)],
+          [t("account.tier"), digits(found.tier)],
+          [t("status"), flags],
+          found.bank && [t("account.bank"), accountLink(found.bank)],
+          [t("account.keys"), [`${digits(found.threshold)} / ${digits(found.keys.length)}`, found.keys.map((key) => h("div", {}, hash(key.key)))]],
+          [t("account.today"), money(found.out_today)],
+        ),
+        table(t("balance"), columns, balances, t("account.nothing")),
+      ),
+    );
+    const rows = holds.items.map((each) => [hash(each.id), money(each.left, known.get(each.asset)), each.by ? accountLink(each.by) : t("account.secret"), each.to ? accountLink(each.to) : "", each.until_ms ? time(each.until_ms) : t("account.no_end"), readRef(each.ref)]);
+    replace(held, panel(t("account.holds"), table(t("account.holds"), [[t("evidence.id")], [t("amount"), "number"], [t("account.settler")], [t("to")], [t("expires")], [t("ref")]], rows, t("account.no_holds"))));
+  };
+  try {
+    known = await assets();
+    const [page] = await Promise.all([rpc.call("account_getHistory", { account, limit: PAGE }, signal), drawSummary()]);
+    [entries, cursor] = [page.entries, page.next_cursor];
+    replace(place, summary, held, statement);
+    drawStatement();
+    onLeave(
+      rpc.subscribe("account", { account }, ({ entry }) => {
+        if (entries.some((each) => each.number === entry.number)) return;
+        entries.unshift(entry);
+        drawStatement();
+        drawSummary().catch(() => {});
+      }),
+    );
+  } catch (error) {
+    if (!signal.aborted) replace(place, problem(error, t));
+  }
+}

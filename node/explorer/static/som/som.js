@@ -1,0 +1,6 @@
+/** The JavaScript client of a digital som node, whole: no dependencies, no build. */
+
+export * from "./codec.js";
+export * from "./format.js";
+export * from "./health.js";
+export * from "./rpc.js";
