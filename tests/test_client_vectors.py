@@ -19,7 +19,7 @@ from tests import client_vectors
 SAID: Final[dict[str, Any]] = json.loads(client_vectors.PATH.read_text())
 
 
-def named(rows: str, name: str = "name") -> Any:
+def named(rows: str, name: str = "name") -> pytest.MarkDecorator:
     return pytest.mark.parametrize("row", SAID[rows], ids=[str(row[name])[:40] for row in SAID[rows]])
 
 

@@ -7,6 +7,7 @@ from tests.mutants.planted import (
     access,
     agreement,
     banks,
+    clients,
     durability,
     intake,
     judge,
@@ -27,6 +28,7 @@ ROOMS: Final[tuple[tuple[str, tuple[Mutant, ...]], ...]] = (
     ("Ledger", ledger.MUTANTS),
     ("Ledger: holds, attestations, register, orders, recoveries", ledger_rules.MUTANTS),
     ("Bank files and national QR codes", banks.MUTANTS),
+    ("The client library and the command line", clients.MUTANTS),
     ("Versions of the protocol and the wire", versions.MUTANTS),
     ("The judge of the simulator", judge.MUTANTS),
 )
