@@ -284,6 +284,34 @@ async def test_the_synchronous_client_does_the_same(chain: SoloChain) -> None:
     assert (settled.state, entries) == (State.APPLIED, 1)
 
 
+async def test_the_synchronous_client_follows_from_a_cursor_on_and_ends_when_it_is_left(chain: SoloChain) -> None:
+    def work(url: str) -> list[str]:
+        seen: list[str] = []
+        cursor = None
+        with SyncClient([url]) as client:
+            client.execute([ALICE], pay_bob(1), [(0, key("alice"))])
+            events = client.subscribe("transactions", tx_ids=[paid.hex() for paid in ids])
+            for event in events:
+                assert event.transaction is not None
+                seen.append(event.transaction.tx_id)
+                cursor = event.cursor
+                break
+            events.close()
+            for event in client.subscribe("transactions", tx_ids=[paid.hex() for paid in ids], from_cursor=cursor):
+                assert event.transaction is not None
+                seen.append(event.transaction.tx_id)
+                break
+            assert client.info().height > 0  # it goes on answering
+        return seen
+
+    transactions = [chain.pay("bank", BOB, amount) for amount in (1, 2)]
+    ids = [transaction.id for transaction in transactions]
+    for transaction in transactions:
+        await chain.execute([transaction])
+    async with serving(chain) as url:
+        assert await asyncio.to_thread(work, url) == [paid.hex() for paid in ids]
+
+
 def row_of(tx_id: bytes, name: str = "k") -> Row:
     """Return a row of the outbox."""
     return Row(name, tx_id, b"g" * 32, b"raw", 10, 0, State.PENDING, None, None, 1)

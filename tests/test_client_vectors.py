@@ -34,7 +34,7 @@ def packed(value: dict[str, Any]) -> bytes:
         case "int":
             return packed_int(int(given))
         case "bytes":
-            data = bytes.fromhex(given)
+            data: bytes = bytes.fromhex(given)
             return length(len(data), None, (0xC4, 0xC5, 0xC6)) + data
         case "text":
             data = given.encode()

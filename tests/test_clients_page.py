@@ -1,4 +1,4 @@
-"""docs/clients.md does what it says: every command block is pasted into a shell, against a chain with the devnet's people.
+"""docs/clients.md does what it says: its commands are pasted into a shell, against a chain with the devnet's people.
 
 What `make devnet` itself prints is pasted by tests/test_devnet.py.
 """
@@ -6,26 +6,30 @@ What `make devnet` itself prints is pasted by tests/test_devnet.py.
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from devnet.generate import seed_of
+from node.client.outbox import State
 from node.storage.keystore import ANY_CHAIN, write_key
 from tests.cli_lab import Som, som_lab
 from tests.devnet_lab import ROOT, paste
+from tests.solo_chain import ALICE, BOB, key, serving, solo_chain
 
 PAGE: Final = (ROOT / "docs" / "clients.md").read_text()
 EXAMPLE: Final = ROOT / "docs" / "examples" / "pay.py"
 EXAMPLE_LINES_MAX: Final = 30
 
 
-def blocks() -> list[str]:
-    """Return the fenced blocks of commands, in their order."""
+def blocks(language: str = "") -> list[str]:
+    """Return the fenced blocks of a language, in their order; without one they are commands."""
     found = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
-    return [block for language, block in found if not language]
+    return [block for said, block in found if said == language]
 
 
 @pytest.fixture
@@ -62,8 +66,25 @@ def test_every_command_block_of_the_page_works_when_pasted(som: Som) -> None:
     assert first == second  # run twice, paid once
 
 
-def test_the_page_shows_commands_that_som_has_and_names_files_that_are_there() -> None:
-    assert all(block.strip() for block in blocks())
+async def test_the_library_block_of_the_page_pays_and_proves(tmp_path: Path) -> None:
+    (block,) = blocks("python")
+    given = "urls, path, genesis, payer, payee, key"
+    file = tmp_path / "block.py"
+    file.write_text(f"async def run({given}):\n{textwrap.indent(block, '    ')}    return settled, proven\n")
+    spec = spec_from_file_location("block", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    async with solo_chain(tmp_path / "chain") as chain, serving(chain) as url:
+        settled, proven = await module.run([url], tmp_path / "outbox", chain.genesis, ALICE, BOB, key("alice"))
+        paid = chain.ledger.account(BOB)
+    assert (settled.state, proven.height, proven.receipt.applied) == (State.APPLIED, settled.height, True)
+    assert paid is not None
+    assert paid.balance() == 12_34
+
+
+def test_the_files_that_the_page_names_are_there() -> None:
     for name in re.findall(r"`((?:tests|node|docs)/[\w/]+\.(?:py|json|md))`", PAGE):
         assert (ROOT / name).exists(), name
 
