@@ -18,6 +18,7 @@ SAMPLE ?= 400
 TRANSACTIONS ?= 200000
 SEED ?= 1
 MINUTES ?= 10
+HEIGHT ?= 100000
 RUNS ?= 3
 ROW ?=
 ACCOUNTS ?= 7000000
@@ -33,7 +34,7 @@ CANDIDATES = $(or $(PYTHON),$(wildcard /usr/bin/python3.12 /usr/bin/python3.11 /
 	$(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python $(HOME)/.pyenv/versions/3.11.*/bin/python) \
 	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.1[12].*/bin/python3))
 
-.PHONY: help demo devnet docker-devnet scenario test test-quick test-docker lint format coverage model simulate simulate-shell ledger-campaign fuzz mutants mutation-sample bench bench-ledger country bench-all bench-plots bench-quick lock install hooks clean distclean
+.PHONY: help demo devnet docker-devnet scenario test test-quick test-docker lint format coverage model simulate simulate-shell ledger-campaign long-chain fuzz mutants mutation-sample bench bench-ledger country bench-all bench-plots bench-quick lock install hooks clean distclean
 
 help: ## List what there is
 	echo "make <target>, one of:"
@@ -85,6 +86,9 @@ simulate: $(STAMP) ## Simulated clusters with faults: SEEDS=200 of them; ARGS="-
 
 simulate-shell: $(STAMP) ## Whole nodes on virtual time, with clients: SEEDS=200; ARGS="--seed 17 --trace" tells one
 	$(BIN)/python -m tests.shell --seeds $(SEEDS) --jobs $(JOBS) $(ARGS)
+
+long-chain: $(STAMP) ## An observer joins 100,000 blocks by a snapshot, another one by blocks; says how long (HEIGHT=100000, half an hour)
+	SOM_LONG_CHAIN=$(HEIGHT) nice $(BIN)/python -m pytest -n 0 --timeout 0 tests/test_long_chain.py $(ARGS)
 
 ledger-campaign: $(STAMP) ## Random transactions for the ledger and its model: TRANSACTIONS=200000 SEED=1 (minutes); ARGS="--chain 7" tells one
 	nice $(BIN)/python -m tests.ledger_model --transactions $(TRANSACTIONS) --seed $(SEED) --jobs $(JOBS) $(ARGS)

@@ -51,7 +51,10 @@ class _DialledSocket(aiohttp.ClientWebSocketResponse[Any]):
 class Connection:
     """A WebSocket to ``peer``, whom TLS has proven. The methods of aiohttp that are hot are its own."""
 
-    __slots__ = ("_close_seconds", "_transport", "_ws", "closed", "dialled", "peer", "ping", "pong", "receive", "send")
+    __slots__ = (
+        "_close_seconds", "_socket", "_transport", "_ws",
+        "closed", "dialled", "peer", "ping", "pong", "receive", "send",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class Connection:
     ) -> None:
         self._ws = ws
         self._transport = transport
+        self._socket: socket.socket = transport.get_extra_info("socket")
         self._close_seconds = close_seconds
         self.peer = peer
         self.dialled = dialled
@@ -89,8 +93,12 @@ class Connection:
 
     def abort(self) -> None:
         """Be gone at once."""
-        with suppress(AttributeError):  # Python 3.11's TLS transport forgets its protocol when it is closed twice
+        try:
             self._transport.abort()
+        except AttributeError:
+            # Until Python 3.11.5 a TLS transport that is closing has let go of what it would abort. Its socket has not.
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
         self.closed.set()
 
 

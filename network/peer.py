@@ -140,7 +140,9 @@ class Link:
             self.end(CloseCode.GOING_AWAY, "shutting down")
             end = self._end.result()
             self.calls.fail_pending()
-            await self._hang_up(end)
+            # In a task of its own: until Python 3.11.3 a group whose member failed leaves its parent marked as
+            # cancelled, and no deadline in the parent holds any more.
+            await asyncio.create_task(self._hang_up(end))
         return end
 
     async def _hang_up(self, end: End) -> None:

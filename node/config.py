@@ -99,6 +99,24 @@ class Disk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stop_bytes: Annotated[int, msgspec.Meta(ge=0)] = 2 << 30
 
 
+class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much of the chain is kept: so many blocks and so many days, whichever is more. Both 0: all of it."""
+
+    keep_blocks: Annotated[int, msgspec.Meta(ge=0)] = 0
+    keep_days: Annotated[int, msgspec.Meta(ge=0, le=36_600)] = 0
+
+
+class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Snapshots of the state, for nodes that join: made ``every`` so many heights (0: never), the newest ``keep`` kept.
+
+    A node with fewer blocks than ``fetch_behind`` that is so many behind fetches one instead of all blocks (0: never).
+    """
+
+    every: Annotated[int, msgspec.Meta(ge=0)] = 16_384
+    keep: Annotated[int, msgspec.Meta(ge=1, le=8)] = 2
+    fetch_behind: Annotated[int, msgspec.Meta(ge=0)] = 2_000
+
+
 class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``supported_max`` holds this node back at a protocol version that is not this software's newest; 0: it does not.
 
@@ -129,6 +147,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mempool: Mempool = Mempool()
     ledger: Ledger = Ledger()
     disk: Disk = Disk()
+    snapshot: Snapshot = Snapshot()
+    prune: Prune = Prune()
     protocol: Protocol = Protocol()
     log: Log = Log()
     peers: tuple[Peer, ...] = ()
@@ -194,6 +214,14 @@ def format_config(config: Config) -> str:
         f"refuse_percent = {config.disk.refuse_percent}",
         f"stop_percent = {config.disk.stop_percent}",
         f"stop_bytes = {config.disk.stop_bytes}",
+        "",
+        "# State for nodes that join: made every so many heights; fetched by a new node that is so many behind.",
+        "[snapshot]",
+        *(f"{field} = {getattr(config.snapshot, field)}" for field in config.snapshot.__struct_fields__),
+        "",
+        "# How much of the chain is kept, whichever is more; both 0 keep all of it.",
+        "[prune]",
+        *(f"{field} = {getattr(config.prune, field)}" for field in config.prune.__struct_fields__),
         "",
         "[protocol]",
         f"supported_max = {config.protocol.supported_max}",

@@ -46,6 +46,12 @@ class Store(Protocol):
     def certificate(self, height: int) -> bytes | None:
         """Return a block's own finalization."""
 
+    def base(self) -> int:
+        """Return the height at which the store begins."""
+
+    def blocks_down_from(self, height: int) -> Iterator[StoredBlock]:
+        """Yield the blocks that are here at a height and below, descending."""
+
     def roster_at(self, height: int) -> bytes:
         """Return the roster after a height."""
 
@@ -54,6 +60,9 @@ class Store(Protocol):
 
     def version_at(self, height: int) -> int:
         """Return the protocol version demanded after a height."""
+
+    def versions(self, low: int = 0) -> Iterator[tuple[int, int]]:
+        """Yield (height, protocol version) of the heights from ``low`` on that changed it, ascending."""
 
 
 class Epochs:
@@ -79,7 +88,12 @@ class Epochs:
         if known is not None:
             return known
         boundary = self._boundary(epoch)
-        return None if boundary is None else self.after(boundary)
+        if boundary is not None:
+            return self.after(boundary)
+        older = self._kept(epoch)
+        if older is None:
+            return None
+        return self._remember(self._made(epoch, older.header.executed_height, self._version(older.header)))
 
     def at_start(self, supported: range) -> Members:
         """Return the committee that the block above the tip is for; where its version is unknown, that of the tip. R61
@@ -114,10 +128,7 @@ class Epochs:
         found = self._made(epoch, header.executed_height, self._version(header))
         if found.committee.hash != header.next_validators_hash:
             raise Diverged(f"final block {header.height} names another committee of epoch {epoch} than our state has")
-        self._known[epoch] = found
-        if len(self._known) > KNOWN_MAX:
-            self._known.popitem(last=False)
-        return found
+        return self._remember(found)
 
     def changes(self, after: int) -> Iterator[tuple[Block, Members]]:
         """Yield the committees after that of epoch ``after`` that differ from the one before, each with who named it.
@@ -125,7 +136,7 @@ class Epochs:
         That is the stored last block of the epoch before. A roster counts from the first such block that has its height
         executed; blocks between which no roster changed are not read.
         """
-        boundary = self._boundary(after)
+        boundary = self._boundary(after) or self._kept(after)
         if boundary is None:
             return
         executed, epoch = boundary.header.executed_height, after
@@ -142,6 +153,41 @@ class Epochs:
                 following = self.after(boundary)
                 assert following is not None, "what a stored block names as executed is executed here"
                 yield boundary, following
+
+    def trail(self, last: int) -> list[int]:
+        """Return the epochs, ascending, whose first committee follows from a block that must be kept.
+
+        Between them neither committee nor version changes: with the last blocks before these, and the rosters, whoever
+        has the genesis follows all committees up to that of epoch ``last``, and knows it and the one before.
+        """
+        found = {last - 1, last}
+        executed = 0
+        changed = {*self._store.roster_heights(1), *(height for height, _ in self._store.versions(1))}
+        for height in sorted(changed):
+            epoch = -(-height // self.length)
+            while height > executed and epoch <= last:
+                boundary = self._boundary(epoch)
+                if boundary is None:
+                    break
+                found.add(epoch)
+                executed = max(executed, boundary.header.executed_height)
+                epoch += 1
+        return sorted(epoch for epoch in found if epoch > 0)
+
+    def settled(self, height: int) -> bool:
+        """Return whether the committee of the block above ``height`` is that of the roster after it, seat by seat."""
+        boundary = self._boundary(self.after_height(height))
+        if boundary is None:
+            return False
+        low = boundary.header.executed_height + 1
+        changed = next(self._store.roster_heights(low), height + 1), next(self._store.versions(low), (height + 1, 0))[0]
+        return min(changed) > height
+
+    def boundary(self, epoch: int) -> Block:
+        """Return the stored last block before an epoch, of which ``trail`` speaks."""
+        found = self._boundary(epoch)
+        assert found is not None
+        return found
 
     def next_validators_hash(self, height: int, executed_height: int) -> Hash | None:
         """Return what a header of these two heights must say of the next committee; None while we cannot know."""
@@ -165,6 +211,19 @@ class Epochs:
         height = epoch * self.length
         stored = self._store.block(height) if 0 <= height <= self._store.tip.height else None
         return None if stored is None else decode_block(stored.block_bytes)
+
+    def _kept(self, epoch: int) -> Block | None:
+        """Return the last block of an epoch before, if that before ``epoch`` is not kept: the committee is the same."""
+        if not 0 < epoch * self.length < self._store.base():
+            return None
+        ends = (each for each in self._store.blocks_down_from(epoch * self.length) if each.height % self.length == 0)
+        return decode_block(next(ends).block_bytes)
+
+    def _remember(self, found: Members) -> Members:
+        self._known[found.epoch] = found
+        if len(self._known) > KNOWN_MAX:
+            self._known.popitem(last=False)
+        return found
 
     def _roster_at(self, height: int) -> Roster:
         return decode_roster(self._store.roster_at(height))

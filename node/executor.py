@@ -6,9 +6,10 @@ write, and only then spoken of. This is the seam behind which execution may move
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import islice
+from typing import Any, Final
 
 from consensus.messages import Block, Certificate, Hash, encode_certificate, encode_header
 from node.batches import BatchDigest, BatchPool, Held, decode_payload
@@ -18,6 +19,7 @@ from node.storage.records import BlockRecord, Placed, Roots
 from node.storage.store import Store
 
 SLICE_SECONDS: Final = 0.005  # the event loop belongs to others at least this often
+AHEAD_BLOCKS: Final = 8  # whose missing batches are fetched while the blocks before them are executed
 ROOTS_KEPT: Final = 256  # recent heights whose root headers may name; older ones are read from the store
 
 
@@ -50,7 +52,7 @@ class Executor:
         store: Store,
         ledger: Ledger,
         pool: BatchPool,
-        fetch: Callable[[Sequence[BatchDigest]], Awaitable[None]],
+        fetch: Callable[[Sequence[BatchDigest]], Coroutine[Any, Any, None]],
         on_stored: Callable[[Stored], None],
     ) -> None:
         """``fetch`` returns when all batches are in the pool; ``on_stored`` hears of each block, in order."""
@@ -61,6 +63,7 @@ class Executor:
         self._on_stored = on_stored
         self._queue: deque[FinalBlock] = deque()
         self._wake = asyncio.Event()
+        self._fetching: dict[int, asyncio.Task[None]] = {}  # by height: batches of blocks that wait
         self._roots: OrderedDict[int, Hash] = OrderedDict()
         self.height = store.tip.height
         self.root = Hash(store.tip.root)
@@ -98,22 +101,27 @@ class Executor:
 
     async def run(self) -> None:
         """Execute until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._queue:
-                await self._execute(self._queue[0])
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._queue:
+                    self._fetch_ahead()
+                    await self._execute(self._queue[0])
+        finally:
+            for task in self._fetching.values():
+                task.cancel()
 
     async def _execute(self, final: FinalBlock) -> None:
         block = final.block
         assert block.header.height == self.height + 1
         self._require_same_root(block)
         names = decode_payload(block.payload)
-        held = await self._collect(names)
+        held = await self._collect(block.header.height, names)
         executed, placed = await self._apply(block, held)
         loop = asyncio.get_running_loop()
         began = loop.time()
-        await asyncio.to_thread(self._store.commit, _record(final, held, executed, placed))
+        await asyncio.to_thread(self._store.commit, record_of(final, held, executed, placed))
         self.store_seconds += loop.time() - began
         self._queue.popleft()
         self.height = block.header.height
@@ -134,7 +142,19 @@ class Executor:
                 f"for height {header.executed_height}, ours is {ours.hex()}"
             )
 
-    async def _collect(self, names: Sequence[BatchDigest]) -> list[Held]:
+    def _fetch_ahead(self) -> None:
+        """Have the batches of the next blocks fetched at the same time, from whom it may be."""
+        for final in islice(self._queue, AHEAD_BLOCKS):
+            height = final.block.header.height
+            if height not in self._fetching:
+                missing = [name for name in decode_payload(final.block.payload) if name not in self._pool]
+                if missing:
+                    self._fetching[height] = asyncio.create_task(self._fetch(missing))
+
+    async def _collect(self, height: int, names: Sequence[BatchDigest]) -> list[Held]:
+        fetching = self._fetching.pop(height, None)
+        if fetching is not None:
+            await fetching
         missing = [name for name in names if name not in self._pool]
         if missing:
             await self._fetch(missing)
@@ -169,7 +189,7 @@ class Executor:
             self._roots.popitem(last=False)
 
 
-def _record(
+def record_of(
     final: FinalBlock, held: Sequence[Held], executed: Executed, places: Sequence[tuple[BatchDigest, int]]
 ) -> BlockRecord:
     """Return the one write of a block. Only the one result of an id is found by it (``Receipt.consumed``)."""

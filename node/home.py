@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from consensus.committee import Committee, Validator
 from consensus.crypto import PublicKey, SecretKey
 from consensus.messages import NO_HASH, Block, Hash, Header, decode_block, make_block, payload_hash
@@ -28,19 +30,26 @@ from node.signing.signer import OwnSigner
 from node.storage.disk import make_ballast
 from node.storage.errors import StorageError
 from node.storage.files import DISK, Disk, write_file
+from node.storage.founding import install
 from node.storage.guard import Guard
 from node.storage.journal import Journal, Record
 from node.storage.keystore import read_seed, write_key
 from node.storage.records import Roots
 from node.storage.store import Store
 
+BY_BLOCKS: Final = "by-blocks"  # a file of the data directory
 GENESIS_BYTES_MAX: Final = 16 * 2**20
 CONFIG_BYTES_MAX: Final = 256 * 1024
+
+log = structlog.get_logger("node")
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """All that a node keeps on disk, open and locked. ``records`` are the journal's, to be replayed."""
+    """All that a node keeps on disk, open and locked. ``records`` are the journal's, to be replayed.
+
+    ``by_blocks`` says that a node at height 0 takes all blocks, and no snapshot.
+    """
 
     home: Path
     disk: Disk
@@ -50,6 +59,8 @@ class Opened:
     store: Store
     journal: Journal
     records: list[Record]
+    data: Path
+    by_blocks: bool = False
 
 
 def committee_of(genesis: Genesis, epoch: int) -> Committee:
@@ -93,8 +104,11 @@ def create_home(
     write_file(home / CONFIG_NAME, format_config(config).encode())  # last: with it the home is whole
 
 
-def create_data(home: Path, config: Config, genesis: Genesis) -> None:
-    """Make an empty chain: the store at height 0, an empty journal, and room to be given away when the disk is full."""
+def create_data(home: Path, config: Config, genesis: Genesis, by_blocks: bool = False) -> None:
+    """Make an empty chain: the store at height 0, an empty journal, and room to be given away when the disk is full.
+
+    ``by_blocks``: it is to have all blocks, so that it takes no snapshot.
+    """
     data = home / config.data
     changes = genesis_changes(genesis)
     meta = read_meta(changes[META_KEY], genesis)
@@ -111,6 +125,8 @@ def create_data(home: Path, config: Config, genesis: Genesis) -> None:
         version=meta.version,
     )
     Journal.create(data / "journal")
+    if by_blocks:
+        write_file(data / BY_BLOCKS, b"this chain has all blocks from the first one: no snapshot is fetched\n")
     if genesis.kind != "devnet":
         make_ballast(data / "ballast")
 
@@ -135,13 +151,17 @@ def open_home(home: Path, config: Config, passphrase: bytes | None, resources: E
     chain = genesis.hash.hex()[:16]
     signer = _open_signer(home, config, genesis, passphrase, resources, disk)
     node_seed = read_seed(home / config.keys.node, "node", passphrase, devnet=devnet, chain=chain)
+    if install(home / config.data / "store"):
+        log.info("store_installed")
     store = Store.open(home / config.data / "store", genesis.hash, disk)
     resources.callback(store.close)
     _require_pair(decode_roster(store.roster_at(store.tip.height)), Keys(signer.public, SecretKey(node_seed).public))
     store.check(identify=_identify, chain_root=chain_root)
     journal, records = Journal.open(home / config.data / "journal", disk)
     resources.callback(journal.close)
-    return Opened(home, disk, genesis, signer, node_seed, store, journal, records)
+    data = home / config.data
+    by_blocks = DISK.exists(data / BY_BLOCKS)
+    return Opened(home, disk, genesis, signer, node_seed, store, journal, records, data, by_blocks)
 
 
 def _open_signer(

@@ -52,15 +52,21 @@ from node.mempool import Mempool
 from node.metrics import Metrics
 from node.observe import publish
 from node.outcomes import Outcomes
+from node.pruning import Pruner
 from node.readiness import ReadinessSigner
 from node.rpc.chain import VERSION
 from node.rpc.ports import Outcome
 from node.rpc.server import RpcServer
 from node.service import Service
+from node.snapshot_fetch import Fetch, SnapshotReady
+from node.snapshot_maker import Maker
+from node.snapshots import METHODS as SNAPSHOT_METHODS
+from node.snapshots import Snapshots
 from node.storage.disk import RoomLimits
 from node.storage.errors import GuardError, KeyFileError, NotInitialised, StorageError, WrongNetwork
 from node.storage.files import Unsafe
 from node.storage.keystore import forbid_core_dumps
+from node.storage.snapshot_files import Fetched, Shelf
 from node.storage.sockets import listen_locally
 from node.storage.store import Store
 from node.sync import Sync
@@ -192,9 +198,32 @@ class Node:
             certificate_valid=self._certificate_valid,
             take_batch=self.dissemination.fetched,
             deliver=self.driver.deliver,
+            epoch_end=lambda: (self.driver.core.epoch + 1) * self.epochs.length,
         )
         self.driver.sync = self.sync
         opened.signer.on_change(self.dissemination.on_signer)
+        shelf = Shelf(opened.data / "snapshots")
+        self.snapshots = Snapshots(shelf)
+        self.maker = Maker(self.store, self.epochs, genesis, shelf, config.snapshot.every, config.snapshot.keep)
+        self.pruner = Pruner(
+            self.store,
+            Epochs(genesis, self.store),  # of its own: it works in a thread
+            genesis.hash,
+            config.prune.keep_blocks,
+            config.prune.keep_days,
+            lambda: self.maker.making,
+        )
+        self.fetch = Fetch(
+            genesis,
+            opened.data / "store",
+            Fetched(opened.data / "snapshot.fetch"),
+            self.links,
+            lambda: self.driver.core.committed.header.height,
+            self.sync.claims,
+            config.snapshot.fetch_behind,
+        )
+        self.fetch.wanted = tip.height < config.snapshot.fetch_behind and not opened.by_blocks
+        self.sync.held = self.fetch.holds
         self.mesh = world.mesh(
             identity,
             (),
@@ -299,6 +328,9 @@ class Node:
             self.evidence.run(),
             self.driver.run(),
             self.disk.run(),
+            self.maker.run(),
+            self.pruner.run(),
+            *((self.fetch.run(),) if self.fetch.wanted else ()),
         )
 
     def _recover(self) -> None:
@@ -339,7 +371,11 @@ class Node:
             self.evidence.on_message(peer, data)
 
     async def _on_request(self, peer: PeerId, method: int, payload: bytes) -> bytes:
-        return self.evidence.serve(payload) if method == EVIDENCE_METHOD else self.sync.serve(method, payload)
+        if method == EVIDENCE_METHOD:
+            return self.evidence.serve(payload)
+        if method in SNAPSHOT_METHODS:
+            return await asyncio.to_thread(self.snapshots.serve, method, payload)
+        return self.sync.serve(method, payload)
 
     def _on_connected(self, peer: PeerId) -> None:
         self.driver.on_connected(peer)
@@ -414,6 +450,7 @@ class Node:
         self.dissemination.abandon(self.driver.named_batches)
         self.metrics.block_finality.observe(max(0, self._now_ms() - header.timestamp_ms) / 1_000)
         self.driver.on_stored(stored)
+        self.maker.on_stored(header.height, self.sync.behind())
         farewell = self.driver.core.epoch * self.epochs.length + FAREWELL_HEIGHTS
         if stored.executed.roster is not None or header.height == farewell:
             self._let_link()
@@ -434,12 +471,24 @@ def main(home: Path, passphrase: bytes | None = None) -> int:
         configure_log(config.log.level, config.log.format, config.name)
         forbid_core_dumps()
         gc.set_threshold(*GARBAGE_THRESHOLDS)
-        with ExitStack() as resources:
-            opened = open_home(home, config, passphrase, resources)
-            _run(_serve(config, opened))
+        while _lives(home, config, passphrase):
+            log.info("begins_at_snapshot")
     except Exception as error:  # the outermost frame: whatever ended us becomes an exit code and a sentence
         return _exit_code(error)
     return EXIT_OK
+
+
+def _lives(home: Path, config: Config, passphrase: bytes | None) -> bool:
+    """Run the node once; return whether it begins again, with the store that it has made of a snapshot."""
+    again = False
+    gc.unfreeze()
+    with ExitStack() as resources:
+        opened = open_home(home, config, passphrase, resources)
+        try:
+            _run(_serve(config, opened))
+        except* SnapshotReady:
+            again = True
+    return again
 
 
 async def _serve(config: Config, opened: Opened) -> None:

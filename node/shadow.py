@@ -118,6 +118,18 @@ class _Shadow:
         """Return the roster after a height, as executed here."""
         return self._rosters[max(each for each in self._rosters if each <= height)]
 
+    def base(self) -> int:
+        """Return the height at which the chain begins."""
+        return self._store.base()
+
+    def blocks_down_from(self, height: int) -> Iterator[StoredBlock]:
+        """Yield the blocks that are here at a height and below, descending."""
+        return self._store.blocks_down_from(height)
+
+    def versions(self, low: int = 0) -> Iterator[tuple[int, int]]:
+        """Yield (height, protocol version) of the heights from ``low`` on that changed it, ascending."""
+        return ((height, version) for height, version in sorted(self._versions.items()) if height >= low)
+
     def roster_heights(self, low: int) -> Iterator[int]:
         """Yield the heights from ``low`` on that changed the roster, ascending."""
         return iter(sorted(height for height in self._rosters if height >= low))

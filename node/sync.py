@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from consensus.encoding import DecodeError, as_bytes, as_int, as_tuple, decode, encode
+from consensus.encoding import INT_MAX, DecodeError, as_bytes, as_int, as_tuple, decode, encode
 from consensus.events import BlockFetched, BlocksSynced
 from consensus.messages import (
     HASH_BYTES,
@@ -48,6 +48,8 @@ DOUBT_SECONDS: Final = 1.0  # a height that its peer cannot show is not believed
 DOUBT_SECONDS_MAX: Final = 60.0
 QUIET_SECONDS: Final = 6.0  # when nothing became final for so long, one peer is asked what comes next: an idle network
 # makes a block in less. Who missed the end of an epoch, and is no member, is told it by nobody.
+RANGES_AT_ONCE: Final = 3  # each from another peer; more would wait for execution
+PRUNED_SECONDS: Final = 60.0  # between two complaints that nobody has what we need any more
 SLOW_SECONDS: Final = 10.0  # who let a request time out is asked after the others for so long
 
 log = structlog.get_logger("sync")
@@ -86,11 +88,12 @@ class Sync:
         certificate_valid: Callable[[Certificate], bool | None],
         take_batch: Callable[[Batch], Awaitable[bool]],
         deliver: Callable[[BlockFetched | BlocksSynced], None],
+        epoch_end: Callable[[], int] = lambda: INT_MAX,
     ) -> None:
         """``take_batch`` verifies and holds a batch; ``deliver`` puts an input in the driver's inbox.
 
         ``epoch_is_open`` is false between two epochs, when no block can be taken yet. ``certificate_valid`` returns
-        None while the committee is not known that should have signed.
+        None while the committee is not known that should have signed. ``epoch_end`` is the last height of the epoch.
         """
         self._genesis_hash = genesis_hash
         self._store = store
@@ -103,6 +106,9 @@ class Sync:
         self._certificate_valid = certificate_valid
         self._take_batch = take_batch
         self._deliver = deliver
+        self._epoch_end = epoch_end
+        self._bases: dict[PeerId, int] = {}  # heights up to which peers said that they have nothing any more
+        self._complained_at = -PRUNED_SECONDS
         self._heights: dict[PeerId, int] = {}  # what peers claim
         self._doubts: dict[PeerId, tuple[float, float]] = {}  # until when a claim is not believed, and for how long
         self._slow_until: dict[PeerId, float] = {}
@@ -110,6 +116,7 @@ class Sync:
         self._to_fetch: asyncio.Queue[tuple[Hash, tuple[PeerId, ...]]] = asyncio.Queue(FETCHES_MAX)
         self._moved = asyncio.Event()
         self._turn = 0
+        self.held: Callable[[], bool] = lambda: False  # while true, ranges are not asked for: a snapshot is on its way
 
     # --- what we lack ---
 
@@ -122,16 +129,21 @@ class Sync:
     def gone(self, peer: PeerId) -> None:
         """Forget what a peer claimed: its link is down."""
         self._heights.pop(peer, None)
+        self._bases.pop(peer, None)
 
     def keep_only(self, peers: Collection[PeerId]) -> None:
         """Forget all about those who may not link any more."""
-        for notes in (self._heights, self._doubts, self._slow_until):
+        for notes in (self._heights, self._doubts, self._slow_until, self._bases):
             for peer in [peer for peer in notes if peer not in peers]:
                 del notes[peer]
 
     def height_of(self, peer: PeerId) -> int | None:
         """Return the final height that a peer claims."""
         return self._heights.get(peer)
+
+    def claims(self) -> list[int]:
+        """Return the final heights that peers claim."""
+        return list(self._heights.values())
 
     def behind(self) -> bool:
         """Return whether a peer that we believe claims to be so far ahead that we ask for ranges."""
@@ -243,48 +255,69 @@ class Sync:
                 await self._probe()
             self._moved.clear()
             while self._far_ahead():  # also while none of them is believed: each is asked again some time
-                if not self._has_room() or not await self._get_range():
+                if not self._has_room() or not await self._get_ranges():
                     await asyncio.sleep(AGAIN_SECONDS)
 
     def _has_room(self) -> bool:
-        return self._executing() <= EXECUTING_MAX and self._epoch_is_open()
+        return not self.held() and self._executing() <= EXECUTING_MAX and self._epoch_is_open()
 
     async def _probe(self) -> None:
         """Ask somebody what comes after our tip. Perhaps nothing: that is no reason to doubt."""
         peers = self._in_turn()
         if peers and self._has_room():
-            await self._got_range(peers[0], self._committed_height() + 1)
+            found = await self._range_from(peers[0], self._committed_height() + 1)
+            if found is not None:
+                await self._took(found)
 
-    async def _get_range(self) -> bool:
-        """Ask one peer for the next range; return whether the final height rose."""
+    async def _get_ranges(self) -> bool:
+        """Ask some peers for one range each, of those that come next; return whether the final height rose."""
         low = self._committed_height() + 1
         far = [peer for peer in self._far_ahead() if self._believed(peer)]
-        peer = next((peer for peer in self._in_turn() if peer in far), None)
-        if peer is None:
-            return False
-        if await self._got_range(peer, low):
-            self._doubts.pop(peer, None)
-            return True
-        self._doubt(peer)
-        return False
+        able = [peer for peer in self._in_turn() if peer in far and self._bases.get(peer, 0) < low]
+        if far and not able:
+            self._complain(low)
+        last = self._epoch_end()
+        asked = [
+            (peer, start)
+            for peer, start in zip(
+                able, range(low, low + RANGES_AT_ONCE * RANGE_BLOCKS_MAX, RANGE_BLOCKS_MAX), strict=False
+            )
+            if start == low or start <= min(last, self._heights.get(peer, 0))
+        ]
+        ranges = await asyncio.gather(*(self._range_from(peer, start) for peer, start in asked))
+        rose = False
+        for (peer, start), found in zip(asked, ranges, strict=True):
+            if start != self._committed_height() + 1:
+                continue  # the range before ended earlier, or did not come: it is asked for again
+            if found is not None and await self._took(found):
+                self._doubts.pop(peer, None)
+                rose = True
+            elif self._bases.get(peer, 0) < start:
+                self._doubt(peer)
+        return rose
 
-    async def _got_range(self, peer: PeerId, low: int) -> bool:
+    async def _range_from(self, peer: PeerId, low: int) -> BlocksSynced | None:
         try:
-            answer = await self._request(peer, RANGE, encode((low,)))
-            synced = self._checked_range(peer, low, answer)
+            return self._checked_range(peer, low, await self._request(peer, RANGE, encode((low,))))
         except RequestFailed:
-            return False
+            return None
         except DecodeError as error:
             self._links.blame(peer, 100, f"range: {error}")
-            return False
-        if synced is None:
-            return False
+            return None
+
+    async def _took(self, synced: BlocksSynced) -> bool:
         self._deliver(synced)
         return await self._rises_to(synced.blocks[-1].header.height)
 
+    def _complain(self, low: int) -> None:
+        if self._now() - self._complained_at >= PRUNED_SECONDS:
+            self._complained_at = self._now()
+            log.error("blocks_pruned", height=low, why="no linked peer has it any more: som resync --snapshot")
+
     def _checked_range(self, peer: PeerId, low: int, data: bytes) -> BlocksSynced | None:
-        height, items, certificate_bytes = as_tuple(decode(data), 3)
+        height, base, items, certificate_bytes = as_tuple(decode(data), 4)
         self._heights[peer] = as_int(height)
+        self._bases[peer] = as_int(base)
         blocks = tuple(decode_block(as_bytes(item)) for item in as_tuple(items, most=RANGE_BLOCKS_HARD_MAX))
         if not blocks:
             return None
@@ -366,21 +399,24 @@ class Sync:
         return encode(tuple(found))
 
     def _serve_range(self, low: int) -> bytes:
-        """Answer with blocks from ``low`` on that one certificate finalizes: in one epoch, the last by its own."""
-        tip = self._store.tip.height
-        last = self._last_of_range(low)
+        """Answer with blocks from ``low`` on that one certificate finalizes: in one epoch, the last by its own.
+
+        Before them stand our tip and our base: at it and below we have nothing.
+        """
+        tip, base = self._store.tip.height, self._store.base()
+        last = self._last_of_range(low) if low > base else None
         if last is None:
-            return encode((tip, (), b""))
+            return encode((tip, base, (), b""))
         high, certificate = last
         blocks = self._store.blocks(low, high - low + 1, bytes_max=RANGE_BYTES_MAX)
         if blocks and blocks[-1].height == high:
-            return encode((tip, tuple(block.block_bytes for block in blocks), certificate))
+            return encode((tip, base, tuple(block.block_bytes for block in blocks), certificate))
         # The bytes ran out below ``high``: end at the last block among these that has its own certificate.
         for count in range(len(blocks), 0, -1):
             own = self._store.certificate(blocks[count - 1].height)
             if own:
-                return encode((tip, tuple(block.block_bytes for block in blocks[:count]), own))
-        return encode((tip, (), b""))
+                return encode((tip, base, tuple(block.block_bytes for block in blocks[:count]), own))
+        return encode((tip, base, (), b""))
 
     def _last_of_range(self, low: int) -> tuple[int, bytes] | None:
         first = self._store.certificate_from(low)

@@ -141,15 +141,28 @@ async def test_missing_batches_are_collected_and_nothing_overtakes_their_block(b
     blocks = [bench.block(here), bench.block(away), bench.block()]
     bench.finalize(*blocks)
     async with running(bench.executor.run()):
-        await eventually(lambda: bench.asked)
+        await eventually(lambda: bench.asked and bench.executor.height == 1)
         await passes()
-        assert bench.executor.height == 1
         assert bench.executor.queued() == 2
         assert [final.block for final in bench.executor.waiting()] == blocks[1:]
         bench.arrived.set()
         await eventually(lambda: bench.executor.height == 3)
     assert bench.asked == [away.digest]
     assert bench.balance(BANK) == 10
+
+
+async def test_batches_of_blocks_that_wait_are_asked_for_before_their_turn(bench: Bench) -> None:
+    away = [batch_of(0, issue(1_000)), batch_of(1, pay(amount=10)), batch_of(2, pay(amount=20))]
+    bench.away |= {batch.digest: batch for batch in away}
+    bench.arrived.clear()
+    bench.finalize(*(bench.block(batch) for batch in away))
+    async with running(bench.executor.run()):
+        await eventually(lambda: len(bench.asked) == 3)
+        assert bench.executor.height == 0
+        bench.arrived.set()
+        await eventually(lambda: bench.executor.height == 3)
+    assert sorted(bench.asked) == sorted(batch.digest for batch in away)
+    assert bench.balance(BANK) == 30
 
 
 async def test_a_final_header_with_another_root_stops_everything_and_stores_nothing(bench: Bench) -> None:

@@ -138,6 +138,7 @@ def answers(random: Random, method: int, payload: bytes) -> bytes | None:
             certificate = certify(block, random.choice(tuple(Kind)), random.choice(((0, 1, 2), (LIAR,), (0, 1, 2, 3))))
             fields: Any = [
                 random.choice((20, 2**63 - 1, 0)),
+                random.choice((0, 20, 2**63 - 1)),
                 [each.encoded for each in blocks],
                 encode(opened(_fields(certificate))),
             ]

@@ -136,7 +136,7 @@ async def at_work(follower: Follower) -> AsyncIterator[None]:
 
 def shown(data: bytes) -> tuple[int, list[Block], Certificate | None]:
     """Return what an answer to RANGE says."""
-    height, items, certificate = as_tuple(decode(data), 3)
+    height, _, items, certificate = as_tuple(decode(data), 4)
     blocks = [decode_block(item) for item in items]  # type: ignore[attr-defined]
     return height, blocks, decode_certificate(certificate) if certificate else None  # type: ignore[return-value,arg-type]
 
@@ -146,7 +146,7 @@ def ask_range(sync: Sync, low: int) -> tuple[int, list[Block], Certificate | Non
 
 
 def a_range(blocks: list[Block], certificate: Certificate, height: int = 40) -> bytes:
-    return encode((height, tuple(block.encoded for block in blocks), encode_certificate(certificate)))
+    return encode((height, 0, tuple(block.encoded for block in blocks), encode_certificate(certificate)))
 
 
 # --- what is served ---
@@ -270,7 +270,7 @@ async def test_no_more_is_asked_while_much_waits_for_execution(follower: Followe
 
 async def test_a_claim_that_cannot_be_shown_never_keeps_us_from_being_ready(follower: Follower) -> None:
     """A peer that claims the largest height, again and again, and has nothing."""
-    follower.wire.answers[PEERS[1]] = lambda method, payload: encode((INT_MAX, (), b""))
+    follower.wire.answers[PEERS[1]] = lambda method, payload: encode((INT_MAX, 0, (), b""))
     async with at_work(follower):
         for _ in range(3):
             follower.sync.heard(PEERS[1], INT_MAX)
@@ -334,9 +334,9 @@ def lies() -> dict[str, bytes]:
         "another block's certificate": a_range(first[:7], good),
         "a notarization": a_range(first, certify(LONG[8], Kind.NOTARIZE)),
         "a certificate of another epoch": a_range(first, replace(good, epoch=1)),
-        "no certificate": encode((40, tuple(block.encoded for block in first), b"")),
-        "not blocks": encode((40, (b"x",), encode_certificate(good))),
-        "too many": encode((40, (LONG[1].encoded,) * (RANGE_BLOCKS_HARD_MAX + 1), encode_certificate(good))),
+        "no certificate": encode((40, 0, tuple(block.encoded for block in first), b"")),
+        "not blocks": encode((40, 0, (b"x",), encode_certificate(good))),
+        "too many": encode((40, 0, (LONG[1].encoded,) * (RANGE_BLOCKS_HARD_MAX + 1), encode_certificate(good))),
     }
 
 
@@ -513,3 +513,73 @@ async def test_who_lets_requests_time_out_is_asked_after_the_others(
     await follower.sync.fetch_batches([BatchDigest(b"x" * 32)], rounds=12)
     assert follower.asked(BATCHES).count(PEERS[1]) == 1
     assert RANGE_BLOCKS_MAX < RANGE_BLOCKS_HARD_MAX
+
+
+# --- several peers at once, and peers that do not have everything ---
+
+
+async def test_ranges_come_from_several_peers_at_once_and_in_order(
+    follower: Follower, server: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node.sync, "RANGE_BLOCKS_MAX", 2)
+    under_way: list[int] = []
+
+    def served(method: int, payload: bytes) -> bytes:
+        under_way.append(len(follower.ranges))
+        return server.serve(method, payload)
+
+    follower.wire.answers = dict.fromkeys(PEERS[1:], served)
+    follower.sync._epoch_end = lambda: (follower.height // EPOCH_LENGTH + 1) * EPOCH_LENGTH
+    async with at_work(follower):
+        for peer in PEERS[1:]:
+            follower.sync.heard(peer, 40)
+        await eventually(lambda: follower.height >= 40 - BEHIND_HEIGHTS)
+    heights = [event.blocks[0].header.height for event in follower.ranges]
+    assert heights == list(range(1, heights[-1] + 1, 2))
+    assert set(follower.asked(RANGE)) == set(PEERS[1:])
+    assert under_way[:3] == [0, 0, 0]  # three were asked before the first was taken
+    asked = [as_tuple(decode(payload))[0] for _, method, payload in follower.wire.asked if method == RANGE]
+    assert len(asked) == len(set(asked))  # nothing beyond the end of an epoch, nothing twice
+    assert follower.wire.blamed == []
+
+
+async def test_a_liar_among_them_costs_its_own_range_only(
+    follower: Follower, server: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node.sync, "RANGE_BLOCKS_MAX", 2)
+    forged = replace(certify(LONG[2]), signatures=certify(LONG[3]).signatures)
+    follower.wire.answers = dict.fromkeys(PEERS[2:], server.serve)
+    follower.wire.answers[PEERS[1]] = lambda method, payload: a_range(LONG[1:3], forged)
+    async with at_work(follower):
+        for peer in PEERS[1:]:
+            follower.sync.heard(peer, 40)
+        await eventually(lambda: follower.height >= 40 - BEHIND_HEIGHTS)
+    assert follower.wire.guilty() == {PEERS[1]}
+
+
+async def test_who_has_pruned_what_is_asked_says_so_and_is_neither_doubted_nor_asked_again(
+    follower: Follower, server: Sync
+) -> None:
+    follower.wire.answers[PEERS[1]] = lambda method, payload: encode((40, 20, (), b""))
+    async with at_work(follower):
+        follower.sync.heard(PEERS[1], 40)
+        await eventually(lambda: follower.asked(RANGE))
+        await passes()
+        assert follower.sync.behind()
+        assert len(follower.asked(RANGE)) == 1
+        follower.wire.answers[PEERS[2]] = server.serve
+        follower.sync.heard(PEERS[2], 40)
+        await eventually(lambda: follower.height >= 40 - BEHIND_HEIGHTS)
+    assert follower.wire.blamed == []
+
+
+async def test_a_store_that_begins_later_serves_what_it_has_and_says_where_it_begins(tmp_path: Path) -> None:
+    store = make_store(tmp_path, LONG)
+    sync = Follower(store).sync
+    store.prune((), 20)
+    for low in (1, 20):
+        assert decode(sync.serve(RANGE, encode((low,)))) == (40, 20, (), b"")
+    _, base, blocks, _ = as_tuple(decode(sync.serve(RANGE, encode((21,)))))
+    assert base == 20
+    assert decode_block(blocks[0]).header.height == 21  # type: ignore[index]
+    store.close()

@@ -7,6 +7,7 @@ import click
 from node.cli import (
     accounts,
     admin,
+    archives,
     assets,
     attestations,
     bank_statements,
@@ -54,6 +55,7 @@ def main(ctx: click.Context) -> None:
 
 for _command in (
     *nodes.COMMANDS,
+    archives.archive,
     *chain.COMMANDS,
     accounts.account,
     holds.hold,

@@ -105,11 +105,13 @@ def start(session: Session, home: Path, passphrase_file: Path | None) -> None:
 
 
 @click.command(cls=HomeCommand)
+@click.option("--snapshot", is_flag=True, help="Take the state from a snapshot of the peers, and only newer blocks.")
 @click.pass_obj
-def resync(session: Session, home: Path) -> None:
+def resync(session: Session, home: Path, snapshot: bool) -> None:
     """Set a damaged chain aside and begin again at height 0: the blocks come from the peers.
 
-    Keys and guard stay as they are, so that nothing is signed twice. The validator must not run.
+    With --snapshot the node begins at the newest snapshot that its peers prove: sooner, but it then answers nothing
+    about what was before. Keys and guard stay as they are, so that nothing is signed twice. The validator must not run.
     """
     found = read_config(home)
     genesis = read_genesis(home / found.genesis)
@@ -119,7 +121,7 @@ def resync(session: Session, home: Path) -> None:
         if data.exists():
             aside = next(path for path in _numbered(data) if not path.exists())
             data.rename(aside)
-        create_data(home, found, genesis)
+        create_data(home, found, genesis, by_blocks=not snapshot)
     session.data(
         {"data": str(data), "aside": aside and str(aside)},
         lambda: session.pairs([(session.say("created"), data), (session.say("set_aside"), aside or "-")]),

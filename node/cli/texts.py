@@ -158,6 +158,10 @@ TEXTS: Final[dict[str, Words]] = {
     "device": Words("Аппарат", "Устройство", "Device"),
     "passphrase_again": Words("Сырсөздү кайталаңыз", "Повторите парольную фразу", "Repeat the passphrase"),
     "created": Words("Түзүлдү", "Создано", "Created"),
+    "heights": Words("Бийиктиктер", "Высоты", "Heights"),
+    "segments": Words("Бөлүктөр", "Части", "Segments"),
+    "archived": Words("Архив жазылды", "Архив записан", "Archive written"),
+    "archive_valid": Words("Архив чын", "Архив подлинный", "The archive is valid"),
     "set_aside": Words("Сакталып коюлду", "Отложено", "Set aside"),
     "valid": Words("Туура", "Верно", "Valid"),
     "planned": Words(

@@ -71,9 +71,15 @@ class Trust:
             committee = Committee(change.epoch, members, allow_dominant=True)
         except (DecodeError, ValueError) as error:
             raise ProofInvalid(f"a change of the committee: {error}") from None
-        if header.epoch < self.epoch or change.epoch != header.epoch + 1:
+        if change.epoch != header.epoch + 1:
             raise ProofInvalid("a change of the committee that does not follow the last one known")
-        if header.height != change.epoch * self.epoch_length:
+        return self.followed(header, certificate, committee)
+
+    def followed(self, header: Header, certificate: Certificate, committee: Committee) -> Self:
+        """Return this with the committee that a final last block of an epoch names. Raises ProofInvalid."""
+        if header.epoch < self.epoch:
+            raise ProofInvalid("a change of the committee that does not follow the last one known")
+        if header.height != committee.epoch * self.epoch_length or committee.epoch != header.epoch + 1:
             raise ProofInvalid("a change of the committee in the middle of an epoch")
         self.require_final(header, certificate)
         if header.next_validators_hash != Hash(committee.hash):

@@ -163,6 +163,13 @@ def _history_key(subject: bytes, height: int) -> bytes:
     return BY_SUBJECT + subject + b"\0" + height.to_bytes(8, "big")
 
 
+def attestation_index(key: bytes, row: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the index row of a stored attestation. Raises DecodeError."""
+    attestation = decode_attestation(row)
+    subject = subject_key(attestation.schema, attestation.subject)
+    return [(_history_key(subject, attestation.height) + key[1:], b"")]
+
+
 def encode_attestation(attestation: Attestation) -> bytes:
     """Return the row: the fields in order."""
     return encode(attestation)

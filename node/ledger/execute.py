@@ -95,7 +95,7 @@ def with_meta(genesis: Genesis, rows: dict[bytes, bytes]) -> dict[bytes, bytes]:
     root = chain_root(EMPTY, 0, tree_root, outcomes)
     version = genesis.parameters.protocol_version
     meta = Meta(genesis.hash, 0, genesis.time_ms, root, EMPTY, tree_root, outcomes, version)
-    return {**rows, META_KEY: _encode_meta(meta)}
+    return {**rows, META_KEY: encode_meta(meta)}
 
 
 class Ledger:
@@ -268,7 +268,7 @@ class Ledger:
             for _ in self.finishing():
                 pass
         meta = self._next_meta(block)
-        block.changes[META_KEY] = _encode_meta(meta)
+        block.changes[META_KEY] = encode_meta(meta)
         executed = Executed(
             height=block.height,
             timestamp_ms=block.timestamp_ms,
@@ -399,7 +399,8 @@ def _signed_enough(transaction: Transaction, accounts: Sequence[Account]) -> boo
     return max(missing) <= 0
 
 
-def _encode_meta(meta: Meta) -> bytes:
+def encode_meta(meta: Meta) -> bytes:
+    """Return META_KEY's row."""
     return encode(
         (
             meta.genesis_hash,

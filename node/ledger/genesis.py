@@ -424,6 +424,11 @@ def _unique(path: str, values: list[str] | list[int] | list[bytes]) -> None:
 # --- writing ---
 
 
+def canonical_form(genesis: Genesis) -> bytes:
+    """Return the bytes that the genesis hash is over."""
+    return encode(_canonical(genesis))
+
+
 def _canonical(genesis: Genesis) -> tuple[object, ...]:
     return (
         genesis.network,

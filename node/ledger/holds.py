@@ -205,6 +205,11 @@ def _add_held(state: State, hold: Hold, amount: int) -> None:
     payer.set_holding(hold.asset, balance, held + amount)
 
 
+def hold_indexes(key: bytes, row: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the index rows of a stored hold. Raises DecodeError."""
+    return [(index, b"") for index in _index_keys(key[1:], decode_hold(row))]
+
+
 def encode_hold(hold: Hold) -> bytes:
     """Return the row: the fields in order."""
     return encode(hold)

@@ -97,6 +97,13 @@ def index_key(name: Name, order: Order) -> bytes:
     return BY_TARGET + order.target.to_bytes(8, "big") + authority.to_bytes(8, "big") + number.encode()
 
 
+def order_indexes(key: bytes, row: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the index row of a stored order, if it stands. Raises DecodeError."""
+    order = decode_order(row)
+    name = int.from_bytes(key[1:9], "big"), key[9:].decode()
+    return [(index_key(name, order), encode(order.act))] if order.stands else []
+
+
 def _name_in(index: bytes) -> Name:
     return int.from_bytes(index[9:17], "big"), index[17:].decode()
 

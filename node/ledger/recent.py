@@ -25,9 +25,9 @@ SWEEP_FACTOR: Final = 2  # and for each new row this many more, so that dead row
 
 SLICE: Final = 64  # rows between two yields, about 0.2 ms
 
-_SEEN_TAG: Final = b"som-seen-1"
-_ONCE_TAG: Final = b"som-once-1"
-_EMPTY_CHAIN: Final = bytes(32)
+SEEN_TAG: Final = b"som-seen-1"
+ONCE_TAG: Final = b"som-once-1"
+EMPTY_CHAIN: Final = bytes(32)
 
 Changes = dict[bytes, bytes | None]
 Chain = tuple[int, bytes]  # count, head
@@ -91,20 +91,20 @@ class SeenIds:
         for done, (transaction_id, minute) in enumerate(self._fresh.items(), 1):
             if minute not in self._chains:
                 self._ids[minute] = set()
-            count, chain = self._chains.get(minute, (0, _EMPTY_CHAIN))
+            count, chain = self._chains.get(minute, (0, EMPTY_CHAIN))
             changes[_seen_key(minute, transaction_id)] = encode(count)
-            self._chains[minute] = (count + 1, digest(_SEEN_TAG, chain, transaction_id))
+            self._chains[minute] = (count + 1, digest(SEEN_TAG, chain, transaction_id))
             if done % SLICE == 0:
                 yield
         for minute in dict.fromkeys(self._fresh.values()):
-            changes[_minute_key(SEEN, minute)] = encode(self._chains[minute])
+            changes[minute_key(SEEN, minute)] = encode(self._chains[minute])
         for minute in _drop_dead(self._chains, time_ms, SEEN, changes):
             self._count -= len(self._ids.pop(minute, ()))
         yield from self._sweep(time_ms, changes)
 
     def _sweep(self, time_ms: int, changes: Changes) -> Iterator[None]:
         most = SWEEP_ROWS + SWEEP_FACTOR * len(self._fresh)
-        rows = self._reader.scan(self._sweep_from, _minute_key(SEEN_ID, time_ms // MINUTE_MS))
+        rows = self._reader.scan(self._sweep_from, minute_key(SEEN_ID, time_ms // MINUTE_MS))
         for done, (key, _) in enumerate(islice(rows, most), 1):
             changes[key] = None
             self._sweep_from = key + b"\0"
@@ -150,15 +150,15 @@ class OnceRefs:
         """Add the changes of the block, in the tree and beside it, in slices."""
         changed: dict[int, None] = {}
         for done, (key, (minute, transaction_id)) in enumerate(list(self._fresh.items()), 1):
-            count, chain = self._chains.get(minute, (0, _EMPTY_CHAIN))
+            count, chain = self._chains.get(minute, (0, EMPTY_CHAIN))
             changes[key] = encode((minute, transaction_id))
-            changes[_minute_key(ONCE_ROW, minute) + count.to_bytes(4, "big")] = key[1:]
-            self._chains[minute] = (count + 1, digest(_ONCE_TAG, chain, transaction_id, key[1:]))
+            changes[minute_key(ONCE_ROW, minute) + count.to_bytes(4, "big")] = key[1:]
+            self._chains[minute] = (count + 1, digest(ONCE_TAG, chain, transaction_id, key[1:]))
             changed[minute] = None
             if done % SLICE == 0:
                 yield
         for minute in changed:
-            changes[_minute_key(ONCE, minute)] = encode(self._chains[minute])
+            changes[minute_key(ONCE, minute)] = encode(self._chains[minute])
         _drop_dead(self._chains, time_ms, ONCE, changes)
         yield from self._sweep(time_ms, changes)
 
@@ -175,7 +175,7 @@ class OnceRefs:
     def _sweep(self, time_ms: int, changes: Changes) -> Iterator[None]:
         most = SWEEP_ROWS + SWEEP_FACTOR * len(self._fresh)
         dead = time_ms // MINUTE_MS
-        rows = self._reader.scan(self._sweep_from, _minute_key(ONCE_ROW, dead))
+        rows = self._reader.scan(self._sweep_from, minute_key(ONCE_ROW, dead))
         for done, (key, pair) in enumerate(islice(rows, most), 1):
             found = self._find(ONCE_REF + pair)
             if found is not None and found[0] < dead:  # else the pair was paid again after its window
@@ -199,20 +199,21 @@ def _drop_dead(chains: dict[int, Chain], time_ms: int, prefix: bytes, changes: C
     dead = [minute for minute in chains if minute < time_ms // MINUTE_MS]
     for minute in dead:
         del chains[minute]
-        changes[_minute_key(prefix, minute)] = None
+        changes[minute_key(prefix, minute)] = None
     return dead
 
 
-def _minute_key(prefix: bytes, minute: int) -> bytes:
+def minute_key(prefix: bytes, minute: int) -> bytes:
+    """Return the key of a minute's row, with which the keys of its rows beside the tree begin."""
     return prefix + minute.to_bytes(8, "big")
 
 
 def _minute_range(prefix: bytes, minute: int) -> tuple[bytes, bytes]:
-    return _minute_key(prefix, minute), _minute_key(prefix, minute + 1)
+    return minute_key(prefix, minute), minute_key(prefix, minute + 1)
 
 
 def _seen_key(minute: int, transaction_id: bytes) -> bytes:
-    return _minute_key(SEEN_ID, minute) + transaction_id
+    return minute_key(SEEN_ID, minute) + transaction_id
 
 
 def _ref_key(payer: int, ref: bytes) -> bytes:

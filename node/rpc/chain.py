@@ -49,6 +49,7 @@ async def get_info(ports: Ports, params: types.GetInfoParams) -> types.GetInfoRe
         version=VERSION,
         height=tip.height,
         finalized_height=status.finalized_height,
+        first_height=ports.store.base(),
         block_hash=tip.block_hash.hex(),
         state_root=tip.root.hex(),
         block_time_ms=block_at(ports.store, tip.height).timestamp_ms,

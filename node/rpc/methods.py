@@ -42,6 +42,7 @@ from node.rpc.reading import (
     block_at,
     checked_number,
     consumed,
+    executed_before,
     outcome_leaves,
     outcome_of,
     receipt_of,
@@ -66,6 +67,7 @@ async def submit(ports: Ports, params: types.SubmitParams) -> types.SubmitResult
     raw = bytes.fromhex(params.tx)
     (submitted,) = await ports.submit([raw])
     tx_id = submitted.tx_id or transaction_id_of(raw, ports.network.genesis_hash)
+    submitted = _unless_pruned(ports, submitted, tx_id)
     if submitted.code and not _executed(ports, tx_id):
         raise _refusal(submitted, tx_id)
     assert tx_id is not None
@@ -81,6 +83,7 @@ async def submit_many(ports: Ports, params: types.SubmitManyParams) -> types.Sub
     submitted = await ports.submit(raws)
     genesis_hash = ports.network.genesis_hash
     ids = [one.tx_id or transaction_id_of(raw, genesis_hash) for one, raw in zip(submitted, raws, strict=True)]
+    submitted = [_unless_pruned(ports, one, tx_id) for one, tx_id in zip(submitted, ids, strict=True)]
     refused = [bool(one.code) and not _executed(ports, tx_id) for one, tx_id in zip(submitted, ids, strict=True)]
     taken = [tx_id for tx_id, no in zip(ids, refused, strict=True) if tx_id is not None and not no]
     outcomes = dict(zip(taken, await _wait(ports, taken, params.wait, params.timeout_ms), strict=True))
@@ -111,6 +114,9 @@ async def get_by_ref(ports: Ports, params: types.GetByRefParams) -> types.GetByR
     """What an account has paid under references, ever: how a payment file is imported twice and paid once."""
     payer = checked_number(params.account)
     with ports.store.snapshot() as store:
+        base = store.base()
+        if base and params.since_height <= base:
+            raise RpcError(PRUNED, path="since_height", expected=f"above {base}", actual=str(params.since_height))
         found: list[types.Paid] = []
         decoded: dict[bytes, Transaction] = {}
         for ref in dict.fromkeys(params.refs):
@@ -163,15 +169,25 @@ async def get_history(ports: Ports, params: types.GetHistoryParams) -> types.Get
             raise RpcError(INVALID_PARAMS, path="from_number", expected="cursor or from_number, not both")
         start = decode_cursor(of, params.cursor) if params.from_number is None else params.from_number
         rows = store.entries(account.number, start, params.limit + 1, descending=params.order == "desc")
-        more = len(rows) > params.limit
+        page = _page(account.length, start, params)
+        if page and (not rows or rows[0][0] != page[0]):
+            raise RpcError(PRUNED, path="account", actual=params.account)
+        following = page[min(len(rows), params.limit) :]  # one that is not kept has a page of its own, which says so
         return types.GetHistoryResult(
             at_height=store.tip.height,
             account=params.account,
             length=account.length,
             head=account.head.hex(),
             entries=tuple(entry_view(number, decode_entry(row)) for number, row in rows[: params.limit]),
-            next_cursor=encode_cursor(of, rows[params.limit][0]) if more else None,
+            next_cursor=encode_cursor(of, following[0]) if following else None,
         )
+
+
+def _page(length: int, start: int | None, params: types.GetHistoryParams) -> list[int]:
+    """Return the numbers of the entries that belong on a page, and of the one after it if there is one."""
+    if params.order == "asc":
+        return list(range(start or 0, length)[: params.limit + 1])
+    return list(range(length - 1 if start is None else min(start, length - 1), -1, -1)[: params.limit + 1])
 
 
 # --- this document ---
@@ -186,7 +202,16 @@ async def discover(ports: Ports, params: types.DiscoverParams) -> dict[str, Any]
 
 
 def _executed(ports: Ports, tx_id: bytes | None) -> bool:
-    return tx_id is not None and consumed(ports.store, tx_id) is not None
+    if tx_id is None or executed_before(ports.store, tx_id):
+        return False
+    return consumed(ports.store, tx_id) is not None
+
+
+def _unless_pruned(ports: Ports, submitted: Submitted, tx_id: bytes | None) -> Submitted:
+    """Return the answer to a submission, or that its result is not kept here."""
+    if tx_id is not None and executed_before(ports.store, tx_id):
+        return Submitted(None, PRUNED.code)
+    return submitted
 
 
 def _refusal(submitted: Submitted, tx_id: bytes | None) -> RpcError:

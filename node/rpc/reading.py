@@ -122,6 +122,12 @@ def transaction_id_of(raw: bytes, genesis_hash: bytes) -> bytes | None:
         return None
 
 
+def executed_before(store: Reads, tx_id: bytes) -> bool:
+    """Return whether of this transaction only is known that it was executed before the store begins."""
+    stored = store.transaction(tx_id)
+    return stored is not None and not stored.receipt
+
+
 def outcome_of(store: Reads, tx_id: bytes, waits: bool) -> types.Outcome:
     """Return what is known of a transaction; ``waits`` says that it is in the mempool."""
     stored = consumed(store, tx_id)
@@ -138,8 +144,13 @@ def outcome_of(store: Reads, tx_id: bytes, waits: bool) -> types.Outcome:
 
 
 def consumed(store: Reads, tx_id: bytes) -> StoredTransaction | None:
-    """Return the one result of an id. A receipt for a failed envelope is none: anyone can cause it."""
+    """Return the one result of an id. A receipt for a failed envelope is none: anyone can cause it.
+
+    Raises RpcError (pruned) if it is not kept here.
+    """
     stored = store.transaction(tx_id)
+    if stored is not None and not stored.receipt:
+        raise RpcError(PRUNED, tx_id=tx_id.hex())
     return stored if stored is not None and decode_receipt(tx_id, stored.receipt).consumed else None
 
 

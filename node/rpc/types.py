@@ -156,6 +156,7 @@ class GetInfoParams(Read, frozen=True, kw_only=True):
 class GetInfoResult(Result, frozen=True, kw_only=True):
     """Which network this is and where the node stands in it. ``network`` is the number that transactions carry.
 
+    Of blocks at ``first_height`` and below, if it is not 0, this node has not kept what they brought.
     ``access`` open: this node tells everybody about everybody, as a devnet does; else see ``x-scope`` of each method.
 
     ``protocol_version`` is that of the node's epoch, ``protocol_version_next`` what the state demands of the next one,
@@ -170,6 +171,7 @@ class GetInfoResult(Result, frozen=True, kw_only=True):
     version: Name
     height: Height
     finalized_height: Height
+    first_height: Height
     block_hash: Hash
     state_root: Hash
     block_time_ms: Milliseconds
@@ -325,10 +327,15 @@ class GetTransactionResult(Result, frozen=True, kw_only=True):
 
 
 class GetByRefParams(Personal, frozen=True, kw_only=True):
-    """What ``account`` has paid under each of ``refs``, ever."""
+    """What ``account`` has paid under each of ``refs``, ever, or from ``since_height`` on.
+
+    A node that does not keep all blocks answers only if ``since_height`` is above its ``first_height``: no answer is
+    ever taken for "not paid" that means "not kept".
+    """
 
     account: AccountNumber
     refs: Annotated[tuple[Ref, ...], Meta(min_length=1, max_length=LIMIT_MAX)]
+    since_height: Height = 0
 
 
 class Paid(Struct, frozen=True, kw_only=True):

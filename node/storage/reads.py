@@ -69,6 +69,14 @@ class Reads:
 
     # --- the chain ---
 
+    def base(self) -> int:
+        """Return the height at which the store begins: of genesis, of a snapshot, or where pruning has left off.
+
+        Above it all is whole. At it there are the block and its roots. Below it there are only the blocks from which
+        committees are read and, after a snapshot, those that say which batches are final.
+        """
+        return self._parsed(schema.BASE_KEY, lambda value: as_int(value, 0, NUMBER_MAX)) or 0
+
     def block(self, height: int) -> StoredBlock | None:
         """Return the block at ``height``; height 0 is what genesis was created with."""
         key = schema.block_key(height)
@@ -101,6 +109,17 @@ class Reads:
             found.append(block)
         return tuple(found)
 
+    def blocks_down_from(self, height: int) -> Iterator[StoredBlock]:
+        """Yield the blocks that are here at ``height`` and below, descending."""
+        low, high = schema.block_key(0), schema.block_key(height)
+        for key, value in self.rows(low, high, include_stop=True, reverse=True):
+            yield _parse(key, value, partial(_as_block, _number(key)))
+
+    def blocks_up_to(self, height: int) -> Iterator[StoredBlock]:
+        """Yield the blocks that are here above genesis and below ``height``, ascending."""
+        for key, value in self.rows(schema.block_key(1), schema.block_key(height)):
+            yield _parse(key, value, partial(_as_block, _number(key)))
+
     def certificate(self, height: int) -> bytes | None:
         """Return the certificate that finalizes the block at ``height`` itself."""
         return self.row(schema.certificate_key(height))
@@ -126,6 +145,11 @@ class Reads:
         """Yield the heights from ``low`` on whose blocks changed the roster, ascending."""
         for key, _ in self.rows(schema.roster_key(low), schema.table_end(schema.Table.ROSTER)):
             yield int.from_bytes(key[1:], "big")
+
+    def versions(self, low: int = 0) -> Iterator[tuple[int, int]]:
+        """Yield (height, protocol version) of the heights from ``low`` on whose blocks changed what is demanded."""
+        for key, value in self.rows(schema.version_key(low), schema.table_end(schema.Table.VERSION)):
+            yield int.from_bytes(key[1:], "big"), int.from_bytes(value, "big")
 
     def version_at(self, height: int) -> int:
         """Return the protocol version that the state after ``height`` demands of the next epoch. Never pruned."""

@@ -82,7 +82,10 @@ class StoredBlock:
 
 @dataclass(frozen=True, slots=True)
 class StoredTransaction:
-    """The first place of a transaction in the chain. ``index`` counts within the block, ``position`` in the batch."""
+    """The first place of a transaction in the chain. ``index`` counts within the block, ``position`` in the batch.
+
+    Height 0, with an empty receipt, says only that it was executed before the snapshot at which the store begins.
+    """
 
     height: int
     index: int

@@ -55,6 +55,7 @@ Row = tuple[bytes, bytes | None]  # key, value; None removes
 
 GENESIS_KEY: Final = Table.META.value + b"genesis"  # -> (format, genesis hash)
 TIP_KEY: Final = Table.META.value + b"tip"  # -> (height, block hash, root)
+BASE_KEY: Final = Table.META.value + b"base"  # -> height at which the store begins (Reads.base); none: 0
 
 
 def number(value: int) -> bytes:

@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -133,7 +133,7 @@ class Store(Reads):
             cls._require_sound(copy, genesis_hash, False, floor, verify)
             # The lenient opening has rewritten what it kept: now it must pass as any store.
             height = cls._require_sound(copy, genesis_hash, True, floor, verify)
-            _sync_files(copy)
+            sync_files(copy)
             cls.set_aside(path)
             os.rename(copy, path)
             DISK.sync_directory(path.parent)
@@ -207,14 +207,30 @@ class Store(Reads):
             self._evidence_count += 1
             return True
 
+    def prune(self, keys: Iterable[bytes], base: int) -> None:
+        """Remove rows, and note where the store begins now; together and durably. Blocks: call it in a thread."""
+        assert base <= self._tip.height
+        removed: list[schema.Row] = [(key, None) for key in keys]
+        with self._writing:
+            self._write([*removed, (schema.BASE_KEY, encode(base))])
+
+    def give_back(self, low: bytes, high: bytes) -> None:
+        """Return to the disk what rows of a range took that are gone. Blocks for as long as copying the rest takes."""
+        try:
+            self._db.compact_range(start=low, stop=high)
+        except plyvel.Error as error:
+            raise StorageFailed(f"LevelDB compaction: {words(error)}") from error
+
     def check(
         self, depth: int = CHECKED_BLOCKS, identify: Identify | None = None, chain_root: ChainRoot | None = None
     ) -> int:
         """Verify the last ``depth`` blocks: present, linked, found by hash, and ended by the tip. Return how many.
 
+        Below its base a store has no chain to verify.
+
         ``identify`` recomputes hashes from block bytes, ``chain_root`` the roots. Raises Damaged.
         """
-        low = max(0, self._tip.height - depth)
+        low = max(self.base(), self._tip.height - depth)
         parent = self._checked_block(low, identify)
         for height in range(low + 1, self._tip.height + 1):
             block = self._checked_block(height, identify)
@@ -393,10 +409,11 @@ def _fill(
                 batch.put(key, schema.seal(key, value))
     finally:
         db.close()
-    _sync_files(path)
+    sync_files(path)
 
 
-def _sync_files(path: Path) -> None:
+def sync_files(path: Path) -> None:
+    """Make a closed store's files durable."""
     for entry in _listed(path):
         descriptor = os.open(entry, os.O_RDONLY)
         try:
@@ -407,17 +424,21 @@ def _sync_files(path: Path) -> None:
 
 
 def _block_rows(block: StoredBlock, roots: Roots) -> Iterator[tuple[bytes, bytes]]:
-    height = block.height
-    yield (
-        schema.block_key(height),
-        encode((block.block_hash, block.parent_hash, block.timestamp_ms, block.block_bytes)),
-    )
-    yield schema.height_key(block.block_hash), encode(height)
-    yield (
-        schema.roots_key(height),
-        encode((roots.header, roots.state_tree_root, roots.outcomes_root, roots.root)),
-    )
-    yield schema.TIP_KEY, encode((height, block.block_hash, roots.root))
+    yield from block_rows(block)
+    yield roots_row(block.height, roots)
+    yield schema.TIP_KEY, encode((block.height, block.block_hash, roots.root))
+
+
+def block_rows(block: StoredBlock) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the rows of a block itself."""
+    value = encode((block.block_hash, block.parent_hash, block.timestamp_ms, block.block_bytes))
+    yield schema.block_key(block.height), value
+    yield schema.height_key(block.block_hash), encode(block.height)
+
+
+def roots_row(height: int, roots: Roots) -> tuple[bytes, bytes]:
+    """Return the row of a height's roots."""
+    return schema.roots_key(height), encode((roots.header, roots.state_tree_root, roots.outcomes_root, roots.root))
 
 
 def _open(path: Path, paranoid: bool) -> Any:

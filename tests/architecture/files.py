@@ -11,6 +11,7 @@ FILE_OPENERS: Final = (
     "node.cli",
     "node.client",  # its outbox; it runs in the process of a user
     "devnet",
+    "node.archive_verify",  # a program of its own
 )
 
 LINES_MAX: Final = 600

@@ -20,8 +20,8 @@ BELOW: Final = ("consensus.encoding", "consensus.crypto")
 
 # Third-party library -> the only modules that may import it.
 OWNERS: Final = {
-    "nacl": ("consensus.crypto",),
-    "msgpack": ("consensus.encoding",),
+    "nacl": ("consensus.crypto", "node.archive_verify"),  # that one shares no code with the node, on purpose
+    "msgpack": ("consensus.encoding", "node.archive_verify"),
     "plyvel": ("node.storage",),
     "pkcs11": ("node.signing.hsm",),
     "aiohttp": ("network", "node.rpc.server", "node.rpc.websocket", "node.client"),

@@ -9,6 +9,7 @@ from tests.mutants.planted import (
     banks,
     clients,
     durability,
+    history,
     intake,
     judge,
     ledger,
@@ -30,6 +31,7 @@ ROOMS: Final[tuple[tuple[str, tuple[Mutant, ...]], ...]] = (
     ("Bank files and national QR codes", banks.MUTANTS),
     ("The client library and the command line", clients.MUTANTS),
     ("Versions of the protocol and the wire", versions.MUTANTS),
+    ("Snapshots, pruning, the archive", history.MUTANTS),
     ("The judge of the simulator", judge.MUTANTS),
 )
 MUTANTS: Final = tuple(mutant for _, room in ROOMS for mutant in room)

@@ -295,7 +295,7 @@ OF_SYNC: Final = (
     ),
     one(
         *("a claimed height is believed for ever", "sync: a claim is a hint", SYNC),
-        *("self._doubt(peer)\n        return False", "return False"),
+        *("                self._doubt(peer)\n        return rose", "                pass\n        return rose"),
         IN_SYNC,
     ),
     one(
@@ -305,7 +305,7 @@ OF_SYNC: Final = (
     ),
     one(
         *("we ask on while much waits for execution", "sync: bounds", SYNC),
-        *("return self._executing() <= EXECUTING_MAX and", "return"),
+        *("not self.held() and self._executing() <= EXECUTING_MAX and", "not self.held() and"),
         IN_SYNC,
     ),
 )

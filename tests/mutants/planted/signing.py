@@ -10,6 +10,7 @@ FENCE: Final = "node/fence.py"
 VOTING: Final = "node/voting.py"
 
 IN_SIGNER: Final = suite("signing_signer")
+IN_SERVER: Final = suite("signing_server")
 IN_FENCE: Final = suite("node_fence", only="not copies and not data and not silences and not follows")
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
@@ -46,12 +47,12 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     one(
         *("two nodes have one signer", "signer: one link", SERVER),
         *("if self._linked:", "if False:"),
-        suite("signing_process", only="second_node"),
+        IN_SERVER,
     ),
     one(
         *("a node of another network is served", "signer: one network", SERVER),
         *("if genesis_hash != self._genesis_hash:", "if False:"),
-        suite("signing_process", only="another_network"),
+        IN_SERVER,
     ),
     one(
         *("the fence falls at the first finalization", "fence: it listens", FENCE),

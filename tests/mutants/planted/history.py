@@ -1,0 +1,91 @@
+"""Mutants of what a node keeps and gives to others: snapshots, pruning, the archive, ranges of the chain."""
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant, one, suite
+
+SNAPSHOT: Final = "node/ledger/snapshot.py"
+PROOF: Final = "node/snapshot_proof.py"
+FETCH: Final = "node/snapshot_fetch.py"
+PRUNING: Final = "node/pruning.py"
+SYNC: Final = "node/sync.py"
+ARCHIVE: Final = "node/archive.py"
+VERIFY: Final = "node/archive_verify.py"
+
+IN_SNAPSHOTS: Final = suite("node_snapshots")
+IN_PRUNING: Final = suite("node_pruning")
+IN_SYNC: Final = suite("node_sync")
+IN_ARCHIVE: Final = suite("archive")
+
+MUTANTS: Final[tuple[Mutant, ...]] = (
+    one(
+        *("a minute of ids is not held against its chain", "snapshots: ids are those of the state", SNAPSHOT),
+        *("if self._minute is not None and self._chains.pop(self._minute) != self._have:", "if False:"),
+        IN_SNAPSHOTS,
+    ),
+    one(
+        *("a minute may be missing", "snapshots: ids are those of the state", SNAPSHOT),
+        *("        if self._chains:\n            raise", "        if False:\n            raise"),
+        IN_SNAPSHOTS,
+    ),
+    one(
+        *("rows of a snapshot are not held against their nodes", "snapshots: rows are those of the state", FETCH),
+        *("if node_hashes(contents.nodes[run], rows, contents.depth) != list(contents.hashes[run]):", "if False:"),
+        IN_SNAPSHOTS,
+    ),
+    one(
+        *("any contents go with a proof", "snapshots: contents are those of the height", PROOF),
+        *("if meta.state_tree_root != contents.state_tree_root:", "if False:"),
+        IN_SNAPSHOTS,
+    ),
+    one(
+        *("nobody has to finalize a snapshot", "snapshots: a quorum stands behind it", PROOF),
+        *("    trust.require_final(headers[-1], decode_certificate(as_bytes(certificate)))\n", ""),
+        IN_SNAPSHOTS,
+    ),
+    one(
+        *("a block of a snapshot may be missing", "snapshots: final batches are known", FETCH),
+        *("if parent != header_hash(proven.header):", "if False:"),
+        IN_SNAPSHOTS,
+    ),
+    one(
+        *("ids of a snapshot are taken for new", "snapshots: nothing is unknown that was executed", FETCH),
+        *("                founding.add_executed_before(each)\n", ""),
+        IN_SNAPSHOTS,
+    ),
+    one(
+        *("pruning forgets the window", "pruning: the window stays", PRUNING),
+        *("self._keep_ms = max(keep_days * DAY_MS, window_ms)", "self._keep_ms = keep_days * DAY_MS"),
+        IN_PRUNING,
+    ),
+    one(
+        *("pruning forgets the last blocks", "pruning: the last blocks stay", PRUNING),
+        *("self._keep_blocks = max(keep_blocks, blocks_min)", "self._keep_blocks = keep_blocks"),
+        IN_PRUNING,
+    ),
+    one(
+        *("pruned blocks are served as if they were there", "sync: who has nothing says so", SYNC),
+        *("last = self._last_of_range(low) if low > base else None", "last = self._last_of_range(low)"),
+        IN_SYNC,
+    ),
+    one(
+        *("who has pruned is doubted", "sync: who has nothing says so", SYNC),
+        *("elif self._bases.get(peer, 0) < start:", "else:"),
+        IN_SYNC,
+    ),
+    one(
+        *("an archive needs no quorum", "archive: what is not final is found", VERIFY),
+        *('require(weight >= self.quorum, "less than a quorum")', "pass"),
+        IN_ARCHIVE,
+    ),
+    one(
+        *("an archive of unsigned transactions is valid", "archive: every signature is verified", VERIFY),
+        *("require(signed(public, tx_id, sealed),", "require(True,"),
+        IN_ARCHIVE,
+    ),
+    one(
+        *("an import believes the signatures", "archive: who imports believes nothing", ARCHIVE),
+        *("if not author_signed(batch) or not all(map(signatures_valid, transactions)):", "if False:"),
+        IN_ARCHIVE,
+    ),
+)

@@ -1,0 +1,383 @@
+"""Snapshots: what they hold is what the state commits to, who lies is found out, and a node begins at one."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import node.snapshot_fetch
+import node.snapshot_maker
+from consensus.encoding import DecodeError, as_int, as_tuple, decode, encode
+from node.client.errors import ProofInvalid
+from node.ledger.execute import Ledger
+from node.ledger.hold import MakeHold
+from node.ledger.holds import Condition
+from node.ledger.invariants import audit
+from node.ledger.snapshot import Node, folded, frontier, placed, runs_of
+from node.ledger.state import State
+from node.snapshot_fetch import LIST, PIECE
+from node.snapshot_proof import (
+    CONTENTS,
+    FIRST,
+    PROOF,
+    Contents,
+    File,
+    Kind,
+    decode_contents,
+    encode_contents,
+    name_of,
+    verify_proof,
+)
+from node.snapshots import Snapshots
+from node.storage.founding import install
+from node.storage.snapshot_files import FILE_BYTES_MAX, Fetched, Shelf
+from tests.node_parts import eventually
+from tests.snapshot_lab import PEERS, Joiner, joins, made
+from tests.solo_chain import ALICE, DEVICE, SHOP, SoloChain, solo_chain
+
+Answer = Callable[[int, bytes], bytes | None]
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask after moments, and make many small files."""
+    monkeypatch.setattr(node.snapshot_fetch, "LISTEN_SECONDS", 0.001)
+    monkeypatch.setattr(node.snapshot_fetch, "BLOCKS_SECONDS", 0.05)
+    monkeypatch.setattr(node.snapshot_maker, "FILE_BYTES", 1_500)
+    monkeypatch.setattr(node.snapshot_maker, "IDS_IN_FILE", 3)
+    monkeypatch.setattr(node.snapshot_maker, "REFS_IN_FILE", 1)
+
+
+@pytest.fixture
+async def chain(tmp_path: Path) -> AsyncIterator[SoloChain]:
+    """Give a chain with everything that the ledger has in it, references paid once among it."""
+    async with solo_chain(tmp_path / "chain", acting=True) as chain:
+        hold = MakeHold(
+            1, ALICE, ((DEVICE, 1_00, b"R"),), SHOP, chain.now_ms + 3_600_000, Condition(b"", (), 0, "", "", False)
+        )
+        await chain.execute([chain.sign([ALICE], [hold], "alice")])
+        await chain.execute([chain.open_wallet(500 + serial * 9) for serial in range(40)])
+        for minute in range(3):
+            chain.now_ms += 40_000
+            await chain.execute(
+                [chain.pay("bank", SHOP, 1, b"x"), chain.pay("alice", SHOP, 1, b"once-%d" % minute, once=True)]
+            )
+        for _ in range(3):  # a checkpoint is a row from the block after it on
+            await chain.add_block(())
+        yield chain
+
+
+@pytest.fixture
+async def shelf(chain: SoloChain, tmp_path: Path) -> Shelf:
+    shelf = Shelf(tmp_path / "shelf")
+    await made(chain, shelf)
+    return shelf
+
+
+def contents_of(shelf: Shelf) -> Contents:
+    return decode_contents(shelf.read(shelf.heights()[-1], CONTENTS, 0, FILE_BYTES_MAX) or b"")
+
+
+def proof_of(shelf: Shelf) -> bytes:
+    return shelf.read(shelf.heights()[-1], PROOF, 0, FILE_BYTES_MAX) or b""
+
+
+# --- pieces of the tree ---
+
+
+def test_nodes_cover_the_tree_once_with_few_bytes_each() -> None:
+    sizes = [0] * 256
+    sizes[3], sizes[4], sizes[200] = 90, 50, 10
+    found = frontier(sizes, 2, 100)
+    nodes = [node for node, _ in found]
+    assert placed([node.level for node in nodes], 2) == nodes
+    assert {size for _, size in found} == {0, 10, 50, 90}
+    assert len(nodes) == 16 + 15
+    assert frontier(sizes, 2, 150) == [(Node(2, 0), 150)]
+    assert runs_of(found, 100) == [4, 27]  # what has no rows costs nothing
+
+
+@pytest.mark.parametrize("levels", [[], [2, 0], [1] * 15, [0, 1], [1] * 17])
+def test_nodes_that_do_not_cover_the_tree_are_refused(levels: list[int]) -> None:
+    with pytest.raises(DecodeError):
+        placed(levels, 2)
+
+
+async def test_nodes_fold_to_the_root_of_the_state(chain: SoloChain, shelf: Shelf) -> None:
+    contents = contents_of(shelf)
+    roots = chain.store.roots(contents.height)
+    assert roots is not None
+    assert contents.state_tree_root == roots.state_tree_root
+    assert len(contents.nodes) > 20
+    swapped = (contents.hashes[1], contents.hashes[0], *contents.hashes[2:])
+    assert folded(tuple(zip(contents.nodes, swapped, strict=True)), contents.depth) != roots.state_tree_root
+
+
+# --- joining ---
+
+
+async def test_a_store_made_of_a_snapshot_has_the_same_state_row_by_row(chain: SoloChain, tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "shelf")
+    state = dict(chain.store.scan_all())
+    height = await made(chain, shelf)
+    joiner = Joiner(chain, tmp_path / "joiner", [shelf])
+    await joins(joiner)
+    store = joiner.opened()
+    try:
+        assert (store.tip.height, store.base()) == (height, height)
+        joined = dict(store.scan_all())
+        assert set(b"aspcherktywoMIRQPBEYFG") <= {key[0] for key in joined}
+        assert joined.items() <= state.items()
+        assert {key[:1] for key in state.keys() - joined.keys()} <= {b"I", b"R", b"Q"}  # of minutes that are over
+        ledger = Ledger(store, chain.genesis)
+        audit(chain.genesis, store, State(store))
+        block, roots = chain.store.block(height + 1), chain.store.roots(height + 1)
+        assert block is not None
+        assert roots is not None
+        assert ledger.execute(height + 1, block.timestamp_ms, ledger.version, ()).root == roots.root
+    finally:
+        store.close()
+
+
+async def test_what_was_executed_before_is_known_and_not_taken_for_new(
+    chain: SoloChain, shelf: Shelf, tmp_path: Path
+) -> None:
+    joiner = Joiner(chain, tmp_path / "joiner", [shelf])
+    await joins(joiner)
+    ids = [key[9:] for key, _ in chain.store.scan(b"I", b"J")]
+    assert len(ids) > 40
+    store = joiner.opened()
+    try:
+        for tx_id in ids:
+            found = store.transaction(tx_id)
+            assert found is not None
+            assert (found.height, found.receipt) == (0, b"")
+        assert {key for key, _ in store.scan(b"I", b"J")} == {key for key, _ in chain.store.scan(b"I", b"J")}
+    finally:
+        store.close()
+
+
+async def test_files_come_from_several_peers_and_what_came_before_a_crash_is_not_asked_again(
+    chain: SoloChain, shelf: Shelf, tmp_path: Path
+) -> None:
+    files = contents_of(shelf).files
+    fetched = Fetched(tmp_path / "joiner" / "snapshot.fetch")
+    height = shelf.heights()[-1]
+    for number in (0, 1):
+        fetched.put(shelf.read(height, FIRST + number, 0, FILE_BYTES_MAX) or b"")
+    joiner = Joiner(chain, tmp_path / "joiner", [shelf, shelf, shelf])
+    await joins(joiner)
+    asked = [(peer, as_tuple(decode(payload))[1]) for peer, method, payload in joiner.wire.asked if method == PIECE]
+    numbers = sorted(as_int(number) for _, number in asked if number >= FIRST)  # type: ignore[operator]
+    assert numbers == list(range(FIRST + 2, FIRST + len(files)))
+    assert {peer for peer, number in asked if number >= FIRST} == set(PEERS)  # type: ignore[operator]
+    assert joiner.wire.blamed == []
+
+
+async def test_a_peer_that_lies_about_files_is_blamed_and_replaced(
+    chain: SoloChain, shelf: Shelf, tmp_path: Path
+) -> None:
+    honest = Snapshots(shelf)
+
+    def lies(method: int, payload: bytes) -> bytes:
+        answer = honest.serve(method, payload)
+        if method == PIECE and as_tuple(decode(payload))[1] >= FIRST:  # type: ignore[operator]
+            return bytes(len(answer))
+        return answer
+
+    joiner = Joiner(chain, tmp_path / "joiner", [shelf, shelf, shelf])
+    joiner.wire.answers[PEERS[0]] = lies
+    joiner.wire.answers[PEERS[1]] = lambda method, payload: None if method == PIECE else honest.serve(method, payload)
+    await joins(joiner)
+    assert joiner.wire.guilty() == {PEERS[0]}
+
+
+async def test_nobody_is_believed_who_proves_nothing_and_the_node_goes_on_by_blocks(
+    chain: SoloChain, shelf: Shelf, tmp_path: Path
+) -> None:
+    honest = Snapshots(shelf)
+
+    def lies(method: int, payload: bytes) -> bytes:
+        if method == LIST:
+            (row,) = as_tuple(decode(honest.serve(method, payload)))
+            height, *rest = as_tuple(row)
+            return encode(((height + 1, *rest),))  # type: ignore[operator]
+        height, number, offset = as_tuple(decode(payload))
+        return honest.serve(method, encode((height - 1, number, offset)))  # type: ignore[operator]
+
+    joiner = Joiner(chain, tmp_path / "joiner", [shelf])
+    joiner.wire.answers[PEERS[0]] = lies
+    running = asyncio.create_task(joiner.fetch.run())
+    assert joiner.fetch.wanted
+    await eventually(lambda: not joiner.fetch.wanted)
+    assert joiner.wire.guilty() == {PEERS[0]}
+    joiner.height = 1
+    async with asyncio.timeout(60):
+        await running
+    assert not joiner.path.exists()
+
+
+async def test_who_is_not_far_behind_takes_no_snapshot(chain: SoloChain, shelf: Shelf, tmp_path: Path) -> None:
+    joiner = Joiner(chain, tmp_path / "joiner", [shelf], claims=(0, 1))
+    async with asyncio.timeout(60):
+        await joiner.fetch.run()
+    assert joiner.wire.asked == []
+    assert not joiner.fetch.wanted
+
+
+# --- a snapshot that lies somewhere ---
+
+
+def forged(shelf: Shelf, folder: Path, change: Callable[[list[tuple[File, bytes]]], None]) -> Shelf:
+    """Return a shelf with the snapshot, its files changed and its contents made to fit; the tree's nodes stay."""
+    contents, height = contents_of(shelf), shelf.heights()[-1]
+    files = [
+        (file, shelf.read(height, FIRST + number, 0, FILE_BYTES_MAX) or b"")
+        for number, file in enumerate(contents.files)
+    ]
+    change(files)
+    fake = Shelf(folder)
+    draft = fake.begin(height)
+    made = [File(file.kind, name_of(data), len(data), file.count) for file, data in files]
+    for number, (_, data) in enumerate(files):
+        draft.put(FIRST + number, data)
+    draft.put(CONTENTS, encode_contents(replace(contents, files=tuple(made))))
+    draft.put(PROOF, proof_of(shelf))
+    draft.publish()
+    return fake
+
+
+def changed(kind: Kind, how: Callable[[Any], object]) -> Callable[[list[tuple[File, bytes]]], None]:
+    """Change the last file of a kind."""
+
+    def change(files: list[tuple[File, bytes]]) -> None:
+        at = max(number for number, (file, _) in enumerate(files) if file.kind is kind)
+        file, data = files[at]
+        files[at] = file, encode(how(decode(data)))
+
+    return change
+
+
+def _other_row(rows: Any) -> object:
+    (key, row), *rest = rows
+    return ((key, row[:-1] + bytes((row[-1] ^ 1,))), *rest)
+
+
+def _other_id(parts: Any) -> object:
+    (minute, (_, *rest)), *others = parts
+    return ((minute, (bytes(32), *rest)), *others)
+
+
+def _less_ids(parts: Any) -> object:
+    (minute, (_, *rest)), *others = parts
+    return ((minute, tuple(rest)), *others)
+
+
+def _other_ref(parts: Any) -> object:
+    (minute, ((pair, _), *rest)), *others = parts
+    return ((minute, ((pair, bytes(32)), *rest)), *others)
+
+
+LIES: dict[str, Callable[[list[tuple[File, bytes]]], None]] = {
+    "a balance": changed(Kind.STATE, _other_row),
+    "a row less": changed(Kind.STATE, lambda rows: rows[1:]),
+    "a row of an index": changed(Kind.STATE, lambda rows: (*rows, (b"Z", b""))),
+    "an id": changed(Kind.IDS, _other_id),
+    "an id less": changed(Kind.IDS, _less_ids),
+    "a minute less": lambda files: files.pop(max(at for at, (file, _) in enumerate(files) if file.kind is Kind.IDS)),  # type: ignore[dict-item]
+    "the transaction of a reference": changed(Kind.REFS, _other_ref),
+    "a block less": changed(Kind.BLOCKS, lambda blocks: blocks[:-1]),
+    "a block of another chain": changed(Kind.BLOCKS, lambda blocks: (*blocks[:-2], blocks[-1], blocks[-1])),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_no_store_is_made_of_a_snapshot_that_is_not_what_the_state_commits_to(
+    chain: SoloChain, shelf: Shelf, tmp_path: Path, lie: str
+) -> None:
+    fake = forged(shelf, tmp_path / "fake", LIES[lie])
+    joiner = Joiner(chain, tmp_path / "joiner", [fake])
+    running = asyncio.create_task(joiner.fetch.run())
+    await eventually(lambda: not joiner.fetch.wanted)
+    assert not running.done()
+    running.cancel()
+    assert not install(joiner.path)
+
+
+async def test_a_changed_byte_of_contents_or_proof_proves_nothing(chain: SoloChain, shelf: Shelf) -> None:
+    contents, proof = contents_of(shelf), proof_of(shelf)
+    verify_proof(chain.genesis, contents, proof)
+    for at in range(0, len(proof), 7):
+        broken = proof[:at] + bytes((proof[at] ^ 1,)) + proof[at + 1 :]
+        with pytest.raises((DecodeError, ProofInvalid)):
+            verify_proof(chain.genesis, contents, broken)
+    for at, value in enumerate(contents.hashes):
+        hashes = (*contents.hashes[:at], bytes((value[0] ^ 1,)) + value[1:], *contents.hashes[at + 1 :])
+        with pytest.raises(ProofInvalid):
+            verify_proof(chain.genesis, replace(contents, hashes=hashes), proof)
+    with pytest.raises(ProofInvalid):
+        verify_proof(chain.genesis, replace(contents, height=contents.height + 1), proof)
+
+
+# --- what is served ---
+
+
+@pytest.mark.parametrize(
+    ("method", "payload"),
+    [
+        (1, b""),
+        (LIST, b"\xc0"),
+        (PIECE, b""),
+        (PIECE, encode((0, 0, 0))),
+        (PIECE, encode((1, -1, 0))),
+        (PIECE, encode((1, 2**31, 0))),
+        (PIECE, encode((1, 0, -1))),
+        (PIECE, encode((1, 0, FILE_BYTES_MAX + 1))),
+        (PIECE, encode((b"../..", 0, 0))),
+    ],
+)
+def test_a_request_that_no_honest_peer_makes_is_refused(tmp_path: Path, method: int, payload: bytes) -> None:
+    with pytest.raises(DecodeError):
+        Snapshots(Shelf(tmp_path)).serve(method, payload)
+
+
+async def test_old_snapshots_go_and_half_made_ones_too(chain: SoloChain, tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "shelf")
+    heights = [await made(chain, shelf) for _ in range(3)]
+    shelf.keep(2)
+    assert shelf.heights() == heights[1:]
+    shelf.begin(heights[-1] + 1)
+    assert shelf.heights() == heights[1:]
+    assert Snapshots(shelf).serve(PIECE, encode((heights[0], 0, 0))) == b""
+
+
+async def test_the_same_state_gives_the_same_files_on_every_node(chain: SoloChain, tmp_path: Path) -> None:
+    first, second = Shelf(tmp_path / "first"), Shelf(tmp_path / "second")
+    height = await made(chain, first)
+    joiner = Joiner(chain, tmp_path / "joiner", [first])
+    await joins(joiner)
+    store = joiner.opened()
+    try:
+        with store.snapshot() as moment:
+            draft = second.begin(height)
+            for _ in node.snapshot_maker.making(moment, chain.genesis.hash, chain.genesis.tree_depth, draft):
+                pass
+            draft.publish()
+        assert contents_of(first) == contents_of(second)
+    finally:
+        store.close()
+
+
+def test_a_founded_store_replaces_the_old_one_whenever_the_crash_came(tmp_path: Path) -> None:
+    for crash in ("founded", "renamed"):
+        folder = tmp_path / crash
+        (folder / "store.founded").mkdir(parents=True)
+        (folder / "store.founded" / "new").touch()
+        (folder / ("store" if crash == "founded" else "store.before")).mkdir()
+        assert install(folder / "store")
+        assert [path.name for path in folder.iterdir()] == ["store"]
+        assert (folder / "store" / "new").exists()
+        assert not install(folder / "store")
