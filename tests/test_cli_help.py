@@ -54,7 +54,7 @@ def run(*arguments: str, **environment: str) -> Result:
 
 
 def test_every_command_for_people_is_translated() -> None:
-    meant = {(name,) for name in FOR_PEOPLE}
+    meant: set[tuple[str, ...]] = {(name,) for name in FOR_PEOPLE}
     meant |= {path for path, _ in tree(main) if len(path) == 2 and path[0] in WHOLLY_FOR_PEOPLE}
     missing = [path for path, command in tree(main) if path in meant and first_paragraph(command) not in HELP_TEXTS]
     assert missing == [], "their first paragraphs belong into node/cli/help_texts.py"

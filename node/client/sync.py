@@ -4,7 +4,7 @@ One rule: it does nothing of its own; every call runs the asynchronous one to it
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -64,7 +64,7 @@ class SyncClient:
         """As ``Client.transaction``."""
         return self.run(lambda client: client.transaction(tx_id, transaction))
 
-    def subscribe(self, topic: Topic, **options: Any) -> Iterator[Event]:
+    def subscribe(self, topic: Topic, **options: Any) -> Generator[Event, None, None]:
         """As ``Client.subscribe``: each event as it comes. Close the iterator (or end the loop over it) to stop."""
         events = self._client.subscribe(topic, **options)
 
