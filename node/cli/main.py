@@ -18,6 +18,7 @@ from node.cli import (
     files,
     holds,
     keys,
+    networks,
     nodes,
     notifications,
     operating,
@@ -38,11 +39,13 @@ from node.cli import (
     watching,
 )
 from node.cli.session import Session, SomGroup
+from node.rpc.chain import VERSION
 
 HELP: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
 @click.group(cls=SomGroup, context_settings=HELP)
+@click.version_option(VERSION, message="som %(version)s")
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """The digital som: run a validator, look at the chain, pay.
@@ -72,6 +75,7 @@ for _command in (
     transactions.tx,
     files.iso,
     validators.validator,
+    networks.net,
     evidence.evidence,
     watching.watch,
     tokens.token,
