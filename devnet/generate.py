@@ -194,23 +194,31 @@ def write_network(
     signature_workers: int = 0,
     supported_max: int = 0,
     via: Mapping[tuple[str, str], int] | None = None,
+    observers: Sequence[Place] = (),
 ) -> None:
     """Write a home for each place, the genesis, and accounts.json.
 
+    ``observers`` follow and serve clients: nobody admits their keys, validators let them link by their node keys.
     ``via`` (who dials, whom) -> the port of a proxy that it dials instead.
     """
     ports = via or {}
-    for place in places:
+    everybody = (*places, *observers)
+    for place in everybody:
         peers = tuple(
-            Peer(other.name, other.host, ports.get((place.name, other.name), other.p2p_port))
-            for other in places
+            Peer(
+                other.name,
+                other.host,
+                ports.get((place.name, other.name), other.p2p_port),
+                key_of(f"{other.name}-node").public.hex() if other in observers else "",
+            )
+            for other in (everybody if place in places else places)
             if other != place
         )
         config = Config(
             name=place.name,
             signature_workers=signature_workers,
             listen=Listen(place.listen_host, place.p2p_port),
-            rpc=Rpc(place.listen_host, place.rpc_port, tuple(sorted({each.host for each in places}))),
+            rpc=Rpc(place.listen_host, place.rpc_port, tuple(sorted({each.host for each in everybody}))),
             disk=DISK,
             protocol=Protocol(supported_max),
             peers=peers,
@@ -247,13 +255,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m devnet.generate", description="Make a devnet's home directories.")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--hosts", default=",".join(VALIDATORS), help="names of the validators, and of their hosts")
+    parser.add_argument("--observers", default="", help="names of nodes that only follow and serve, and of their hosts")
     parser.add_argument("--p2p-port", type=int, default=26600)
     parser.add_argument("--rpc-port", type=int, default=26657)
     parser.add_argument("--listen", default="127.0.0.1", help="address to listen on")
     given = parser.parse_args(arguments)
     names = given.hosts.split(",")
-    places = [Place(name, name, given.listen, given.p2p_port, given.rpc_port) for name in names]
-    write_network(given.output, places, make_genesis(time.time_ns() // 1_000_000, names))
+    watching = given.observers.split(",") if given.observers else []
+    places, observers = (
+        [Place(name, name, given.listen, given.p2p_port, given.rpc_port) for name in each] for each in (names, watching)
+    )
+    write_network(given.output, places, make_genesis(time.time_ns() // 1_000_000, names), observers=observers)
 
 
 if __name__ == "__main__":

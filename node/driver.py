@@ -7,6 +7,7 @@ list persists is on disk before anything later in it is signed, sent or finalize
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Final, Protocol, assert_never
 
 import structlog
@@ -41,6 +42,7 @@ from consensus.events import (
     Started,
     StatusReceived,
     TimerFired,
+    VoteReceived,
     VoteSigned,
     WorkChanged,
 )
@@ -49,6 +51,7 @@ from consensus.messages import (
     Certificate,
     Hash,
     Status,
+    Vote,
     decode_message,
     encode_message,
 )
@@ -64,10 +67,12 @@ from node.fence import Fence
 from node.inbox import INBOX_MAX, Event, FromPeer, Inbox, LinkChanged, Ours
 from node.members import Members
 from node.payloads import Payloads, Verdict
+from node.presence import Presence
 from node.signing.signer import Signer
 from node.storage.journal import Journal
 from node.storage.store import Store
 from node.sync import Sync
+from node.tempo import Tempo
 from node.upgrades import told
 from node.voting import Voting
 
@@ -179,6 +184,8 @@ class Driver:
         self._ended: EpochEnded | None = None  # the last epoch that ended here
         self._later: list[bytes] = []  # records of epochs after the core's, until they begin
         self.counters = Counters()
+        self.tempo = Tempo()
+        self.presence = Presence()
         self.sync: Sync
         self.payloads = Payloads(
             pool,
@@ -232,6 +239,11 @@ class Driver:
         """Return the journal's size."""
         return self._journal.size_bytes
 
+    def batches_missing(self) -> int:
+        """Return how many batches the proposal under check, or the next final block, still lacks here."""
+        checked = [] if self._checking is None else self.payloads.missing(self._checking[0].block)
+        return len({*checked, *self._executor.missing()})
+
     def named_batches(self) -> frozenset[BatchDigest]:
         """Return the batches that blocks above the committed tip name, those of a later epoch included."""
         later = [fact for record in self._later if isinstance(fact := decode_record(record), Block)]
@@ -279,14 +291,14 @@ class Driver:
 
     async def _fire_timer(self) -> None:
         """Fire a deadline that has passed; after a stall of ours, only behind what peers sent before it."""
-        if self._clock() < self._deadline():
+        if self.clock_ms() < self._deadline():
             return
-        if self._clock() - self._deadline() > LATE_MS:
+        if self.clock_ms() - self._deadline() > LATE_MS:
             self.counters.late_timers += 1
             await asyncio.sleep(LATE_MS / 1_000)  # the links read what the kernel holds
             for _ in range(min(len(self._inbox), INBOX_MAX)):
                 self._take_next()
-            if self._clock() < self._deadline():
+            if self.clock_ms() < self._deadline():
                 return
         self._timer_at = None
         self._step(TimerFired())
@@ -302,7 +314,7 @@ class Driver:
         if not deadlines:
             await self._inbox.wake.wait()
             return
-        wait_ms = min(deadlines) - self._clock()
+        wait_ms = min(deadlines) - self.clock_ms()
         if wait_ms <= 0:
             await asyncio.sleep(0)
             return
@@ -315,6 +327,7 @@ class Driver:
     def _take_next(self) -> None:
         event = self._inbox.take()
         if isinstance(event, VoteSigned):
+            self._note_own(event)
             self._step(event)
         else:
             self._take(event)
@@ -348,6 +361,7 @@ class Driver:
             if self.unknown_version is None:  # else perhaps it is we who cannot read it. R61
                 self._links.blame(peer, 100, str(error))
             return
+        self._note(sender, verified, data)
         epoch = self.core.epoch
         if isinstance(verified, StatusReceived):
             epoch = verified.status.epoch
@@ -373,7 +387,7 @@ class Driver:
 
     def _on_earlier_epoch(self, peer: PeerId, epoch: int) -> None:
         """Prove to who is in an earlier epoch that it is over, and say where we are; not more often than STATUS_MS."""
-        now = self._clock()
+        now = self.clock_ms()
         if now - self._answered_at.get(peer, -STATUS_MS) < STATUS_MS:
             return
         self._answered_at[peer] = now
@@ -393,7 +407,26 @@ class Driver:
         return self._epochs.ending(epoch)
 
     def _step(self, event: Input) -> None:
-        self._carry_out(self.core.step(self._clock(), event))
+        now, began = self.clock_ms(), perf_counter()
+        effects = self.core.step(now, event)
+        self.tempo.stepped(self.core, now, perf_counter() - began)
+        self._carry_out(effects)
+
+    def _note(self, sender: int, verified: Input, data: bytes) -> None:
+        """Note who spoke, and who voted: in time, or when nobody needed it any more."""
+        self.presence.heard(sender, self.clock_ms())
+        if isinstance(verified, VoteReceived | ProposalReceived):
+            vote = verified.vote if isinstance(verified, VoteReceived) else verified.proposal.vote
+            self.presence.voted(sender, vote.kind, vote.view, late=False)
+        elif isinstance(verified, PeerHeard) and verified.epoch == self.core.epoch:
+            message = decode_message(data)
+            if isinstance(message, Vote):
+                self.presence.voted(sender, message.kind, message.view, late=True)
+
+    def _note_own(self, signed: VoteSigned) -> None:
+        vote = signed.vote
+        if vote.epoch == self.core.epoch:
+            self.presence.voted(vote.signer, vote.kind, vote.view, late=False)
 
     def _carry_out(self, effects: Sequence[Effect]) -> None:
         peers = self.members.peers
@@ -405,6 +438,7 @@ class Driver:
                 case SignVote():
                     self._sync_journal()
                     assert self._me is not None
+                    self.tempo.asked(effect.kind, effect.view, self.clock_ms())
                     self.voting.sign(effect, self._me)
                 case Send():
                     self._sync_journal()
@@ -415,10 +449,10 @@ class Driver:
                 case SetTimer():
                     self._timer_at = effect.at_ms
                 case BuildBlock():
-                    self._building = (effect, self._clock())
+                    self._building = (effect, self.clock_ms())
                 case CheckBlock():
-                    self._checking = (effect, self._clock())
-                    self._last_block_at = self._clock()
+                    self._checking = (effect, self.clock_ms())
+                    self._last_block_at = self.clock_ms()
                 case FetchBlock():
                     self.sync.fetch_block(effect.hash, tuple(peers[holder] for holder in effect.holders))
                 case Finalize():
@@ -436,7 +470,9 @@ class Driver:
 
     def _sync_journal(self) -> None:
         if self._unsynced:
+            began = perf_counter()
             self._journal.sync()
+            self.tempo.syncs.add(perf_counter() - began)
             self._unsynced = False
             self._unsynced_bytes = 0
 
@@ -459,15 +495,16 @@ class Driver:
             ]
             committee = self.members.committee
             faulty_max = min(committee.faulty_max, committee.total - self.members.weight(self._own_peer) - 1)
-            self.voting.listen(heights, faulty_max, self.core.committed.header.height, self._clock())
+            self.voting.listen(heights, faulty_max, self.core.committed.header.height, self.clock_ms())
 
     def _finalize(self, effect: Finalize) -> None:
         for block in effect.blocks:
             if block.header.version != self.members.version:
                 raise Diverged(f"final block {block.header.height} is of another protocol version than our state has")
             self._pool.finalized(decode_payload(block.payload), block.header.height)
+            self.presence.finalized(block.header.view, block.header.height)
         self.counters.finalized_blocks += len(effect.blocks)
-        self.voting.finalized(effect, self._clock())
+        self.voting.finalized(effect, self.clock_ms())
         self._executor.finalized(effect.blocks, effect.certificate)
         self.sync.committed()
 
@@ -479,6 +516,7 @@ class Driver:
         self._verifier = Verifier(members.committee, self._genesis_hash)
         end_height = (members.epoch + 1) * self._epochs.length
         self.core = Core(members.committee, self._genesis_hash, self._me, root, floor, end_height, self._timing)
+        self.presence.begin_epoch(members.committee, [row.name for row in members.rows], self._me)
         self._building = self._checking = None
         self._pending_work = False
 
@@ -529,7 +567,7 @@ class Driver:
         if self._building is None:
             return None
         effect, since = self._building
-        now = self._clock()
+        now = self.clock_ms()
         paced = self._last_block_at + (PACE_BEHIND_MS if self._executor.queued() else PACE_MS)
         if now < paced:
             return paced
@@ -570,12 +608,12 @@ class Driver:
             return None
         effect, since = self._checking
         ahead_ms = effect.block.header.timestamp_ms - self._now_ms()
-        return max(self._clock() + max(ahead_ms // 2, PACE_MS), since + MISSING_MS)
+        return max(self.clock_ms() + max(ahead_ms // 2, PACE_MS), since + MISSING_MS)
 
     def _ask_for_missing(self) -> None:
         assert self._checking is not None
         effect, since = self._checking
-        if self._clock() < since + MISSING_MS or self._fetching >= PROPOSALS_FETCHED_MAX:
+        if self.clock_ms() < since + MISSING_MS or self._fetching >= PROPOSALS_FETCHED_MAX:
             return
         missing = [name for name in self.payloads.missing(effect.block) if name not in self._asked]
         if missing:
@@ -611,7 +649,8 @@ class Driver:
         facts |= dict.fromkeys(self._later)
         return records + [(CONSENSUS_RECORD, fact) for fact in facts]
 
-    def _clock(self) -> int:
+    def clock_ms(self) -> int:
+        """Return the monotonic time that the core goes by."""
         return int(asyncio.get_running_loop().time() * 1_000)
 
 

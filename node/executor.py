@@ -17,6 +17,7 @@ from node.ledger.execute import Executed, Ledger
 from node.references import references
 from node.storage.records import BlockRecord, Placed, Roots
 from node.storage.store import Store
+from node.tempo import Durations
 
 SLICE_SECONDS: Final = 0.005  # the event loop belongs to others at least this often
 AHEAD_BLOCKS: Final = 8  # whose missing batches are fetched while the blocks before them are executed
@@ -69,12 +70,18 @@ class Executor:
         self.root = Hash(store.tip.root)
         self.uncertified_height = 0  # the highest executed height that held transactions
         self.transactions = 0
-        self.execution_seconds = 0.0
-        self.store_seconds = 0.0
+        self.execution = Durations()
+        self.storing = Durations()
 
     def queued(self) -> int:
         """Return how many final blocks wait; the driver and sync slow down by it."""
         return len(self._queue)
+
+    def missing(self) -> list[BatchDigest]:
+        """Return the batches that the next final block names and that are not here."""
+        if not self._queue:
+            return []
+        return [name for name in decode_payload(self._queue[0].block.payload) if name not in self._pool]
 
     def waiting(self) -> list[FinalBlock]:
         """Return the final blocks that are not stored yet, in ascending height."""
@@ -122,7 +129,7 @@ class Executor:
         loop = asyncio.get_running_loop()
         began = loop.time()
         await asyncio.to_thread(self._store.commit, record_of(final, held, executed, placed))
-        self.store_seconds += loop.time() - began
+        self.storing.add(loop.time() - began)
         self._queue.popleft()
         self.height = block.header.height
         self.root = Hash(executed.root)
@@ -180,7 +187,7 @@ class Executor:
                 await asyncio.sleep(0)
                 resumed = loop.time()
         executed = self._ledger.finish()
-        self.execution_seconds += loop.time() - began
+        self.execution.add(loop.time() - began)
         return executed, places
 
     def _remember(self, height: int, root: Hash) -> None:

@@ -61,6 +61,7 @@ class Mempool:
         self.bytes = 0
         self.ready_bytes = 0
         self.refused = 0
+        self.expired = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -144,6 +145,7 @@ class Mempool:
             _, transaction_id = heapq.heappop(self._expiries)
             if transaction_id in self._waiting:
                 gone.append(transaction_id)
+        self.expired += len(gone)
         self.forget(gone)
         self._drop_stale()
         return gone

@@ -4,17 +4,23 @@ One rule: a metric is read from the part that owns the number, when it is asked 
 they happen.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
-SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+from node.tempo import SECONDS, Durations
 
 Sample = tuple[str, str, str, float]  # kind ("gauge" or "counter"), name, help, value
 Labelled = tuple[str, str, str, str, dict[str, float]]  # kind, name, help, label, value by label
+Timed = tuple[str, str, str, Mapping[str, Durations]]  # name, help, label or "", durations by label
 
 
 class Metrics:
@@ -25,6 +31,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._sources: list[Callable[[], Iterable[Sample]]] = []
         self._labelled: list[Callable[[], Iterable[Labelled]]] = []
+        self._timed: list[Callable[[], Iterable[Timed]]] = []
         self._labels = labels
         self._registry.register(_Sources(self))
         ProcessCollector(registry=self._registry)  # memory, CPU, open files
@@ -51,6 +58,10 @@ class Metrics:
         """Register a part's numbers that have one label."""
         self._labelled.append(source)
 
+    def add_timed(self, source: Callable[[], Iterable[Timed]]) -> None:
+        """Register a part's durations."""
+        self._timed.append(source)
+
     def render(self) -> bytes:
         """Return the text format."""
         return generate_latest(self._registry)
@@ -68,6 +79,12 @@ class Metrics:
                 for key, value in values.items():
                     metric.add_metric([key], value)
                 yield metric
+        for timed in self._timed:
+            for name, text, label, durations in timed():
+                histogram = HistogramMetricFamily(name, text, labels=[label] if label else [])
+                for key, each in durations.items():
+                    histogram.add_metric([key] if label else [], list(each.cumulative()), each.total)
+                yield histogram
 
     def _histogram(self, name: str, text: str) -> Histogram:
         return Histogram(name, text, registry=self._registry, buckets=SECONDS)

@@ -12,7 +12,7 @@ from node.executor import Executor
 from node.ledger.account import SOM
 from node.ledger.execute import Ledger
 from node.mempool import Mempool
-from node.metrics import Labelled, Metrics, Sample
+from node.metrics import Labelled, Metrics, Sample, Timed
 from node.rpc.server import RpcServer
 from node.service import Service
 from node.signing.remote import RemoteSigner
@@ -67,6 +67,11 @@ def publish(
             "Votes that the double-sign guard refused",
             driver.voting.votes.refused,
         )
+        presence, now_ms = driver.presence, driver.clock_ms()
+        yield "gauge", "som_missing_validators", "Validators that say nothing", len(presence.missing(now_ms))
+        yield "gauge", "som_missing_weight", "And their weight", presence.missing_weight(now_ms)
+        yield "gauge", "som_quorum_weight", "Weight that must agree", driver.members.committee.quorum
+        yield "gauge", "som_total_weight", "Weight of all validators", driver.members.committee.total
         yield (
             "counter",
             "som_late_timers",
@@ -89,17 +94,17 @@ def publish(
         yield "gauge", "som_mempool_transactions", "Transactions that wait here", len(mempool)
         yield "gauge", "som_mempool_bytes", "Bytes that wait here", mempool.bytes
         yield "counter", "som_mempool_refused", "Transactions turned away for lack of room", mempool.refused
+        yield "counter", "som_mempool_expired", "Transactions that no block executed in time", mempool.expired
         yield "gauge", "som_batches_waiting", "Batches held and not executed", len(pool)
         yield "counter", "som_batches_made", "Batches of our own", dissemination.batches_made
         yield "counter", "som_batches_invalid", "Batches refused", dissemination.batches_invalid
         yield "counter", "som_signatures_checked", "Signatures of transactions checked", checks.checked
         yield "gauge", "som_execution_queue_blocks", "Final blocks not executed yet", executor.queued()
         yield "counter", "som_transactions_executed", "Transactions executed, by this process", executor.transactions
-        yield "counter", "som_execution_seconds", "Time spent executing", executor.execution_seconds
-        yield "counter", "som_store_seconds", "Time spent in synced writes", executor.store_seconds
 
     def money() -> Iterator[Sample]:
         yield "gauge", "som_supply_tyiyn", "Digital som in circulation", ledger.supply(SOM)
+        yield "gauge", "som_invariant_height", "The last height at which all sums were found right", ledger.height
 
     def clients() -> Iterator[Sample]:
         sockets = rpc.websockets
@@ -116,7 +121,27 @@ def publish(
         stats = store.stats()
         yield "gauge", "som_store_bytes", "Size of the store's directory", stats.directory_bytes
         yield "gauge", "som_disk_free_bytes", "Free on its file system", stats.disk_free_bytes
+        yield "gauge", "som_disk_total_bytes", "Size of its file system", stats.disk_total_bytes
         yield "gauge", "som_journal_bytes", "Size of the consensus journal", driver.journal_bytes()
+
+    def durations() -> Iterator[Timed]:
+        tempo = driver.tempo
+        yield "som_view_seconds", "From a view's begin to its end", "outcome", tempo.views
+        quorums = {kind.name.lower(): each for kind, each in tempo.quorums.items()}
+        yield "som_quorum_seconds", "From our vote for a block to a quorum's, by kind", "kind", quorums
+        yield "som_step_seconds", "Steps of the consensus core", "", {"": tempo.steps}
+        yield "som_journal_sync_seconds", "Synced writes of the consensus journal", "", {"": tempo.syncs}
+        yield "som_block_execution_seconds", "Executing a block", "", {"": executor.execution}
+        yield "som_block_store_seconds", "Storing a block, synced", "", {"": executor.storing}
+
+    def validators() -> Iterator[Labelled]:
+        presence = driver.presence
+        signed = {name: float(height) for name, height in presence.last_signed.items()}
+        yield "gauge", "som_validator_last_signed_height", "Newest final block it voted for", "validator", signed
+        missed = {name: float(count) for name, count in presence.missed.items()}
+        yield "counter", "som_validator_missed_blocks", "Final blocks it did not vote for", "validator", missed
+        late = {name: float(count) for name, count in presence.late.items()}
+        yield "counter", "som_validator_late_votes", "Its votes after their quorum", "validator", late
 
     def lanes() -> Iterator[Labelled]:
         waiting = {lane.name.lower(): float(checks.queued(lane)) for lane in Lane}
@@ -129,6 +154,8 @@ def publish(
     def network() -> Iterator[Labelled]:
         peers = mesh.peers()
         yield "gauge", "som_peer_connected", "1 if linked", "peer", {peer.name: float(peer.connected) for peer in peers}
+        heights = {peer.name: float(height) for peer in peers if (height := service.height_of(peer.peer)) is not None}
+        yield "gauge", "som_peer_height", "Final height, by its own word", "peer", heights
         rtts = {peer.name: peer.rtt_ms / 1_000 for peer in peers if peer.rtt_ms is not None}
         yield "gauge", "som_peer_rtt_seconds", "Round trip of the last ping", "peer", rtts
         yield "gauge", "som_peer_score", "Points for misbehaviour", "peer", {peer.name: peer.score for peer in peers}
@@ -145,5 +172,6 @@ def publish(
 
     for source in (consensus, keys, transactions, money, clients, disk):
         metrics.add(source)
-    for labelled in (lanes, proofs, denied, network):
+    for labelled in (lanes, proofs, denied, network, validators):
         metrics.add_labelled(labelled)
+    metrics.add_timed(durations)

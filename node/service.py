@@ -91,6 +91,7 @@ class Service:
         self._stop = stop
         self._started_ms = now_ms()
         self._supported = supported
+        self._draining = False
 
     def ports(self) -> Ports:
         """Return what the RPC may ask."""
@@ -118,9 +119,11 @@ class Service:
                 set_log_level=partial(setattr, THRESHOLD, "level"),
                 links=self.links,
                 disconnect=self.disconnect,
+                drain=self.drain,
                 stop=self._stop,
                 audit_log=self._audit.entries,
                 numbers=self.numbers,
+                missing=lambda: self._driver.presence.missing(self._driver.clock_ms()),
             ),
         )
 
@@ -132,6 +135,8 @@ class Service:
 
     async def submit(self, raws: Sequence[bytes]) -> list[Submitted]:
         """Admit transactions. Whatever was executed or waits already is a success."""
+        if self._draining:
+            return [self._submitted(Observing()) for _ in raws]
         if not self._disk.accepts() or not self._signs():
             return [self._submitted(Full()) for _ in raws]
         answers = await self._dissemination.submit(raws)
@@ -209,6 +214,8 @@ class Service:
             reasons.append("no links to a quorum")
         if not self._disk.accepts():
             reasons.append("the disk is nearly full")
+        if self._draining:
+            reasons.append("draining")
         memory = self._readiness.signer.memory
         if memory is None:
             reasons.append("the signer is away")
@@ -225,7 +232,7 @@ class Service:
     def peers(self) -> list[PeerInfo]:
         """Return the links."""
         return [
-            PeerInfo(status.name, status.peer, status.connected, self._height(status.peer), status.since_ms)
+            PeerInfo(status.name, status.peer, status.connected, self.height_of(status.peer), status.since_ms)
             for status in self._mesh.peers()
         ]
 
@@ -238,7 +245,7 @@ class Service:
                 address=f"{status.host}:{status.port}",
                 connected=status.connected,
                 dialled=status.dialled,
-                height=self._height(status.peer),
+                height=self.height_of(status.peer),
                 since_ms=status.since_ms,
                 rtt_ms=None if status.rtt_ms is None else round(status.rtt_ms),
                 score=round(status.score),
@@ -254,6 +261,10 @@ class Service:
         peers = [status.peer for status in self._mesh.peers() if status.name == name]
         return bool(peers) and self._mesh.disconnect(peers[0])
 
+    def drain(self, on: bool) -> None:
+        """Turn clients away from now on, or take them again; what was taken in goes its way."""
+        self._draining = on
+
     def numbers(self) -> dict[str, int]:
         """Return queues and sizes."""
         stats = self._store.stats()
@@ -261,6 +272,8 @@ class Service:
             "height": self._store.tip.height,
             "finalized_height": self._driver.core.committed.header.height,
             "execution_queue_blocks": self._executor.queued(),
+            "batches_missing": self._driver.batches_missing(),
+            "votes_waiting": self._driver.voting.waiting,
             "mempool_transactions": len(self._mempool),
             "mempool_bytes": self._mempool.bytes,
             "mempool_refused": self._mempool.refused,
@@ -273,7 +286,8 @@ class Service:
         """Return the newest protocol version in which a peer takes part, as it said when it linked."""
         return self._links.versions.get(peer)
 
-    def _height(self, node_key: bytes) -> int | None:
+    def height_of(self, node_key: bytes) -> int | None:
+        """Return the final height that a peer claims."""
         return self._sync.height_of(PeerId(node_key))
 
     def _name(self, index: int) -> str:

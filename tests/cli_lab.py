@@ -5,16 +5,19 @@ import json
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
 from click.testing import CliRunner, Result
 
+from devnet.generate import describe, make_genesis
+from devnet.money import fund_people, issue
 from node.cli import main
-from node.ledger.genesis import format_genesis
-from tests.solo_chain import NUMBERS, SoloChain, digits, key, serving, solo_chain
+from node.client.client import Client
+from node.ledger.genesis import Genesis, format_genesis
+from tests.solo_chain import NUMBERS, START_MS, SoloChain, digits, key, serving, solo_chain, solo_genesis
 
 T = TypeVar("T")
 
@@ -59,8 +62,8 @@ class Som:
 
 
 @contextmanager
-def som_lab(home: Path) -> Iterator[Som]:
-    """Give a user a funded network, its genesis.json and its accounts.json."""
+def som_lab(home: Path, demo: bool = False) -> Iterator[Som]:
+    """Give a user a funded network, its genesis.json and its accounts.json; ``demo``: with the people of the devnet."""
     home.mkdir(parents=True, exist_ok=True)
     started = threading.Event()
     found: list[Som] = []
@@ -70,7 +73,12 @@ def som_lab(home: Path) -> Iterator[Som]:
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         stops.append(lambda: loop.call_soon_threadsafe(stop.set))
-        async with solo_chain(home / "chain") as chain, serving(chain) as url:
+        genesis = demo_genesis() if demo else None
+        async with solo_chain(home / "chain", not demo, genesis=genesis) as chain, serving(chain) as url:
+            if demo:
+                async with Client([url]) as client:
+                    await issue(client)
+                    await fund_people(client)
             found.append(Som(home, url, chain, loop))
             started.set()
             await stop.wait()
@@ -91,12 +99,19 @@ def som_lab(home: Path) -> Iterator[Som]:
             raise failed[0]
         som = found[0]
         (home / "genesis.json").write_text(format_genesis(som.chain.genesis))
-        (home / "accounts.json").write_text(json.dumps(accounts()))
+        people = describe((), som.chain.genesis) if demo else accounts()
+        (home / "accounts.json").write_text(json.dumps(people))
         yield som
     finally:
         for stop in stops:
             stop()
         thread.join(30)
+
+
+def demo_genesis() -> Genesis:
+    """Return the devnet's genesis with the one validator of a chain in this process."""
+    alone = solo_genesis()
+    return replace(make_genesis(START_MS), validators=alone.validators, epoch_length=alone.epoch_length)
 
 
 def accounts() -> dict[str, Any]:

@@ -29,7 +29,7 @@ WRONG: Final[tuple[Any, ...]] = (
 HUGE: Final = 300_000  # characters; one per method is 1 MiB and more
 WAITING: Final = frozenset(("min_height", "timeout_ms"))
 DEPTHS: Final = (13, 14, 15, 16, 100)
-NEVER: Final = frozenset(("admin_stop", "admin_disconnectPeer"))  # what is asked of them, they do
+NEVER: Final = frozenset(("admin_stop", "admin_drain", "admin_disconnectPeer"))  # what is asked of them, they do
 
 
 class Fuzz:

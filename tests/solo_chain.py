@@ -196,6 +196,7 @@ class SoloChain:
         self.recorded: list[tuple[str, str, dict[str, str], bool]] = []  # what the audit log would have
         self.log_level: Level = "info"
         self.stopped = False
+        self.draining = False
         self.certifying = True  # whether an empty block follows each block with transactions
         self.waiting: dict[bytes, Transaction] = {}
         self.waited = asyncio.Event()  # set when a caller waits for a final result
@@ -375,7 +376,7 @@ class SoloChain:
     def ports(self) -> Ports:
         member = ValidatorInfo("solo", key("consensus").public, key("node").public, 1, 0)
         return Ports(
-            network=NetworkInfo("solo", "devnet", NETWORK, self.genesis.hash, self.genesis.epoch_length),
+            network=NetworkInfo("solo", "devnet", self.genesis.network, self.genesis.hash, self.genesis.epoch_length),
             committee=lambda: CommitteeInfo(self.committee, (member,)),
             epochs=partial(Epochs, self.genesis),
             store=self.store,
@@ -397,9 +398,11 @@ class SoloChain:
                 set_log_level=partial(setattr, self, "log_level"),
                 links=self.links,
                 disconnect=lambda name: name == "observer",
+                drain=partial(setattr, self, "draining"),
                 stop=partial(setattr, self, "stopped", True),
                 audit_log=self.audited,
                 numbers=lambda: {"height": self.store.tip.height},
+                missing=tuple,
             ),
         )
 
@@ -494,9 +497,14 @@ class SoloChain:
 
 
 @asynccontextmanager
-async def solo_chain(path: Path, funded: bool = True, acting: bool = False) -> AsyncIterator[SoloChain]:
-    """Give a chain with money in it; ``acting``: with everything else that the ledger has, too."""
-    chain = SoloChain(path)
+async def solo_chain(
+    path: Path, funded: bool = True, acting: bool = False, genesis: Genesis | None = None
+) -> AsyncIterator[SoloChain]:
+    """Give a chain with money in it; ``acting``: with everything else that the ledger has, too.
+
+    With a ``genesis`` of your own, whose one validator is ``solo``, say ``funded=False``: its people are others.
+    """
+    chain = SoloChain(path, genesis)
     try:
         if funded:
             await chain.fund()

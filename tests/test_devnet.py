@@ -36,9 +36,11 @@ from node.config import CONFIG_NAME
 from node.home import read_config, read_genesis
 from node.ledger.account import SOM, Kind, format_account, parse_account
 from node.ledger.pay import Pay
+from node.rpc.errors import NOT_A_VALIDATOR
 from node.storage.errors import AlreadyInitialised, KeyFileError
 from node.storage.keystore import read_key
 from tests.devnet_lab import Program, environment, paste, program, runs, until
+from tests.node_lab import Lab
 
 TIME_MS: Final = 1_790_000_000_000
 RECIPIENTS: Final = 60
@@ -322,3 +324,21 @@ def test_the_demo_says_in_a_line_what_is_wrong_with_its_file(
     assert demo_main(["--file", str(file), "--directory", str(tmp_path / "net")]) == 1
     assert "demo failed" in capsys.readouterr().out
     assert not (tmp_path / "net").exists()
+
+
+async def test_an_observer_follows_without_being_admitted_and_sends_clients_on(tmp_path: Path) -> None:
+    names = VALIDATORS[:2]
+    ports = free_ports(3)
+    genesis = replace(make_genesis(time.time_ns() // 1_000_000, names), tree_depth=2)
+    where = [Place(name, LOOPBACK, LOOPBACK, port, 0) for name, port in zip((*names, "observer"), ports, strict=True)]
+    write_network(tmp_path, where[:2], genesis, observers=where[2:])
+    lab = Lab(tmp_path, genesis, names)
+    try:
+        await lab.start(*names, "observer")
+        await lab.fund("nbkr")
+        assert lab.nodes["observer"].driver.core.me is None
+        (refused,) = await lab.submit("observer", lab.pension())
+        assert refused.code == NOT_A_VALIDATOR.code
+        await lab.until(lambda: lab.nodes["observer"].service.status().ready, "the observer is ready")
+    finally:
+        await lab.stop(*lab.running)

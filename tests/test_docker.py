@@ -36,6 +36,7 @@ PATIENCE_SECONDS: Final = 90.0
 STOP_SECONDS: Final = 10.0
 MEMORY_BYTES_MAX: Final = 300 * 2**20  # of a validator with nothing to do
 UID: Final = 10_001
+OBSERVER: Final = "observer"
 AIDA, BAKYT = (next(demo.number for demo in demo_accounts() if demo.name == name) for name in ("aida", "bakyt"))
 
 # Inside a container: kill the validator itself, under the container's first process, as a crash would.
@@ -129,7 +130,7 @@ class Containers:
 
     def ready(self, *names: str) -> None:
         """Wait until these validators, or all, are ready."""
-        for name in names or VALIDATORS:
+        for name in names or (*VALIDATORS, OBSERVER):
             until(lambda name=name: self.readiness(name).get("ready"), f"{name} is ready")  # type: ignore[misc]
 
     def same_height(self, name: str) -> None:
@@ -186,7 +187,8 @@ def until(holds: Callable[[], object], what: str) -> None:
 @pytest.fixture(scope="module")
 def containers() -> Iterator[Containers]:
     tool = compose_tool()
-    ports = dict(zip(VALIDATORS, free_ports(len(VALIDATORS)), strict=True))
+    names = (*VALIDATORS, OBSERVER)
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
     made = Containers(tool, f"somtest{os.getpid()}", ports)
     try:
         made.compose("build")
@@ -231,6 +233,20 @@ def test_the_commands_of_the_log_work_when_pasted(containers: Containers, tmp_pa
         paste(pasted, tmp_path, **containers.environment)
     assert containers.ask()["balances"]["bakyt"] == before + 2 * 12_50
     containers.ready()
+
+
+def test_an_observer_follows_and_answers_and_sends_who_pays_to_a_validator(containers: Containers) -> None:
+    containers.pay()
+    containers.same_height(OBSERVER)
+    assert containers.ask(OBSERVER)["supply"] == containers.ask()["supply"]
+
+    async def question() -> str:
+        async with Client([containers.url(OBSERVER)]) as client:
+            votes = {row.name for row in (await client.validators()).validators}
+            assert OBSERVER not in votes
+            return (await client.info()).node
+
+    assert asyncio.run(question()) == OBSERVER
 
 
 def test_up_again_pays_nothing_more(containers: Containers) -> None:

@@ -159,7 +159,7 @@ async def test_after_a_stall_messages_go_before_the_timer(tmp_path: Path) -> Non
     seat.open()
     watched = Watched(seat)
     driver = seat.driver
-    driver._timer_at = driver._clock() - LATE_MS - 1
+    driver._timer_at = driver.clock_ms() - LATE_MS - 1
     asyncio.get_running_loop().call_later(LATE_MS / 5_000, driver.on_message, PEERS[1], status_of(seat))
     await driver._fire_timer()
     assert [type(event) for event in watched.told] == [StatusReceived, TimerFired]
@@ -171,10 +171,10 @@ async def test_a_timer_in_time_fires_at_once(tmp_path: Path) -> None:
     seat = Cluster(tmp_path).seats[0]
     seat.open()
     watched = Watched(seat)
-    seat.driver._timer_at = seat.driver._clock()
+    seat.driver._timer_at = seat.driver.clock_ms()
     await seat.driver._fire_timer()
     assert [type(event) for event in watched.told] == [TimerFired]
-    seat.driver._timer_at = seat.driver._clock() + 60_000
+    seat.driver._timer_at = seat.driver.clock_ms() + 60_000
     await seat.driver._fire_timer()
     assert len(watched.told) == 1
     assert seat.driver.counters.late_timers == 0
@@ -196,7 +196,7 @@ async def test_a_flood_is_dropped_beyond_the_inbox_and_does_not_put_off_the_time
         driver.on_message(PEERS[1], b"nonsense")
 
     driver._take = endless  # type: ignore[method-assign]
-    driver._timer_at = driver._clock()
+    driver._timer_at = driver.clock_ms()
     async with asyncio.timeout(30):
         await driver._turn()
     assert TimerFired in {type(event) for event in watched.told}
@@ -293,7 +293,7 @@ async def test_batches_that_nobody_has_hold_up_no_other_proposals_batches(tmp_pa
     async with asyncio.TaskGroup() as driver._tasks:
         for number in range(3):
             missing = [batch_of(1, pay()).digest]
-            driver._checking = (_check_of(number), driver._clock() - 1_000)
+            driver._checking = (_check_of(number), driver.clock_ms() - 1_000)
             driver.payloads = _Lacking(missing)  # type: ignore[assignment]
             driver._try_check()
             driver._try_check()

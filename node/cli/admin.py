@@ -32,7 +32,7 @@ def admin() -> None:
 @click.pass_obj
 def status(session: Session, home: Path) -> None:
     """How the node does: readiness, queues, sizes."""
-    found = _ask(session, home, lambda client: client.request("admin_getStatus", {}, types.GetStatusResult))
+    found = ask_home(session, home, lambda client: client.request("admin_getStatus", {}, types.GetStatusResult))
     say = session.say
     session.data(
         found,
@@ -54,7 +54,7 @@ def status(session: Session, home: Path) -> None:
 @click.pass_obj
 def peers(session: Session, home: Path) -> None:
     """The links: addresses, round trips, scores, errors."""
-    found = _ask(session, home, lambda client: client.request("admin_listPeers", {}, types.ListPeersResult))
+    found = ask_home(session, home, lambda client: client.request("admin_listPeers", {}, types.ListPeersResult))
     say = session.say
     rows = [
         (
@@ -77,7 +77,7 @@ def peers(session: Session, home: Path) -> None:
 @click.pass_obj
 def disconnect(session: Session, home: Path, name: str) -> None:
     """End the link with a peer; it is dialled anew at once."""
-    found = _ask(
+    found = ask_home(
         session,
         home,
         lambda client: client.request("admin_disconnectPeer", {"name": name}, types.DisconnectPeerResult),
@@ -92,7 +92,7 @@ def disconnect(session: Session, home: Path, name: str) -> None:
 @click.pass_obj
 def log_level(session: Session, home: Path, level: str) -> None:
     """What the node logs from now on, until it ends."""
-    found = _ask(
+    found = ask_home(
         session, home, lambda client: client.request("admin_setLogLevel", {"level": level}, types.SetLogLevelResult)
     )
     session.data(found, lambda: session.pairs([("log.level", f"{found.before} → {found.level}")]))
@@ -102,7 +102,7 @@ def log_level(session: Session, home: Path, level: str) -> None:
 @click.pass_obj
 def stop(session: Session, home: Path) -> None:
     """End the node, cleanly. A supervisor may start it again."""
-    found = _ask(session, home, lambda client: client.request("admin_stop", {}, types.StopResult))
+    found = ask_home(session, home, lambda client: client.request("admin_stop", {}, types.StopResult))
     session.data(found, lambda: session.pairs([(session.say("height"), found.at_height)]))
 
 
@@ -146,7 +146,9 @@ def audit_log(session: Session, home: Path, verify: bool, after: int, public_key
     )
 
 
-def _ask(session: Session, home: Path, question: Callable[[Client], Awaitable[T]]) -> T:
+def ask_home(session: Session, home: Path, question: Callable[[Client], Awaitable[T]]) -> T:
+    """Run a conversation with the node of a home, by its socket."""
+
     async def talk() -> T:
         with reachable(home / read_config(home).rpc.admin_socket) as address:
             async with Client((LOCAL,), language=session.language, socket=address) as client:

@@ -1,10 +1,11 @@
-"""status, version, rpc, genesis: looking at a network."""
+"""status, version, rpc, completion, genesis: looking at a network."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
+from click.shell_completion import get_completion_class
 
 from node.cli.founding import read_founding
 from node.cli.session import Session, SomCommand, SomGroup
@@ -18,6 +19,10 @@ from node.rpc.chain import VERSION
 from node.rpc.methods import METHODS
 from node.rpc.registry import Method
 from node.storage.files import write_file
+
+PROGRAM: Final = "som"
+SHELLS: Final = ("bash", "zsh", "fish")
+COMPLETION_VARIABLE: Final = "_SOM_COMPLETE"  # as click derives it from the program's name
 
 
 class AnyResult(msgspec.Struct, frozen=True):
@@ -89,6 +94,20 @@ def rpc(session: Session, method: str, params: tuple[str, ...]) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=0 if session.as_json else 2).decode())
 
 
+@click.command(cls=SomCommand)
+@click.argument("shell", type=click.Choice(SHELLS))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print what completes commands in a shell: eval "$(som completion bash)"
+
+    To keep it: som completion bash > ~/.local/share/bash-completion/completions/som; for zsh a file _som in a folder of
+    $fpath; for fish ~/.config/fish/completions/som.fish.
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(ctx.find_root().command, {}, PROGRAM, COMPLETION_VARIABLE).source())
+
+
 @click.group(cls=SomGroup)
 def genesis() -> None:
     """The file that a network starts from."""
@@ -141,7 +160,7 @@ def genesis_make(session: Session, description: Path, out: Path) -> None:
     )
 
 
-COMMANDS = (status, version, rpc, genesis)
+COMMANDS = (status, version, rpc, completion, genesis)
 
 
 def _params(method: Method | None, pairs: tuple[str, ...]) -> dict[str, Any]:

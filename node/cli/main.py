@@ -11,13 +11,17 @@ from node.cli import (
     assets,
     attestations,
     bank_statements,
+    bundling,
     chain,
+    doctor,
     evidence,
     files,
     holds,
     keys,
+    networks,
     nodes,
     notifications,
+    operating,
     orders,
     parameters,
     payments,
@@ -35,11 +39,13 @@ from node.cli import (
     watching,
 )
 from node.cli.session import Session, SomGroup
+from node.rpc.chain import VERSION
 
 HELP: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
 @click.group(cls=SomGroup, context_settings=HELP)
+@click.version_option(VERSION, message="som %(version)s")
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """The digital som: run a validator, look at the chain, pay.
@@ -54,6 +60,7 @@ for _command in (
     *nodes.COMMANDS,
     archives.archive,
     *chain.COMMANDS,
+    doctor.doctor,
     accounts.account,
     holds.hold,
     receipts.receipt,
@@ -68,6 +75,7 @@ for _command in (
     transactions.tx,
     files.iso,
     validators.validator,
+    networks.net,
     evidence.evidence,
     watching.watch,
     tokens.token,
@@ -80,3 +88,5 @@ for _command in (statements.statement, *recoveries.COMMANDS):
     accounts.account.add_command(_command)
 for _command in (bank_statements.statement, notifications.notify, returning.return_command):
     files.iso.add_command(_command)
+for _command in (*operating.COMMANDS, bundling.bundle):
+    admin.admin.add_command(_command)

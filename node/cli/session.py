@@ -4,6 +4,7 @@ One rule: data goes to stdout, words to stderr, and the exit code says which kin
 """
 
 import asyncio
+import inspect
 import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,6 +21,7 @@ from rich.table import Table
 
 from consensus.crypto import SecretKey
 from node.cli.amounts import SOM_SCALE, format_units
+from node.cli.help_texts import in_language
 from node.cli.texts import say
 from node.client.client import Client
 from node.client.errors import ClientError, NotReachable, OutboxError, ProofInvalid, Refused, RequestFailed
@@ -181,7 +183,49 @@ def explain(session: Session, error: Exception) -> tuple[Exit, str] | None:
     return None
 
 
-class SomCommand(click.Command):
+class Speaking(click.Command):
+    """What a command says about itself, in the user's language."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.is_eager = False  # the language, which is, comes before it wherever it stands
+            option.help = in_language("Show this message and exit.", _session(ctx).language)
+        return option
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        english, self.help = self.help, self._said()[0]
+        try:
+            return super().get_short_help_str(limit)
+        finally:
+            self.help = english
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for paragraph in self._said():
+            formatter.write_paragraph()
+            with formatter.indentation():
+                formatter.write_text(paragraph)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        language = _session(ctx).language
+        english = [(param, param.help) for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        try:
+            for param, text in english:
+                param.help = text and _option_help(text, language)
+            super().format_options(ctx, formatter)
+        finally:
+            for param, text in english:
+                param.help = text
+
+    def _said(self) -> list[str]:
+        """Return the paragraphs of the help."""
+        ctx = click.get_current_context(silent=True)
+        language = "en" if ctx is None else _session(ctx).language
+        text = inspect.cleandoc(self.help or "")
+        return [in_language(" ".join(part.split()), language) for part in text.split("\n\n")]
+
+
+class SomCommand(Speaking):
     """A command that takes the shared options, and whose errors end as exit codes."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -202,7 +246,7 @@ class SomCommand(click.Command):
             session.end(*explained)
 
 
-class SomGroup(click.Group):
+class SomGroup(Speaking, click.Group):
     """A group whose members are SomCommands, and which takes the shared options too."""
 
     command_class = SomCommand
@@ -220,6 +264,7 @@ def shared_options() -> list[click.Parameter]:
         click.Option(
             ["--lang"],
             type=click.Choice(LANGUAGES),
+            is_eager=True,
             expose_value=False,
             callback=_set_language,
             envvar="SOM_LANG",
@@ -284,6 +329,12 @@ def shared_options() -> list[click.Parameter]:
 
 def _session(ctx: click.Context) -> Session:
     return ctx.ensure_object(Session)
+
+
+def _option_help(text: str, language: Language) -> str:
+    """Return an option's help in a language; a default that it names stands after it."""
+    sentence, bracket, default = text.partition(" [default: ")
+    return f"{in_language(sentence, language)}{bracket}{default}"
 
 
 def _again(ctx: click.Context, param: click.Parameter) -> bool:

@@ -5,9 +5,10 @@ other, until the chain says that it is applied, failed or expired. A time-out is
 """
 
 import asyncio
+import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -148,7 +149,9 @@ class Client:
         """Return the result of any method as JSON. It may be asked of several nodes."""
         return await self._transport.raw(method, await self._entitled(method, params))
 
-    async def subscribe(self, topic: Topic, *, from_cursor: str | None = None, **options: Any) -> AsyncIterator[Event]:
+    async def subscribe(
+        self, topic: Topic, *, from_cursor: str | None = None, **options: Any
+    ) -> AsyncGenerator[Event, None]:
         """Yield what happens, from a cursor or from now on, for ever: each event once, whatever connection breaks.
 
         ``options`` as of sub_subscribe: ``account``, ``tx_ids``. To go on later keep the last event's cursor.
@@ -157,9 +160,10 @@ class Client:
         genesis_hash = None if self._trust is None else self._trust.genesis_hash
         params = {"topic": topic, **options}
         feed = Feed(self._transport, genesis_hash, params, lambda given: self._entitled("sub_subscribe", given))
-        async for event in feed.events(from_cursor):
-            self._seen_height = max(self._seen_height, event.at_height)
-            yield event
+        async with contextlib.aclosing(feed.events(from_cursor)) as events:
+            async for event in events:
+                self._seen_height = max(self._seen_height, event.at_height)
+                yield event
 
     async def _entitled(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         """Return params with what entitles us to the answer, for a method that is about somebody."""

@@ -5,7 +5,7 @@ One rule: an event is yielded once and in its order. What a connection took with
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Final
 
 import aiohttp
@@ -55,7 +55,7 @@ class Feed:
         self._cursor: str | None = None
         self._answered = False  # a node has, since the last try
 
-    async def events(self, cursor: str | None) -> AsyncIterator[Event]:
+    async def events(self, cursor: str | None) -> AsyncGenerator[Event, None]:
         """Yield events from ``cursor`` or from now on. Raises RequestFailed, NotReachable, ProofInvalid."""
         self._cursor = cursor
         loop = asyncio.get_running_loop()

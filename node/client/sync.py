@@ -4,7 +4,7 @@ One rule: it does nothing of its own; every call runs the asynchronous one to it
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -13,6 +13,7 @@ from node.client.proofs import ProvenAccount, ProvenReceipt, ProvenStatement
 from node.ledger.operations import Operation
 from node.ledger.transaction import Transaction
 from node.rpc import types
+from node.rpc.event_types import Event, Topic
 
 T = TypeVar("T")
 
@@ -62,6 +63,19 @@ class SyncClient:
     def transaction(self, tx_id: bytes, transaction: bool = False) -> types.GetTransactionResult:
         """As ``Client.transaction``."""
         return self.run(lambda client: client.transaction(tx_id, transaction))
+
+    def subscribe(self, topic: Topic, **options: Any) -> Generator[Event, None, None]:
+        """As ``Client.subscribe``: each event as it comes. Close the iterator (or end the loop over it) to stop."""
+        events = self._client.subscribe(topic, **options)
+
+        async def following() -> Event:
+            return await anext(events)
+
+        try:
+            while True:
+                yield self.run(lambda _: following())
+        finally:
+            self.run(lambda _: events.aclose())
 
     def execute(
         self, accounts: Sequence[int], operations: Sequence[Operation], signers: Sequence[Signer], **options: Any

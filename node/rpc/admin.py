@@ -26,6 +26,7 @@ async def get_status(ports: Ports, params: types.GetStatusParams) -> types.GetSt
         log_level=ports.admin.log_level(),
         access="open" if ports.open_access else "tokens",
         numbers=ports.admin.numbers(),
+        missing=ports.admin.missing(),
     )
 
 
@@ -69,6 +70,14 @@ async def disconnect_peer(ports: Ports, params: types.DisconnectPeerParams) -> t
     )
 
 
+async def drain(ports: Ports, params: types.DrainParams) -> types.DrainResult:
+    """Turn clients away before a stop, and say how many of their transactions still wait. It votes on."""
+    ports.admin.drain(params.on)
+    return types.DrainResult(
+        at_height=ports.store.tip.height, on=params.on, waiting=ports.status().mempool_transactions
+    )
+
+
 async def stop(ports: Ports, params: types.StopParams) -> types.StopResult:
     """End the node, cleanly, as SIGTERM does. A supervisor may start it again."""
     ports.admin.stop()
@@ -103,6 +112,7 @@ METHODS: Final = (
     Method("admin_setLogLevel", types.SetLogLevelParams, types.SetLogLevelResult, set_log_level),
     Method("admin_listPeers", types.ListPeersParams, types.ListPeersResult, list_peers),
     Method("admin_disconnectPeer", types.DisconnectPeerParams, types.DisconnectPeerResult, disconnect_peer),
+    Method("admin_drain", types.DrainParams, types.DrainResult, drain),
     Method("admin_stop", types.StopParams, types.StopResult, stop),
     Method("admin_getAuditLog", types.GetAuditLogParams, types.GetAuditLogResult, get_audit_log, cost=20),
 )

@@ -14,7 +14,7 @@ class GetStatusParams(Params, frozen=True, kw_only=True):
 
 
 class GetStatusResult(Result, frozen=True, kw_only=True):
-    """``numbers`` are queues and sizes by name, as the metrics say them."""
+    """``numbers`` are queues and sizes by name; ``missing`` are validators that have said nothing for 15 seconds."""
 
     node: Name
     version: Name
@@ -25,6 +25,7 @@ class GetStatusResult(Result, frozen=True, kw_only=True):
     log_level: Level
     access: Literal["open", "tokens"]
     numbers: dict[str, int]
+    missing: tuple[Name, ...]
 
 
 class SetLogLevelParams(Params, frozen=True, kw_only=True):
@@ -73,6 +74,19 @@ class DisconnectPeerResult(Result, frozen=True, kw_only=True):
     """``disconnected``: there was a link."""
 
     disconnected: bool
+
+
+class DrainParams(Params, frozen=True, kw_only=True):
+    """``on`` false takes clients' transactions again."""
+
+    on: bool = True
+
+
+class DrainResult(Result, frozen=True, kw_only=True):
+    """``waiting`` is how many transactions of its own clients no block has executed yet: at 0 it may be stopped."""
+
+    on: bool
+    waiting: Count
 
 
 class StopParams(Params, frozen=True, kw_only=True):

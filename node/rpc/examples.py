@@ -29,6 +29,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "admin_setLogLevel": {"level": "debug"},
     "admin_listPeers": {},
     "admin_disconnectPeer": {"name": "observer"},
+    "admin_drain": {"on": True},
     "admin_stop": {},
     "admin_getAuditLog": {"limit": 10},
     "chain_getInfo": {},

@@ -182,9 +182,11 @@ class Admin:
     set_log_level: Callable[[Level], None]
     links: Callable[[], list[Link]]
     disconnect: Callable[[str], bool]  # ends the link with the peer of this name; it is dialled anew
+    drain: Callable[[bool], None]  # turns clients away, or takes them again
     stop: Callable[[], None]
     audit_log: Callable[[int, int], Sequence[AuditEntry]]  # after this number, at most so many
     numbers: Callable[[], dict[str, int]]  # queues and sizes, by name
+    missing: Callable[[], tuple[str, ...]]  # validators of which nothing was heard for some time
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,73 @@
+"""Mutants of the client library and of what the command line says about itself."""
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant, one, suite
+
+CLIENT: Final = "node/client/client.py"
+OUTBOX: Final = "node/client/outbox.py"
+SUBSCRIPTIONS: Final = "node/client/subscriptions.py"
+HELP_TEXTS: Final = "node/cli/help_texts.py"
+SESSION: Final = "node/cli/session.py"
+
+IN_PAYMENTS: Final = suite("client_payments")
+IN_SUBSCRIPTIONS: Final = suite("client_subscriptions", only="another_node")
+IN_HELP: Final = suite("cli_help")
+
+MUTANTS: Final[tuple[Mutant, ...]] = (
+    one(
+        *("a purpose that is known is signed again", "client: one purpose, one payment", CLIENT),
+        *("if known is not None and known.state not in REPLACEABLE:", "if False:"),
+        IN_PAYMENTS,
+    ),
+    one(
+        *("what is pending may be signed anew", "client: one purpose, one payment", OUTBOX),
+        *("REPLACEABLE: Final = (", "REPLACEABLE: Final = (State.PENDING, "),
+        IN_PAYMENTS,
+    ),
+    one(
+        *("a refusal after a send settles", "client: what a node's word decides", CLIENT),
+        *("certain = sent_before == 0 and refused.code != Code.EXPIRED", "certain = True"),
+        IN_PAYMENTS,
+    ),
+    one(
+        *("the node's clock says what has expired", "client: what a node's word decides", CLIENT),
+        *("elif found.block_time_ms >= row.expires_ms:", "else:"),
+        IN_PAYMENTS,
+    ),
+    one(
+        *("an attempt is not counted before it is made", "client: the outbox first", OUTBOX),
+        *("SET sends = sends + 1", "SET sends = sends + 0"),
+        IN_PAYMENTS,
+    ),
+    one(
+        *("what is settled may be settled otherwise", "client: the outbox first", OUTBOX),
+        *("WHERE tx_id = ? AND state = 'pending'", "WHERE tx_id = ?"),
+        IN_PAYMENTS,
+    ),
+    one(
+        *("only the first node is asked", "client: resending", CLIENT),
+        *("self._transport.urls[attempt % len(self._transport.urls)]", "self._transport.urls[0]"),
+        IN_PAYMENTS,
+    ),
+    one(
+        *("a read may go back in time", "client: reads", CLIENT),
+        *('{**params, "min_height": self._seen_height}', "{**params}"),
+        IN_PAYMENTS,
+    ),
+    one(
+        *("a connection that breaks is begun again where the first one began", "client: events", SUBSCRIPTIONS),
+        *("self._cursor = event.cursor\n", "pass\n"),
+        IN_SUBSCRIPTIONS,
+    ),
+    one(
+        *("help is English whatever is chosen", "command line: help", HELP_TEXTS),
+        *('if found is None or language == "en":', "if True:"),
+        IN_HELP,
+    ),
+    one(
+        *("a language that is chosen after --help is not heard", "command line: help", SESSION),
+        *("option.is_eager = False", "option.is_eager = True"),
+        IN_HELP,
+    ),
+)
