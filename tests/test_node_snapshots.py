@@ -256,7 +256,8 @@ def changed(kind: Kind, how: Callable[[Any], object]) -> Callable[[list[tuple[Fi
     def change(files: list[tuple[File, bytes]]) -> None:
         at = max(number for number, (file, _) in enumerate(files) if file.kind is kind)
         file, data = files[at]
-        files[at] = file, encode(how(decode(data)))
+        new: Any = how(decode(data))
+        files[at] = file if kind is Kind.STATE else replace(file, count=len(new)), encode(new)
 
     return change
 
