@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +234,9 @@ def test_who_is_killed_while_following_goes_on_where_it_was(som: Som) -> None:
     for end in (signal.SIGKILL, signal.SIGINT):
         som.json("pay", "--from", "bank", "--to", digits(ALICE), "1")
         wanted = len(som.json("account", "history", "alice")["entries"])
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        # Where a shell has put us in the background, SIGINT is ignored, and by our children too.
+        heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=heard) as process:
             assert process.stdout is not None
             while told != set(range(wanted)):
                 assert process.stdout.readline()
