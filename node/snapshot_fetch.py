@@ -16,6 +16,7 @@ import structlog
 from consensus.encoding import DecodeError, as_bytes, as_int, as_tuple, decode, encode
 from consensus.messages import HASH_BYTES, Block, Hash, decode_block, encode_header, header_hash
 from network.wire import PeerId
+from node.batches import BATCH_LIFE_HEIGHTS
 from node.client.errors import ProofInvalid
 from node.home import genesis_block
 from node.ledger.errors import InvariantViolation
@@ -312,6 +313,9 @@ def _filled(founding: Founding, genesis: Genesis, chosen: Chosen, fetched: Fetch
                 founding.add_state(refs.refs(minute, [_as_ref(ref) for ref in part]))
         else:
             blocks = [decode_block(as_bytes(item)) for item in items]
+            # Who lacks one of them could name a batch again that was executed, and be accused for it.
+            if parent is None and blocks[0].header.height != max(1, contents.height - BATCH_LIFE_HEIGHTS + 1):
+                raise DecodeError("the blocks do not begin where batches may still be named")
             parent = require_linked(blocks, parent)
             for block in blocks:
                 founding.add_block(stored_block(block))

@@ -13,12 +13,17 @@ import pytest
 from click.testing import CliRunner
 
 import node.archive
+from consensus.crypto import SecretKey
 from consensus.encoding import decode, encode
 from node.archive import ArchiveError, export, restore
-from node.archive_verify import HEADER, Invalid, verify
+from node.archive_verify import FINALIZE, HEADER, Committee, Invalid, Verifier, verify
+from node.batches import encode_payload, make_batch
 from node.cli import main as som
 from node.config import Config
 from node.home import create_data
+from node.ledger.account import SOM
+from node.ledger.pay import Pay
+from node.ledger.transaction import assemble, make_body, sign_body
 from node.storage.archive_files import frames, segments
 from node.storage.store import Store
 from tests.node_lab import network
@@ -176,3 +181,33 @@ async def test_the_commands_over_epochs_with_four_validators(tmp_path: Path) -> 
     assert proven.root.hex() == seen["root"]
     later = told("archive", "export", "--home", home, "--out", tmp_path / "later", "--from", 11, "--to", 17)
     assert told("archive", "verify", tmp_path / "later", "--genesis-hash", later["genesis_hash"])["first"] == 11
+
+
+def test_less_than_a_quorum_finalizes_nothing() -> None:
+    keys = sorted((SecretKey(bytes((number,)) * 32) for number in range(1, 5)), key=lambda key: key.public)
+    committee = Committee((key.public, 1) for key in keys)
+    genesis_hash, block_hash = bytes(32), b"b" * 32
+    statement = encode((genesis_hash, FINALIZE, 0, 7, block_hash))
+    header = {"validators_hash": committee.hash, "epoch": 0}
+
+    def certificate(signers: int) -> bytes:
+        signatures = tuple((at, key.sign(b"som-vote-1" + statement)) for at, key in enumerate(keys[:signers]))
+        return encode((FINALIZE, 0, 7, block_hash, signatures))
+
+    committee.require_final(genesis_hash, header, block_hash, certificate(3))
+    with pytest.raises(Invalid, match="quorum"):
+        committee.require_final(genesis_hash, header, block_hash, certificate(2))
+
+
+def test_a_signed_batch_of_transactions_with_other_signatures_is_found() -> None:
+    genesis_hash, key = bytes(32), SecretKey(b"k" * 32)
+    body = make_body(1, 1, 1, [1], [Pay(SOM, 1, ((2, 1, b""),))])
+    good, bad = sign_body(genesis_hash, body, 0, key), (0, key.public, bytes(64))
+    for signed, valid in ((good, True), (bad, False)):
+        batch = make_batch(genesis_hash, key, 1, 1, [assemble(body, [signed])])
+        payload, encoded = encode_payload([batch.digest]), (batch.encoded,)
+        if valid:
+            assert len(Verifier(genesis_hash).batches(payload, encoded)) == 1
+        else:
+            with pytest.raises(Invalid, match="transaction"):
+                Verifier(genesis_hash).batches(payload, encoded)

@@ -10,13 +10,14 @@ import pytest
 
 import node.snapshot_fetch
 import node.snapshot_maker
-from consensus.encoding import DecodeError, as_int, as_tuple, decode, encode
+from consensus.encoding import DecodeError, as_int, as_tuple, decode, digest, encode
 from node.client.errors import ProofInvalid
 from node.ledger.execute import Ledger
 from node.ledger.hold import MakeHold
 from node.ledger.holds import Condition
 from node.ledger.invariants import audit
-from node.ledger.snapshot import Node, folded, frontier, placed, runs_of
+from node.ledger.recent import EMPTY_CHAIN, SEEN_TAG
+from node.ledger.snapshot import Minutes, Node, folded, frontier, placed, runs_of
 from node.ledger.state import State
 from node.snapshot_fetch import LIST, PIECE
 from node.snapshot_proof import (
@@ -290,6 +291,7 @@ LIES: dict[str, Callable[[list[tuple[File, bytes]]], None]] = {
     "an id less": changed(Kind.IDS, _less_ids),
     "a minute less": lambda files: files.pop(max(at for at, (file, _) in enumerate(files) if file.kind is Kind.IDS)),  # type: ignore[dict-item]
     "the transaction of a reference": changed(Kind.REFS, _other_ref),
+    "the oldest block less": changed(Kind.BLOCKS, lambda blocks: blocks[1:]),
     "a block less": changed(Kind.BLOCKS, lambda blocks: blocks[:-1]),
     "a block of another chain": changed(Kind.BLOCKS, lambda blocks: (*blocks[:-2], blocks[-1], blocks[-1])),
 }
@@ -382,3 +384,11 @@ def test_a_founded_store_replaces_the_old_one_whenever_the_crash_came(tmp_path: 
         assert [path.name for path in folder.iterdir()] == ["store"]
         assert (folder / "store" / "new").exists()
         assert not install(folder / "store")
+
+
+def test_a_minute_that_did_not_come_is_missed() -> None:
+    whole = digest(SEEN_TAG, EMPTY_CHAIN, bytes(32))
+    minutes = Minutes({5: (1, whole), 6: (1, whole)})
+    assert len(list(minutes.ids(5, [bytes(32)]))) == 1
+    with pytest.raises(DecodeError, match="missing"):
+        minutes.close()
