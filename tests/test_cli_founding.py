@@ -25,7 +25,7 @@ from node.ledger.transaction import assemble, decode_transaction, make_body, sig
 from tests.ledger_world import Rows
 
 MODEL: Final = Path(__file__).parent.parent / "docs" / "pilot.toml"
-HASH: Final = "3a96cffe3531c22e3a81c2987e0cf2432d5f86282676489b35c749bc25eb1106"
+HASH: Final = "3dcfa2f27534af5a511c551555d3d0ea0f62fdc425d934281367f9c045fe865b"
 
 
 def key_of(name: str) -> SecretKey:
