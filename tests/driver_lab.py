@@ -82,9 +82,10 @@ class NotedGuard(Guard):
 class Seat:
     """One validator: its directory, and while it runs its parts."""
 
+    supported = range(OLDEST, NEWEST + 1)  # protocol versions
+
     def __init__(self, cluster: "Cluster", index: int, directory: Path) -> None:
         self.cluster = cluster
-        self.supported = range(OLDEST, NEWEST + 1)
         self.index = index
         self.directory = directory
         self.cut_off = False
