@@ -318,7 +318,7 @@ def test_clients_send_what_must_be_refused() -> None:
     for height in range(1, 120):
         raws = clients.transactions(EPOCH_MS + height * 1_000)
         done = ledger.execute(
-            height, EPOCH_MS + height * 1_000, 1, [decode_transaction(raw, genesis.hash) for raw in raws]
+            height, EPOCH_MS + height * 1_000, ledger.version, [decode_transaction(raw, genesis.hash) for raw in raws]
         )
         codes.update(receipt.code for receipt in done.receipts)
     refused = 1 - codes[0] / codes.total()
