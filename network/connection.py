@@ -47,6 +47,10 @@ class _DialledSocket(aiohttp.ClientWebSocketResponse[Any]):
         writer = WebSocketWriter(writer.protocol, writer.transport, use_mask=True, limit=WRITE_BUFFER_BYTES)
         super().__init__(reader, writer, *args, **kwargs)
 
+    def let_go(self) -> None:
+        """Give up the HTTP connection below, which is gone: aiohttp complains of one that nobody closed."""
+        self._response.close()
+
 
 class Connection:
     """A WebSocket to ``peer``, whom TLS has proven. The methods of aiohttp that are hot are its own."""
@@ -99,6 +103,8 @@ class Connection:
             # Until Python 3.11.5 a TLS transport that is closing has let go of what it would abort. Its socket has not.
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
+        if isinstance(self._ws, _DialledSocket):
+            self._ws.let_go()
         self.closed.set()
 
 

@@ -147,7 +147,8 @@ async def test_a_line_that_breaks_is_dialled_again() -> None:
         for times in range(1, 4):
             await eventually(lambda: a.has_link(b.peer) and b.has_link(a.peer))
             line.cut()
-            await eventually(lambda times=times: len(a.disconnected) == len(b.disconnected) == times)  # type: ignore[misc]
+            # At least: one end may dial before the other has noticed, and that link ends too.
+            await eventually(lambda times=times: min(len(a.disconnected), len(b.disconnected)) >= times)  # type: ignore[misc]
         await eventually(lambda: a.has_link(b.peer))
         assert a.status(b.peer).bytes_out >= 0
 
