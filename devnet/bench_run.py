@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,7 @@ LIFETIME_MS: Final = 9 * 60_000  # persons may sign for ten minutes ahead
 PROBE_SHARE: Final = 2  # a first closed loop of so many times what is in flight: it tells how much to sign
 RESERVE: Final = 1.8  # the probe starts and ends empty, so it is slower
 WARM_SECONDS: Final = 3.0  # of each stage, before its window
+WHOLE_SHARE: Final = 0.9  # of its seconds that a closed loop has to have lasted to be a figure
 OVERLOAD_SECONDS: Final = 8.0  # of a stage beyond saturation: what it leaves queued is awaited too
 SETTLE_SECONDS: Final = 90.0
 
@@ -140,7 +142,7 @@ class Bench:
                 tell("Signing for a first try ...")
                 probe = await self._probe()
                 tell(f"About {probe:,.0f} tx/s. Signing, then {load.name}, closed loop ...")
-                windows.append(await self._saturation(load, probe))
+                windows.append(await self._saturation(load, probe, tell))
                 saturation = windows[-1].committed_per_second
                 continue
             rate = load.rate if load.share is None else load.share * saturation
@@ -168,15 +170,20 @@ class Bench:
         self.accepted += tally.accepted
         return tally.accepted / (time.monotonic() - began)
 
-    async def _saturation(self, load: Load, probe: float) -> Window:
-        """Load as fast as answers come; ``probe`` says how much to sign."""
+    async def _saturation(self, load: Load, probe: float, tell: Tell) -> Window:
+        """Load as fast as answers come; ``probe`` says how much to sign, and is doubled until that lasts."""
         seconds = self._scenario.seconds
-        count = RESERVE * probe * (WARM_SECONDS + seconds) + self._calls_in_flight * self._batch
-        calls = iter(await self._signed(count))
-        return await self._stage(
-            *(load, None, seconds),
-            lambda tally, stop: closed_loop(self._nodes, calls, self._calls_in_flight, tally, stop),
-        )
+        while True:
+            count = RESERVE * probe * (WARM_SECONDS + seconds) + self._calls_in_flight * self._batch
+            calls = iter(await self._signed(count))
+            window = await self._stage(
+                *(load, None, seconds),
+                partial(closed_loop, self._nodes, calls, self._calls_in_flight),
+            )
+            if window.seconds >= WHOLE_SHARE * seconds:
+                return window
+            probe *= 2
+            tell(f"What was signed lasted {window.seconds:.1f} s of {seconds:g}. Signing for {probe:,.0f} tx/s ...")
 
     async def _at_rate(self, load: Load, rate: float) -> Window:
         """Load at a given rate of transactions."""

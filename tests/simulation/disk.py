@@ -47,7 +47,7 @@ class Records:
         self.files = MemoryDisk(self._on_synced)
         self.facts: set[Fact] = set()  # durable, as the files have it
         self._appended: list[Fact] = []  # and not durable yet
-        self._replacing: set[Fact] = set()  # what a rotation under way will leave
+        self._replacing: set[Fact] | None = None  # what a rotation under way will leave, perhaps nothing
         self.damaged = False  # bytes of it changed since it was closed
         self._journal: Journal
 
@@ -71,11 +71,12 @@ class Records:
                 raise Unusable(False, error) from error
             raise Violation("durable", f"{name}: {error}") from error
         found = {_fact_of(*entry) for entry in entries}
-        if not (self.damaged or self.facts <= found or (self._replacing and self._replacing <= found)):
+        kept = self.facts <= found or (self._replacing is not None and self._replacing <= found)
+        if not (kept or self.damaged):
             raise Violation("durable", f"the journal of {name} has lost {sorted(self.facts - found, key=repr)}")
-        if not found <= self.facts.union(self._appended, self._replacing):
+        if not found <= self.facts.union(self._appended, self._replacing or ()):
             raise Violation("durable", f"the journal of {name} holds what was never written to it")
-        self.facts, self._appended, self._replacing, self.damaged = found, [], set(), False
+        self.facts, self._appended, self._replacing, self.damaged = found, [], None, False
         return entries
 
     @property
@@ -101,7 +102,7 @@ class Records:
         entries = [(CONSENSUS_RECORD, record) for record in records]
         self._replacing = {*batches, *(_fact_of(*entry) for entry in entries)}
         self._journal.rotate([*batches.values(), *entries])
-        self.facts, self._replacing = self._replacing, set()
+        self.facts, self._replacing = self._replacing, None
         return self.facts
 
     def _on_synced(self, path: Path) -> None:
