@@ -173,7 +173,8 @@ def _execute(store: Store, ledger: Ledger, epochs: Epochs, rows: list[tuple[obje
             raise ArchiveError(f"height {height} names another state than ours: stop, and keep everything")
         transactions = [transaction for each in held for transaction in each.transactions]
         places = [(each.batch.digest, at) for each in held for at in range(len(each.transactions))]
-        executed = ledger.execute(height, block.header.timestamp_ms, block.header.version, transactions)
+        decreed = epochs.decreed_roster(height)
+        executed = ledger.execute(height, block.header.timestamp_ms, block.header.version, transactions, decreed)
         store.commit(record_of(FinalBlock(block, certificate), held, executed, places))
         yield height
 

@@ -5,7 +5,7 @@ list persists is on disk before anything later in it is signed, sent or finalize
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, Protocol, assert_never
@@ -17,6 +17,7 @@ from consensus.encoding import DecodeError
 from consensus.events import (
     BlockBuilt,
     BlockChecked,
+    BlockFetched,
     BlocksSynced,
     Broadcast,
     BuildBlock,
@@ -61,6 +62,7 @@ from consensus.timing import NEVER, Timing
 from consensus.verify import Invalid, Verifier
 from network.wire import PeerId
 from node.batches import Batch, BatchDigest, BatchPool, decode_payload, names_in
+from node.decree import DecreeConflict, TermBegins
 from node.epochs import Epochs, epoch_of_message, epoch_of_record
 from node.executor import Diverged, Executor, Stored
 from node.fence import Fence
@@ -73,6 +75,7 @@ from node.storage.journal import Journal
 from node.storage.store import Store
 from node.sync import Sync
 from node.tempo import Tempo
+from node.terms import end_height as end_height_of
 from node.upgrades import told
 from node.voting import Voting
 
@@ -90,6 +93,7 @@ LATE_MS: Final = 50  # a timer so late means that we stood still: messages go fi
 STATUS_MS: Final = 250  # between two answers to a peer in another epoch
 PROPOSAL_FETCHES: Final = 20  # rounds of asking for a proposal's batches; by then the view is over
 PROPOSALS_FETCHED_MAX: Final = 8  # whose batches are asked for at once: a liar's, which nobody has, hold up no other's
+DECREED_BLOCKS_MAX: Final = 1_024  # fetched by their hashes, down from a decree's base; further away ranges come first
 
 log = structlog.get_logger("consensus")
 
@@ -182,6 +186,9 @@ class Driver:
         self._tasks: asyncio.TaskGroup | None = None
         self._answered_at: dict[PeerId, int] = {}
         self._ended: EpochEnded | None = None  # the last epoch that ended here
+        self._decreed: dict[Hash, Block] = {}  # blocks on the way down from a decree's base
+        self._decreed_asked = 0  # for the next of them, monotonic ms
+        self._decree_reached = False  # its base is final here, and perhaps not stored yet
         self._later: list[bytes] = []  # records of epochs after the core's, until they begin
         self.counters = Counters()
         self.tempo = Tempo()
@@ -279,6 +286,7 @@ class Driver:
                 began = loop.time()
         await self._fire_timer()
         self._begin_next_epoch()
+        self._follow_decree()
         self._listen()
         self._tell_of_work()
         self._try_check()
@@ -345,6 +353,8 @@ class Driver:
                 if event.epoch == self.core.epoch:
                     if isinstance(event.input, BlocksSynced):
                         self._observe(event.input.certificate)
+                    if isinstance(event.input, BlockFetched) and event.input.block.hash in self._decreed_wanted():
+                        self._decreed[event.input.block.hash] = event.input.block
                     self._step(event.input)
             case _:
                 assert_never(event)
@@ -498,7 +508,10 @@ class Driver:
             self.voting.listen(heights, faulty_max, self.core.committed.header.height, self.clock_ms())
 
     def _finalize(self, effect: Finalize) -> None:
+        decree = self._epochs.decree_after(self.core.epoch)
         for block in effect.blocks:
+            if decree and block.header.height >= decree.decree.base_height and block.hash != decree.decree.base_hash:
+                raise DecreeConflict(f"block {block.header.height} is final, and a decree drops it")
             if block.header.version != self.members.version:
                 raise Diverged(f"final block {block.header.height} is of another protocol version than our state has")
             self._pool.finalized(decode_payload(block.payload), block.header.height)
@@ -512,9 +525,10 @@ class Driver:
 
     def _begin_epoch(self, members: Members, root: Block, floor: Certificate | None) -> None:
         self.members = members
-        self._me = members.place(self._own_peer, self._signer.public)
+        over = self._epochs.decree_after(members.epoch) is not None  # the term is: nobody votes in it any more. R64
+        self._me = None if over else members.place(self._own_peer, self._signer.public)
         self._verifier = Verifier(members.committee, self._genesis_hash)
-        end_height = (members.epoch + 1) * self._epochs.length
+        end_height = end_height_of(members.epoch, self._epochs.length)
         self.core = Core(members.committee, self._genesis_hash, self._me, root, floor, end_height, self._timing)
         self.presence.begin_epoch(members.committee, [row.name for row in members.rows], self._me)
         self._building = self._checking = None
@@ -527,6 +541,9 @@ class Driver:
         """
         while self._ended is not None and self._ended.block.header.epoch == self.core.epoch:
             root = self._ended.block
+            decree = self._epochs.decree_after(self.core.epoch)
+            if decree is not None and decree.decree.base_height == root.header.height:
+                return
             members = self._epochs.after(root)
             if members is None:
                 return
@@ -549,6 +566,64 @@ class Driver:
             place = {"epoch": members.epoch, "height": self.core.committed.header.height, "version": members.version}
             log.error("protocol_version_unknown", **place, known=told(self._supported))
             self._on_standstill()
+
+    # --- decrees ---
+
+    def _follow_decree(self) -> None:
+        """Take the chain up to a decree's base, whose hash makes all blocks below it final; then begin another life.
+
+        Raises TermBegins there. What lies between our tip and the base comes from our journal, or from peers. R65
+        """
+        signed = self._epochs.decree_after(self.core.epoch)
+        if signed is None:
+            return
+        base, committed = signed.decree, self.core.committed
+        if self._store.tip.height >= base.base_height:
+            if self._store.tip.block_hash != base.base_hash:
+                raise DecreeConflict(f"block {self._store.tip.height} is final, and a decree drops it")
+            raise TermBegins(f"term {base.term} begins above height {base.base_height}")
+        if self._decree_reached or base.base_height - committed.header.height > DECREED_BLOCKS_MAX:
+            return
+        if committed.header.height < base.base_height:
+            path = self._decreed_path()
+            if path is None:
+                return
+            for block in path:
+                self._pool.finalized(decode_payload(block.payload), block.header.height)
+            self._executor.finalized(path, None)
+            self.sync.committed()
+            log.warning("decree_followed", term=base.term, base=base.base_height, blocks=len(path))
+        self._decree_reached = True
+
+    def _decreed_path(self) -> list[Block] | None:
+        """Return the blocks from the committed tip up to the base; None, having asked for the next, if one is away."""
+        path: list[Block] = []
+        for name in self._decreed_wanted():
+            block = self.core.block(name) or self._decreed.get(name)
+            if block is None:
+                if self.clock_ms() - self._decreed_asked >= self._timing.retry_ms:
+                    self._decreed_asked = self.clock_ms()
+                    self.sync.fetch_block(name, ())
+                return None
+            path.append(block)
+        path.reverse()
+        if path[0].header.parent_hash != self.core.committed.hash:
+            raise DecreeConflict(f"the decree's base is not above block {self.core.committed.header.height}")
+        return path
+
+    def _decreed_wanted(self) -> Iterator[Hash]:
+        """Yield the hashes of the blocks above the committed tip, from the base down, as far as they are known."""
+        signed = self._epochs.decree_after(self.core.epoch)
+        low = self.core.committed.header.height
+        if signed is None or not 0 < signed.decree.base_height - low <= DECREED_BLOCKS_MAX:
+            return
+        name: Hash = signed.decree.base_hash
+        while True:
+            yield name
+            block = self.core.block(name) or self._decreed.get(name)
+            if block is None or block.header.height <= low + 1:
+                return
+            name = block.header.parent_hash
 
     # --- blocks ---
 
@@ -644,7 +719,9 @@ class Driver:
         records = [(BATCH_RECORD, held.batch.encoded) for held in self._pool.held()]
         facts: dict[bytes, None] = {}
         for final in self._executor.waiting():
-            facts[encode_record(final.block)] = facts[encode_record(final.certificate)] = None
+            facts[encode_record(final.block)] = None
+            if final.certificate is not None:
+                facts[encode_record(final.certificate)] = None
         facts |= dict.fromkeys(self.core.records())
         facts |= dict.fromkeys(self._later)
         return records + [(CONSENSUS_RECORD, fact) for fact in facts]

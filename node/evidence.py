@@ -45,6 +45,7 @@ from consensus.place import Place
 from node.batches import BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, Batch, author_signed, decode_batch, decode_payload
 from node.ledger.errors import Refused
 from node.ledger.transaction import decode_transaction, signatures_valid
+from node.terms import end_height, epoch_above
 
 EVIDENCE_BYTES_MAX: Final = BATCH_BYTES_MAX + 64
 ID_BYTES: Final = 32
@@ -81,18 +82,22 @@ Proof = Evidence | InvalidBlock | InvalidPayload | InvalidBatch
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What proofs are checked against. ``committee_of`` gives None for an epoch that is not known yet."""
+    """What proofs are checked against. ``committee_of`` gives None for an epoch that is not known yet.
+
+    ``term_above`` gives the term of the block above a height.
+    """
 
     genesis_hash: bytes
     epoch_length: int
     committee_of: Callable[[int], Committee | None]
+    term_above: Callable[[int], int] = lambda _: 0
 
     def place(self, epoch: int) -> Place | None:
         """Return where the blocks of an epoch stand."""
         committee = self.committee_of(epoch)
         if committee is None:
             return None
-        return Place(committee, Hash(self.genesis_hash), (epoch + 1) * self.epoch_length)
+        return Place(committee, Hash(self.genesis_hash), end_height(epoch, self.epoch_length))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,8 @@ def epoch_of(proof: Proof, network: Network) -> int:
         case InvalidBlock() | InvalidPayload():
             return proof.vote.epoch
         case InvalidBatch():
-            return proof.batch.base_height // network.epoch_length
+            base = proof.batch.base_height
+            return epoch_above(base, network.epoch_length, network.term_above(base))
         case _:
             assert_never(proof)
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from consensus.messages import Block, Certificate, Hash, encode_certificate, encode_header
 from node.batches import BatchDigest, BatchPool, Held, decode_payload
 from node.ledger.execute import Executed, Ledger
+from node.ledger.validators import Roster
 from node.references import references
 from node.storage.records import BlockRecord, Placed, Roots
 from node.storage.store import Store
@@ -30,10 +31,10 @@ class Diverged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FinalBlock:
-    """A block that is irreversible. ``certificate`` finalizes it or a descendant of it."""
+    """A block that is irreversible. ``certificate`` finalizes it or a descendant of it; None: a decree does."""
 
     block: Block
-    certificate: Certificate
+    certificate: Certificate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,18 @@ class Executor:
         pool: BatchPool,
         fetch: Callable[[Sequence[BatchDigest]], Coroutine[Any, Any, None]],
         on_stored: Callable[[Stored], None],
+        decreed_roster: Callable[[int], Roster | None] = lambda _: None,
     ) -> None:
-        """``fetch`` returns when all batches are in the pool; ``on_stored`` hears of each block, in order."""
+        """``fetch`` returns when all batches are in the pool; ``on_stored`` hears of each block, in order.
+
+        ``decreed_roster`` gives the validators with which the block of a height begins, if a decree names them.
+        """
         self._store = store
         self._ledger = ledger
         self._pool = pool
         self._fetch = fetch
         self._on_stored = on_stored
+        self._decreed_roster = decreed_roster
         self._queue: deque[FinalBlock] = deque()
         self._wake = asyncio.Event()
         self._fetching: dict[int, asyncio.Task[None]] = {}  # by height: batches of blocks that wait
@@ -87,7 +93,7 @@ class Executor:
         """Return the final blocks that are not stored yet, in ascending height."""
         return list(self._queue)
 
-    def finalized(self, blocks: Sequence[Block], certificate: Certificate) -> None:
+    def finalized(self, blocks: Sequence[Block], certificate: Certificate | None) -> None:
         """Take the next final blocks, in ascending height."""
         for block in blocks:
             if block.header.height > self.height + len(self._queue):
@@ -174,7 +180,8 @@ class Executor:
         loop = asyncio.get_running_loop()
         began = resumed = loop.time()
         places: list[tuple[BatchDigest, int]] = []
-        self._ledger.begin(block.header.height, block.header.timestamp_ms, block.header.version)
+        header = block.header
+        self._ledger.begin(header.height, header.timestamp_ms, header.version, self._decreed_roster(header.height))
         for each in held:
             for position, transaction in enumerate(each.transactions):
                 self._ledger.apply(transaction)
@@ -200,7 +207,7 @@ def record_of(
     final: FinalBlock, held: Sequence[Held], executed: Executed, places: Sequence[tuple[BatchDigest, int]]
 ) -> BlockRecord:
     """Return the one write of a block. Only the one result of an id is found by it (``Receipt.consumed``)."""
-    block = final.block
+    block, certificate = final.block, final.certificate
     transactions = [transaction for each in held for transaction in each.transactions]
     paid = [
         reference
@@ -219,7 +226,7 @@ def record_of(
         parent_hash=block.header.parent_hash,
         block_bytes=block.encoded,
         timestamp_ms=block.header.timestamp_ms,
-        certificate=encode_certificate(final.certificate) if final.certificate.hash == block.hash else b"",
+        certificate=encode_certificate(certificate) if certificate and certificate.hash == block.hash else b"",
         roots=Roots(executed.state_tree_root, executed.outcomes_root, executed.root, encode_header(block.header)),
         transactions=placed,
         outcome_leaves=b"".join(executed.outcomes),

@@ -2,12 +2,14 @@
 
     config.toml  genesis.json
     keys/        consensus.json  node.json  guard*     in no backup of data: an old guard forgets what was signed
+    decrees/     000001.decree ...  who validates after more validators were lost than may be (docs/emergency.md)
     data/        store/ (LevelDB)  journal/
 
 One rule: starting never creates; what is missing is an error, not an empty chain.
 """
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +19,11 @@ import structlog
 
 from consensus.committee import Committee, Validator
 from consensus.crypto import PublicKey, SecretKey
+from consensus.encoding import DecodeError
 from consensus.messages import NO_HASH, Block, Hash, Header, decode_block, make_block, payload_hash
 from node.batches import EMPTY_PAYLOAD
 from node.config import CONFIG_NAME, Config, ConfigError, apply_environment, format_config, parse_config
+from node.decree import DecreeConflict, SignedDecree, decode_decree
 from node.ledger.commitment import chain_root
 from node.ledger.execute import META_KEY, Meta, genesis_changes, read_meta
 from node.ledger.genesis import Genesis, GenesisError, format_genesis, parse_genesis
@@ -27,8 +31,9 @@ from node.ledger.validators import Keys, Roster, all_keys, decode_roster, encode
 from node.signing.home import open_own
 from node.signing.remote import RemoteSigner
 from node.signing.signer import OwnSigner
+from node.storage.decrees import read_decrees
 from node.storage.disk import make_ballast
-from node.storage.errors import StorageError
+from node.storage.errors import Damaged, StorageError
 from node.storage.files import DISK, Disk, write_file
 from node.storage.founding import install
 from node.storage.guard import Guard
@@ -36,6 +41,7 @@ from node.storage.journal import Journal, Record
 from node.storage.keystore import read_seed, write_key
 from node.storage.records import Roots
 from node.storage.store import Store
+from node.terms import term_of
 
 BY_BLOCKS: Final = "by-blocks"  # a file of the data directory
 GENESIS_BYTES_MAX: Final = 16 * 2**20
@@ -48,7 +54,7 @@ log = structlog.get_logger("node")
 class Opened:
     """All that a node keeps on disk, open and locked. ``records`` are the journal's, to be replayed.
 
-    ``by_blocks`` says that a node at height 0 takes all blocks, and no snapshot.
+    ``by_blocks`` says that a node at height 0 takes all blocks, and no snapshot. ``decrees`` are by term.
     """
 
     home: Path
@@ -61,6 +67,7 @@ class Opened:
     records: list[Record]
     data: Path
     by_blocks: bool = False
+    decrees: tuple[SignedDecree, ...] = ()
 
 
 def committee_of(genesis: Genesis, epoch: int) -> Committee:
@@ -161,7 +168,35 @@ def open_home(home: Path, config: Config, passphrase: bytes | None, resources: E
     resources.callback(journal.close)
     data = home / config.data
     by_blocks = DISK.exists(data / BY_BLOCKS)
-    return Opened(home, disk, genesis, signer, node_seed, store, journal, records, data, by_blocks)
+    decrees = open_decrees(home, genesis, disk)
+    require_followed(store, decrees)
+    return Opened(home, disk, genesis, signer, node_seed, store, journal, records, data, by_blocks, decrees)
+
+
+def open_decrees(home: Path, genesis: Genesis, disk: Disk = DISK) -> tuple[SignedDecree, ...]:
+    """Return the decrees that a home follows, by term; they were verified before they came there. Raises Damaged."""
+    try:
+        found = tuple(decode_decree(data) for data in read_decrees(home, disk))
+    except DecodeError as error:
+        raise Damaged(f"{home}: a decree: {error}") from None
+    for term, signed in enumerate(found, 1):
+        if (signed.decree.genesis_hash, signed.decree.term) != (genesis.hash, term):
+            raise Damaged(f"{home}: the decree of term {term} is another one")
+    return found
+
+
+def require_followed(store: Store, decrees: Sequence[SignedDecree]) -> None:
+    """Raise DecreeConflict if what is final in a store is not what the decrees say."""
+    tip = store.tip.height
+    for signed in decrees:
+        base = signed.decree.base_height
+        below, above = store.block(base), store.block(base + 1)
+        if tip >= base and below is not None and below.block_hash != signed.decree.base_hash:
+            raise DecreeConflict(f"block {base} is final here, and the decree of term {signed.decree.term} has another")
+        if above is not None and term_of(decode_block(above.block_bytes).header.epoch) < signed.decree.term:
+            raise DecreeConflict(
+                f"block {base + 1} is final here, and the decree of term {signed.decree.term} drops it"
+            )
 
 
 def _open_signer(

@@ -26,11 +26,14 @@ from network.identity import Identity
 from network.mesh import Mesh
 from network.peer import PeerError
 from network.wire import PeerId
+from node.adoption import METHOD as DECREE_METHOD
+from node.adoption import Adoption
 from node.audit_log import DIRECTORY as AUDIT_DIRECTORY
 from node.audit_log import AuditLog
 from node.batches import BATCH_LIFE_HEIGHTS, BatchInvalid, BatchPool, decode_batch, decode_payload, decode_transactions
 from node.checks import SignatureChecks
 from node.config import Config, ConfigError
+from node.decree import DecreeConflict, TermBegins
 from node.disk_watch import DiskWatch
 from node.dissemination import Dissemination
 from node.driver import BATCH_RECORD, CONSENSUS_RECORD, ConsensusHalted, Driver
@@ -70,12 +73,16 @@ from node.storage.snapshot_files import Fetched, Shelf
 from node.storage.sockets import listen_locally
 from node.storage.store import Store
 from node.sync import Sync
+from node.terms import end_height, term_of
 from node.tokens import Tokens
 from node.upgrades import VersionUnknown, supported_versions, told
 
 EXIT_OK: Final = 0
 EXIT_CODES: Final[tuple[tuple[tuple[type[Exception], ...], int], ...]] = (
-    ((Diverged, ConsensusHalted, InvariantViolation), 70),  # keep everything, call for help: docs/operations.md
+    (
+        (Diverged, ConsensusHalted, DecreeConflict, InvariantViolation),
+        70,
+    ),  # keep everything, call for help: docs/operations.md
     # What no restart mends: somebody has to put a file right, or in its place.
     ((ConfigError, VersionUnknown, KeyFileError, GuardError, Unsafe, NotInitialised, WrongNetwork), 7),
     ((StorageError, OSError), 74),
@@ -122,7 +129,7 @@ class Node:
         self.started = asyncio.Event()
         self.stopping = asyncio.Event()  # the operator wants it to end
         self.store = opened.store
-        self.epochs = Epochs(genesis, opened.store)
+        self.epochs = Epochs(genesis, opened.store, opened.decrees)
         self.supported = supported_versions(config)
         identity = Identity(opened.node_seed, genesis.name, genesis.hash)
         self.metrics = Metrics(
@@ -138,12 +145,14 @@ class Node:
         self.outcomes = Outcomes(
             lambda transaction_id: self.store.transaction(transaction_id) is not None, self.store.tip.height
         )
-        self.executor = Executor(self.store, self.ledger, self.pool, self._fetch_batches, self._on_stored)
+        self.executor = Executor(
+            self.store, self.ledger, self.pool, self._fetch_batches, self._on_stored, self.epochs.decreed_roster
+        )
         tip = self.store.tip
         stored = self.store.block(tip.height)
         assert stored is not None
         self.evidence = EvidencePool(
-            EvidenceNetwork(genesis.hash, genesis.epoch_length, self._committee_of),
+            EvidenceNetwork(genesis.hash, genesis.epoch_length, self._committee_of, self.epochs.term_above),
             opened.signer.public,
             self.store,
             self.links,
@@ -198,16 +207,19 @@ class Node:
             certificate_valid=self._certificate_valid,
             take_batch=self.dissemination.fetched,
             deliver=self.driver.deliver,
-            epoch_end=lambda: (self.driver.core.epoch + 1) * self.epochs.length,
+            epoch_end=lambda: end_height(self.driver.core.epoch, self.epochs.length),
         )
         self.driver.sync = self.sync
+        self.adoption = Adoption(opened.home, genesis.hash, self.epochs, self.store, self.links, self._committee_of)
+        self.sync.term = lambda: term_of(self.driver.core.epoch)
+        self.sync.on_later_term = self.adoption.on_later_term
         opened.signer.on_change(self.dissemination.on_signer)
         shelf = Shelf(opened.data / "snapshots")
         self.snapshots = Snapshots(shelf)
         self.maker = Maker(self.store, self.epochs, genesis, shelf, config.snapshot.every, config.snapshot.keep)
         self.pruner = Pruner(
             self.store,
-            Epochs(genesis, self.store),  # of its own: it works in a thread
+            Epochs(genesis, self.store, opened.decrees),  # of its own: it works in a thread
             genesis.hash,
             config.prune.keep_blocks,
             config.prune.keep_days,
@@ -264,6 +276,7 @@ class Node:
             self.audit,
             self.stopping.set,
             self.supported,
+            opened.decrees,
         )
         self.rpc = world.rpc(
             self.service.ports(),
@@ -326,6 +339,7 @@ class Node:
             self.executor.run(),
             self.dissemination.run(),
             self.evidence.run(),
+            self.adoption.run(),
             self.driver.run(),
             self.disk.run(),
             self.maker.run(),
@@ -373,6 +387,8 @@ class Node:
     async def _on_request(self, peer: PeerId, method: int, payload: bytes) -> bytes:
         if method == EVIDENCE_METHOD:
             return self.evidence.serve(payload)
+        if method == DECREE_METHOD:
+            return self.adoption.serve(payload)
         if method in SNAPSHOT_METHODS:
             return await asyncio.to_thread(self.snapshots.serve, method, payload)
         return self.sync.serve(method, payload)
@@ -381,6 +397,7 @@ class Node:
         self.driver.on_connected(peer)
         self.dissemination.on_connected(peer)
         self.evidence.on_connected(peer)
+        self.adoption.on_connected(peer)
 
     def _on_disconnected(self, peer: PeerId) -> None:
         self.sync.gone(peer)
@@ -410,8 +427,7 @@ class Node:
         """Say early that an epoch comes of whose version we know nothing: there is time to install newer software."""
         demanded = self.ledger.parameters.protocol_version
         if demanded not in self.supported and self.driver.unknown_version is None:
-            length = self.epochs.length
-            earliest = (self.epochs.after_height(self.store.tip.height) + 1) * length
+            earliest = end_height(self.epochs.after_height(self.store.tip.height), self.epochs.length)
             log.warning("protocol_version_ahead", version=demanded, known=told(self.supported), after_height=earliest)
 
     def _committee_of(self, epoch: int) -> Committee | None:
@@ -425,15 +441,17 @@ class Node:
 
     def _lies_count_since(self) -> int:
         """Return the epoch of the oldest batch that this epoch could have named: older lies are over. R59"""
-        begin = self.driver.members.epoch * self.epochs.length
+        begin = self.epochs.first_height(self.driver.members.epoch) - 1
         return self.epochs.after_height(max(0, begin - BATCH_LIFE_HEIGHTS))
 
     def _let_link(self) -> None:
         """Let those link who may now, and nobody else."""
         members = self.driver.members
-        farewell = self.store.tip.height < members.epoch * self.epochs.length + FAREWELL_HEIGHTS
+        farewell = self.store.tip.height < self.epochs.first_height(members.epoch) - 1 + FAREWELL_HEIGHTS
         before = self.epochs.members(members.epoch - 1) if farewell else None
-        addresses = may_link(members, before, self.epochs.newest_roster(), self.config.peers)
+        decree = self.epochs.decree_after(members.epoch)
+        roster = (*self.epochs.newest_roster(), *(decree.decree.roster if decree else ()))
+        addresses = may_link(members, before, roster, self.config.peers)
         if self.links.allow(addresses):
             self.sync.keep_only(frozenset(address.peer for address in addresses))
 
@@ -451,7 +469,7 @@ class Node:
         self.metrics.block_finality.observe(max(0, self._now_ms() - header.timestamp_ms) / 1_000)
         self.driver.on_stored(stored)
         self.maker.on_stored(header.height, self.sync.behind())
-        farewell = self.driver.core.epoch * self.epochs.length + FAREWELL_HEIGHTS
+        farewell = self.epochs.first_height(self.driver.core.epoch) - 1 + FAREWELL_HEIGHTS
         if stored.executed.roster is not None or header.height == farewell:
             self._let_link()
         if stored.executed.next_version is not None:
@@ -472,7 +490,7 @@ def main(home: Path, passphrase: bytes | None = None) -> int:
         forbid_core_dumps()
         gc.set_threshold(*GARBAGE_THRESHOLDS)
         while _lives(home, config, passphrase):
-            log.info("begins_at_snapshot")
+            log.info("begins_again")
     except Exception as error:  # the outermost frame: whatever ended us becomes an exit code and a sentence
         return _exit_code(error)
     return EXIT_OK
@@ -486,7 +504,7 @@ def _lives(home: Path, config: Config, passphrase: bytes | None) -> bool:
         opened = open_home(home, config, passphrase, resources)
         try:
             _run(_serve(config, opened))
-        except* SnapshotReady:
+        except* (SnapshotReady, TermBegins):
             again = True
     return again
 

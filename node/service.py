@@ -12,6 +12,7 @@ from network.mesh import Mesh
 from network.wire import PeerId
 from node.audit_log import AuditLog
 from node.config import Config
+from node.decree import SignedDecree
 from node.disk_watch import DiskWatch
 from node.dissemination import Dissemination, Observing, Submission
 from node.driver import Driver
@@ -70,8 +71,10 @@ class Service:
         audit: AuditLog,
         stop: Callable[[], None],
         supported: range,
+        decrees: Sequence[SignedDecree],
     ) -> None:
         self._config = config
+        self._decrees = decrees
         self._store = store
         self._ledger = ledger
         self._mempool = mempool
@@ -99,7 +102,7 @@ class Service:
         return Ports(
             network=NetworkInfo(genesis.name, genesis.kind, genesis.network, genesis.hash, genesis.epoch_length),
             committee=self.committee,
-            epochs=partial(Epochs, genesis),
+            epochs=partial(Epochs, genesis, decrees=self._decrees),
             store=self._store,
             ledger=self._ledger,
             submit=self.submit,

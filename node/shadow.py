@@ -152,7 +152,8 @@ class _Shadow:
         transactions = self._transactions(block, signatures)
         if signatures:
             self._check_certificate(block, members)
-        executed = self.ledger.execute(header.height, header.timestamp_ms, header.version, transactions)
+        decreed = self._epochs.decreed_roster(header.height)
+        executed = self.ledger.execute(header.height, header.timestamp_ms, header.version, transactions, decreed)
         self._state.write(executed.changes)
         if executed.roster is not None:
             self._rosters[header.height] = executed.roster

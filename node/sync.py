@@ -32,6 +32,7 @@ from node.batches import (
     decode_digests,
 )
 from node.storage.store import Store
+from node.terms import term_of
 
 BLOCK, BATCHES, RANGE = 1, 2, 3  # request methods on the wire
 
@@ -53,6 +54,14 @@ PRUNED_SECONDS: Final = 60.0  # between two complaints that nobody has what we n
 SLOW_SECONDS: Final = 10.0  # who let a request time out is asked after the others for so long
 
 log = structlog.get_logger("sync")
+
+
+class _LaterTerm(Exception):
+    """A certificate of a term that has not begun here: a decree comes first."""
+
+
+async def _nothing(_: PeerId) -> None:
+    return None
 
 
 class RequestFailed(Exception):
@@ -117,6 +126,8 @@ class Sync:
         self._moved = asyncio.Event()
         self._turn = 0
         self.held: Callable[[], bool] = lambda: False  # while true, ranges are not asked for: a snapshot is on its way
+        self.term: Callable[[], int] = lambda: 0  # of the epoch under way here
+        self.on_later_term: Callable[[PeerId], Awaitable[None]] = _nothing  # a peer shows what is final in a later term
 
     # --- what we lack ---
 
@@ -301,6 +312,9 @@ class Sync:
             return self._checked_range(peer, low, await self._request(peer, RANGE, encode((low,))))
         except RequestFailed:
             return None
+        except _LaterTerm:
+            await self.on_later_term(peer)
+            return None
         except DecodeError as error:
             self._links.blame(peer, 100, f"range: {error}")
             return None
@@ -331,6 +345,8 @@ class Sync:
             raise DecodeError("the certificate does not finalize the last block")
         if certificate.epoch != blocks[-1].header.epoch:
             raise DecodeError("the certificate is of another epoch than the block")
+        if term_of(certificate.epoch) > self.term():
+            raise _LaterTerm
         valid = self._certificate_valid(certificate)
         if valid is False:
             raise DecodeError("the certificate is not valid")

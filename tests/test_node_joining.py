@@ -10,7 +10,7 @@ from consensus.encoding import as_tuple, decode, encode
 from devnet.generate import bank_account
 from node.client.errors import ProofInvalid
 from node.config import Snapshot, format_config
-from node.epochs import Epochs
+from node.epochs import Boundary, Epochs
 from node.home import create_data, read_config
 from node.pruning import Pruner
 from node.snapshot_fetch import Chosen, Shown, SnapshotReady, found_store
@@ -165,7 +165,9 @@ def _committees(lab: Lab, store: Store, last: int) -> list[bytes]:
 
 def _changes(lab: Lab, store: Store, height: int) -> list[tuple[int, bytes]]:
     """Return the changes as clients follow them, the last block of the epoch before each."""
-    changes = Epochs(lab.genesis, store).changes(0)
+    changes = [change for change in Epochs(lab.genesis, store).changes(0) if isinstance(change, Boundary)]
     return [
-        (block.header.height, members.committee.hash) for block, members in changes if block.header.height <= height
+        (change.block.header.height, change.members.committee.hash)
+        for change in changes
+        if change.block.header.height <= height
     ]

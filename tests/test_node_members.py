@@ -13,7 +13,7 @@ from consensus.records import Intent, Reproposal, encode_record
 from devnet.generate import key_of
 from network.wire import PeerId
 from node.config import Peer
-from node.epochs import Epochs, epoch_of_message, epoch_of_record
+from node.epochs import Boundary, Epochs, epoch_of_message, epoch_of_record
 from node.executor import Diverged
 from node.ledger.genesis import Validator
 from node.ledger.validators import Keys, Roster, Seat, encode_roster, members, roster_of
@@ -153,10 +153,11 @@ def test_changes_are_the_epochs_whose_committee_is_another(store: Store) -> None
     assert changed == [1, 2, 4, 5]
     for after in range(8):
         found = list(Epochs(genesis(), store).changes(after))
-        assert [following.epoch for _, following in found] == [epoch for epoch in changed if epoch > after]
-        for boundary, following in found:
-            assert boundary == blocks[following.epoch * EPOCH_LENGTH]
-            assert following.committee.hash == committees[following.epoch]
+        assert [change.members.epoch for change in found] == [epoch for epoch in changed if epoch > after]
+        for change in found:
+            assert isinstance(change, Boundary)
+            assert change.block == blocks[change.members.epoch * EPOCH_LENGTH]
+            assert change.members.committee.hash == committees[change.members.epoch]
     for unknown in (-1, 7, 2**63 - 1):
         assert list(Epochs(genesis(), store).changes(unknown)) == []
 

@@ -126,7 +126,7 @@ def _verified(file: EvidenceFile, genesis: Genesis) -> tuple[bytes, Charge]:
         proof = decode_proof(encoded, genesis.hash)
     except (DecodeError, ValueError) as error:
         raise ProofInvalid(f"no evidence: {error}") from None
-    charge = verify_proof(proof, Network(genesis.hash, genesis.epoch_length, trust.committee_of))
+    charge = verify_proof(proof, Network(genesis.hash, genesis.epoch_length, trust.committee_of, trust.term_above))
     if charge is None:
         raise ProofInvalid("it convicts nobody")
     return evidence_id(encoded), charge

@@ -1,8 +1,8 @@
 """The state machine: blocks of transactions in, receipts, changes and roots out.
 
-One rule: what a block does depends on the state, its height, its time, its version and its transactions, and on nothing
-else. Bad
-input becomes a receipt and never an exception; an exception from here means that we are wrong, and stops the node.
+One rule: what a block does depends on the state, its height, its time, its version, its transactions and, where a
+decree begins a term, its validators, and on nothing else. Bad input becomes a receipt and never an exception; an
+exception from here means that we are wrong, and stops the node.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -207,20 +207,32 @@ class Ledger:
 
     # --- executing ---
 
-    def execute(self, height: int, timestamp_ms: int, version: int, transactions: Sequence[Transaction]) -> Executed:
+    def execute(
+        self,
+        height: int,
+        timestamp_ms: int,
+        version: int,
+        transactions: Sequence[Transaction],
+        decreed: Roster | None = None,
+    ) -> Executed:
         """Execute a whole block."""
-        self.begin(height, timestamp_ms, version)
+        self.begin(height, timestamp_ms, version, decreed)
         for transaction in transactions:
             self.apply(transaction)
         return self.finish()
 
-    def begin(self, height: int, timestamp_ms: int, version: int) -> None:
-        """Open the next block, which stands under a protocol version. Neither time nor version ever fall."""
+    def begin(self, height: int, timestamp_ms: int, version: int, decreed: Roster | None = None) -> None:
+        """Open the next block, which stands under a protocol version. Neither time nor version ever fall.
+
+        ``decreed`` are the validators of a decree whose term the block begins: they take the roster's place. R65
+        """
         assert self._open is None, "a block is open"
         assert height == self.height + 1, f"block {height} after {self.height}"
         assert timestamp_ms >= self.timestamp_ms, "block time fell"
         assert version >= self.version, "the protocol version fell"
         self._state.begin_block()
+        if decreed is not None:
+            self._state.roster = decreed
         self._seen.begin()
         self._once.begin()
         self._open = _Block(height, timestamp_ms, rules_of(version))

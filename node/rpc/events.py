@@ -155,17 +155,13 @@ class Epochs:
         return ("sub validators", self.ports.network.genesis_hash)
 
     def begin(self, store: Snapshot) -> Place:
-        return self._epoch(store) + 1, 0
-
-    def _epoch(self, store: Snapshot) -> int:
-        """Return the epoch of the block above the tip: its committee follows from what is stored."""
-        return store.tip.height // self.ports.network.epoch_length
+        return self.ports.epochs(store).after_height(store.tip.height) + 1, 0
 
     def read(self, store: Snapshot, place: Place) -> tuple[list[Told], Place]:
         told: list[Told] = []
         epochs = self.ports.epochs(store)
-        last = min(self._epoch(store), place[0] + EVENTS_AT_ONCE - 1)
-        for epoch in range(place[0], last + 1):
+        last = epochs.after_height(store.tip.height)  # of the block above the tip: its committee follows from the store
+        while len(told) < EVENTS_AT_ONCE and (epoch := epochs.existing(place[0])) <= last:
             members = epochs.members(epoch)
             if members is None:
                 break
@@ -180,9 +176,7 @@ class Epochs:
                 )
                 for index, row in enumerate(members.rows)
             )
-            begun = ValidatorsEvent(
-                epoch=epoch, first_height=epoch * self.ports.network.epoch_length + 1, validators=views
-            )
+            begun = ValidatorsEvent(epoch=epoch, first_height=epochs.first_height(epoch), validators=views)
             told.append((place, _event(self, self.number, "validators", store, place, validators=begun)))
         return told, place
 

@@ -7,15 +7,15 @@ from consensus.committee import Committee, Validator
 from consensus.crypto import PublicKey
 from consensus.encoding import DecodeError
 from consensus.events import Evidence
-from consensus.messages import NO_HASH, Vote, decode_block
+from consensus.messages import NO_HASH, Vote
+from node.epochs import Epochs
 from node.evidence import InvalidBatch, Network, Proof, decode_proof, epoch_of, kind_of
 from node.ledger.genesis import Validator as Row
-from node.ledger.validators import decode_roster, members
 from node.rpc import evidence_types as types
 from node.rpc.errors import NOT_FOUND, SYNCING, RpcError
 from node.rpc.ports import Ports
 from node.rpc.registry import RETRY_AFTER_MS
-from node.storage.reads import Reads
+from node.storage.store import Snapshot
 
 
 async def list_evidence(ports: Ports, params: types.ListEvidenceParams) -> types.ListEvidenceResult:
@@ -42,15 +42,17 @@ async def get_evidence(ports: Ports, params: types.GetEvidenceParams) -> types.G
         return types.GetEvidenceResult(at_height=store.tip.height, evidence=view, proof=encoded.hex())
 
 
-def _view(ports: Ports, store: Reads, name: bytes, encoded: bytes) -> types.EvidenceView | None:
+def _view(ports: Ports, store: Snapshot, name: bytes, encoded: bytes) -> types.EvidenceView | None:
     """Return what a piece says; None for one that an older version stored and that says nothing to us."""
     network = ports.network
     try:
         proof = decode_proof(encoded, network.genesis_hash)
     except DecodeError:
         return None
-    epoch = epoch_of(proof, Network(network.genesis_hash, network.epoch_length, lambda _: None))
-    return view_of(proof, name, len(encoded), epoch, _rows(store, epoch, network.epoch_length))
+    epochs = ports.epochs(store)
+    known = Network(network.genesis_hash, network.epoch_length, lambda _: None, epochs.term_above)
+    epoch = epoch_of(proof, known)
+    return view_of(proof, name, len(encoded), epoch, _rows(epochs, epoch))
 
 
 def view_of(proof: Proof, name: bytes, size: int, epoch: int, rows: tuple[Row, ...]) -> types.EvidenceView:
@@ -88,10 +90,9 @@ def _vote_view(vote: Vote) -> types.SignedVote:
     return types.SignedVote(kind=vote.kind.name, block_hash=named)  # type: ignore[arg-type]
 
 
-def _rows(store: Reads, epoch: int, epoch_length: int) -> tuple[Row, ...]:
+def _rows(epochs: Epochs, epoch: int) -> tuple[Row, ...]:
     """Return the committee of an epoch. Raises RpcError (syncing) in the moment before the epoch's start is stored."""
-    boundary = store.block(epoch * epoch_length)
-    if boundary is None:
+    found = epochs.members(epoch)
+    if found is None:
         raise RpcError(SYNCING, path="epoch", actual=str(epoch), retry_after_ms=RETRY_AFTER_MS)
-    executed = decode_block(boundary.block_bytes).header.executed_height if epoch else 0
-    return members(decode_roster(store.roster_at(executed)))
+    return found.rows

@@ -93,13 +93,16 @@ class CommitteeMember(Struct, frozen=True, kw_only=True):
 class CommitteeChange(Struct, frozen=True, kw_only=True):
     """A committee that validates from ``epoch`` on, and why: the last block of the epoch before names it, finally.
 
-    ``header`` is that block's, ``certificate`` its finalization by the committee before. To check: docs/rpc.md.
+    ``header`` is that block's, ``certificate`` its finalization by the committee before. To check: docs/rpc.md. Where
+    ``decree`` is there, a decree names the committee, and the header and the certificate are of its base, which may
+    only be notarized, or be block 0 without a certificate (docs/emergency.md).
     """
 
     epoch: Count
     validators: tuple[CommitteeMember, ...]
     header: Bytes
     certificate: Bytes
+    decree: Bytes | None = None
 
 
 class ListCommitteesResult(Result, frozen=True, kw_only=True):

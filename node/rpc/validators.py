@@ -1,12 +1,13 @@
 """The methods about validators and links: (ports, params) -> result."""
 
-from consensus.messages import Block, encode_header
+from consensus.messages import Header, encode_certificate, encode_header
+from node.epochs import Boundary, Decreed
 from node.ledger.validators import Keys, decode_roster, roster_hash
-from node.members import Members
 from node.rpc import validator_types as types
 from node.rpc.errors import NOT_READY, RpcError
 from node.rpc.ports import Ports
 from node.storage.store import Snapshot
+from node.terms import end_height
 
 
 async def list_validators(ports: Ports, params: types.ListValidatorsParams) -> types.ListValidatorsResult:
@@ -19,7 +20,7 @@ async def list_validators(ports: Ports, params: types.ListValidatorsParams) -> t
     return types.ListValidatorsResult(
         at_height=height,
         epoch=committee.epoch,
-        epoch_ends=(committee.epoch + 1) * ports.network.epoch_length,
+        epoch_ends=end_height(committee.epoch, ports.network.epoch_length),
         total_weight=committee.total,
         quorum_weight=committee.quorum,
         faulty_weight_max=committee.faulty_max,
@@ -51,10 +52,10 @@ async def list_committees(ports: Ports, params: types.ListCommitteesParams) -> t
     """The committees that followed that of an epoch, each with the proof that it did."""
     changes: list[types.CommitteeChange] = []
     with ports.store.snapshot() as store:
-        for boundary, following in ports.epochs(store).changes(params.after):
+        for change in ports.epochs(store).changes(params.after):
             if len(changes) == params.limit:
                 return types.ListCommitteesResult(at_height=store.tip.height, changes=tuple(changes), more=True)
-            changes.append(_change_view(store, boundary, following))
+            changes.append(_change_view(store, change))
         return types.ListCommitteesResult(at_height=store.tip.height, changes=tuple(changes), more=False)
 
 
@@ -93,16 +94,25 @@ async def get_peers(ports: Ports, params: types.GetPeersParams) -> types.GetPeer
 # --- steps ---
 
 
-def _change_view(store: Snapshot, boundary: Block, following: Members) -> types.CommitteeChange:
-    certificate = store.certificate(boundary.header.height)
-    assert certificate, "an epoch's last block has a certificate of its own"
+def _change_view(store: Snapshot, change: Boundary | Decreed) -> types.CommitteeChange:
+    header: Header
+    if isinstance(change, Decreed):
+        signed = change.signed
+        header, decree = signed.header, signed.encoded.hex()
+        certificate = b"" if signed.certificate is None else encode_certificate(signed.certificate)
+    else:
+        header, decree = change.block.header, None
+        certificate = store.certificate(header.height) or b""
+        assert certificate, "an epoch's last block has a certificate of its own"
     return types.CommitteeChange(
-        epoch=following.epoch,
+        epoch=change.members.epoch,
         validators=tuple(
-            types.CommitteeMember(consensus_key=row.consensus_key.hex(), weight=row.weight) for row in following.rows
+            types.CommitteeMember(consensus_key=row.consensus_key.hex(), weight=row.weight)
+            for row in change.members.rows
         ),
-        header=encode_header(boundary.header).hex(),
+        header=encode_header(header).hex(),
         certificate=certificate.hex(),
+        decree=decree,
     )
 
 

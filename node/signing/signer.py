@@ -30,7 +30,7 @@ from node.signing.requests import (
     Suspended,
 )
 from node.storage.errors import GuardRefused
-from node.storage.guard import Guard, Key
+from node.storage.guard import Guard, Key, Spoken
 from node.storage.suspension import Foreign, Suspension
 
 NO_SIGNATURE: Final = bytes(64)
@@ -91,6 +91,21 @@ class OwnSigner:
     async def run(self) -> None:
         """There is nothing to keep in touch with."""
 
+    def close_below(self, epoch: int) -> Spoken:
+        """Close the guard for a decree; return up to where the key had spoken. Raises GuardRefused. R64"""
+        self._require_released()
+        return self.guard.close_below(epoch)
+
+    def sign_report(self, epoch: int, statement: bytes) -> Signature:
+        """Return the signature over what the home of a closed guard holds: 32 bytes of node/emergency.py."""
+        self.close_below(epoch)
+        return self.key.sign(statement)
+
+    def sign_decree(self, epoch: int, statement: bytes) -> Signature:
+        """Return the signature over a decree: 32 bytes of node/decree.py. Raises GuardRefused over a second one. R64"""
+        self._require_released()
+        return self.guard.sign_decree(self.key, epoch, statement)
+
     def answer(self, request: Request) -> Answer:
         """Return the signature, or why there is none. Raises StorageFailed: nothing may be signed after that."""
         if self._suspension.foreign is not None:
@@ -107,6 +122,10 @@ class OwnSigner:
                 return self._judge(request)
             case _:
                 assert_never(request)
+
+    def _require_released(self) -> None:
+        if self._suspension.foreign is not None:
+            raise GuardRefused(self.suspended)
 
     def _vote(self, vote: SignVote) -> Answer:
         try:

@@ -11,6 +11,9 @@ All sums are keyed with genesis hash, public key and generation, so a record cou
 disk's 512-byte sector: a record is written whole or not at all. ``durable`` is the last sequence number that was synced
 when the record was appended: it tells an unsynced group, of which any part may be missing, from damage.
 
+For a decree (node/decree.py) the guard is closed below its term: the watermark moves as in a rebase, and the record
+keeps up to where the key had spoken. Only then does it sign a decree, and never two of one term.
+
 Whenever the guard opens or fills up it is copied forward to a new file, with the last VIEWS_KEPT views; below these is
 the watermark, under which nothing is signed any more.
 """
@@ -43,7 +46,9 @@ NUMBER_MAX: Final = 2**64 - 1
 
 _HEADER = struct.Struct(">8s32s32sQQQQ8x16s")
 _RECORD = struct.Struct(">4sB3xQQQQ32s40x16s")
+_SPOKEN = struct.Struct(">QQ?15x")
 assert _HEADER.size == _RECORD.size == RECORD_BYTES
+assert _SPOKEN.size == 32
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +71,8 @@ class Kind(IntEnum):
     NULLIFY = 1
     FINALIZE = 2
     REBASE = 3  # nothing is signed: the watermark moves
+    CLOSE = 4  # nothing is signed: the watermark moves, for a decree that is to come
+    DECREE = 5  # a decree; in view 0 of the epoch below which the guard was closed for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +82,21 @@ class Said:
     notarize: bytes | None = None
     nullify: bytes | None = None
     finalize: bytes | None = None
+    closed: bytes | None = None  # in place of a digest: up to where the key had spoken before
+    decree: bytes | None = None
 
 
 View = tuple[int, int]  # epoch, view
 Request = tuple[int, int, int, bytes]  # kind, epoch, view, statement
 NOTHING_SAID: Final = Said()
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Up to where a key may have spoken when its guard was closed; ``based``: nobody knew what, even then."""
+
+    newest: View
+    based: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +110,13 @@ class _Record:
 
 def after(said: Said, kind: Kind, statement: bytes) -> Said:
     """Return what is said once ``statement`` (a digest) is signed too. Raises GuardRefused. These are all the rules."""
-    before = {Kind.NOTARIZE: said.notarize, Kind.NULLIFY: said.nullify, Kind.FINALIZE: said.finalize}[kind]
+    before = {
+        Kind.NOTARIZE: said.notarize,
+        Kind.NULLIFY: said.nullify,
+        Kind.FINALIZE: said.finalize,
+        Kind.CLOSE: said.closed,
+        Kind.DECREE: said.decree,
+    }[kind]
     if before == statement:
         return said  # the same bytes give the same signature
     if before is not None:
@@ -106,6 +129,12 @@ def after(said: Said, kind: Kind, statement: bytes) -> Said:
         if said.finalize is not None:
             raise GuardRefused("NULLIFY after FINALIZE")
         return replace(said, nullify=statement)
+    if kind is Kind.CLOSE:
+        return replace(said, closed=statement)
+    if kind is Kind.DECREE:
+        if said.closed is None:
+            raise GuardRefused("DECREE before the guard is closed for it")
+        return replace(said, decree=statement)
     if said.nullify is not None:
         raise GuardRefused("FINALIZE after NULLIFY")
     return replace(said, finalize=statement)
@@ -211,6 +240,51 @@ class Guard:
                 self._copy_forward()
             self._append([_Record(Kind.REBASE, self._sequence + 1, self._sequence, (epoch, view), bytes(32))])
             self._raise_watermark((epoch, view))
+
+    def close_below(self, epoch: int) -> Spoken:
+        """Sign nothing of an epoch before ``epoch`` any more, durably; return up to where the key had spoken. R64
+
+        Once closed it says the same again. Raises GuardRefused if the key may have spoken at or above ``epoch``.
+        """
+        at = (epoch, 0)
+        with self._signing:
+            self._require_usable()
+            _require_numbers(*at)
+            closed = self._said.get(at, NOTHING_SAID).closed
+            if closed is None:
+                if at <= max(self.newest, self._watermark):
+                    raise GuardRefused(f"the key may have spoken up to {max(self.newest, self._watermark)}")
+                closed = _SPOKEN.pack(*self.newest, self.based)
+                if self._sequence + 1 > RECORDS_MAX:
+                    self._copy_forward()
+                record = _Record(Kind.CLOSE, self._sequence + 1, self._sequence, at, closed)
+                self._append([record])
+                self._replay(record)
+            epoch, view, based = _SPOKEN.unpack(closed)
+            return Spoken((epoch, view), based)
+
+    def remember_decree(self, epoch: int, statement: bytes) -> None:
+        """Follow the decree whose term begins with ``epoch`` and no other one. Raises GuardRefused, as sign_decree."""
+        at = (epoch, 0)
+        with self._signing:
+            self._require_usable()
+            before = self._said.get(at, NOTHING_SAID)
+            said = after(before, Kind.DECREE, _digest(statement))
+            if said is not before:
+                if self._sequence + 1 > RECORDS_MAX:
+                    self._copy_forward()
+                self._append([_Record(Kind.DECREE, self._sequence + 1, self._sequence, at, _digest(statement))])
+                self._said[at] = said
+
+    def sign_decree(self, secret: Key, epoch: int, statement: bytes) -> Signature:
+        """Return the signature over the decree whose term begins with ``epoch``. R64
+
+        Raises GuardRefused if another one of that term was signed, and unless the guard is closed below ``epoch``.
+        """
+        if secret.public != self.public:
+            raise GuardError("this guard belongs to another key")
+        self.remember_decree(epoch, statement)
+        return secret.sign(statement)
 
     def remembers(self, kind: int, epoch: int, view: int, statement: bytes) -> bool:
         """Return whether ``statement`` was signed, or lies below the watermark and so can never be contradicted.
@@ -338,8 +412,9 @@ class Guard:
         return int(copied)
 
     def _replay(self, record: _Record) -> None:
-        if record.kind is Kind.REBASE:
+        if record.kind in (Kind.REBASE, Kind.CLOSE):
             self._raise_watermark(record.at)
+        if record.kind is Kind.REBASE:
             return
         try:
             self._said[record.at] = after(self._said.get(record.at, NOTHING_SAID), record.kind, record.digest)
@@ -386,6 +461,8 @@ def _as_records(said: Mapping[View, Said]) -> Iterator[_Record]:
     for at in sorted(said):
         # NOTARIZE before NULLIFY: the one order in which both are legal.
         kinds = (
+            (Kind.CLOSE, said[at].closed),
+            (Kind.DECREE, said[at].decree),
             (Kind.NOTARIZE, said[at].notarize),
             (Kind.NULLIFY, said[at].nullify),
             (Kind.FINALIZE, said[at].finalize),

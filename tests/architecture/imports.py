@@ -32,7 +32,9 @@ MAY_IMPORT: Final = {
     "network": ("network", *BELOW),
     "node.ledger": ("node.ledger", *BELOW),
     "node.storage": ("node.storage", "node.ledger", "consensus"),
-    "node.client": ("node.client", "node.ledger", "node.rpc", "consensus"),
+    "node.client": ("node.client", "node.ledger", "node.rpc", "node.decree", "node.terms", "consensus"),
+    "node.decree": ("node.decree", "node.terms", "node.ledger", "consensus"),  # nodes and clients check alike
+    "node.terms": ("node.terms",),
     "node.iso20022": ("node.iso20022", "node.ledger", *BELOW),
     "node.qr": ("node.qr",),
     "node.explorer": ("node.explorer",),
