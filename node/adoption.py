@@ -6,6 +6,7 @@ validators signed than it takes is followed only where a person has put it (`som
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -27,6 +28,7 @@ from node.decree import (
 from node.epochs import Epochs
 from node.home import require_followed
 from node.storage.decrees import keep_decree
+from node.storage.errors import AlreadyInitialised
 from node.storage.store import Store
 from node.sync import RequestFailed
 from node.terms import TERMS_MAX
@@ -118,7 +120,8 @@ class Adoption:
         if decree.term != term:
             raise DecreeInvalid("a decree of another term than asked for")
         require_followed(self._store, (signed,))
-        keep_decree(self._home, term, signed.encoded)
+        with suppress(AlreadyInitialised):  # a snapshot has brought it meanwhile
+            keep_decree(self._home, term, signed.encoded)
         log.warning("decree_adopted", term=term, base=decree.base_height, digest=decree.digest.hex())
         raise TermBegins(f"a decree of term {term} is followed")
 

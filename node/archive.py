@@ -21,6 +21,7 @@ from node.ledger.transaction import signatures_valid
 from node.storage.archive_files import SegmentWriter, frames, segments
 from node.storage.records import StoredBlock
 from node.storage.store import Store
+from node.terms import begin_height
 
 NAME: Final = "som-archive"
 VERSION: Final = 1
@@ -82,7 +83,7 @@ def _header(store: Store, genesis: Genesis, number: int, first: int, chained: by
 def _trail(store: Store, epochs: Epochs, first: int) -> Iterator[bytes]:
     """Yield the last blocks of epochs from which the committee of the first height follows."""
     for epoch in epochs.trail(epochs.after_height(first - 1)):
-        ending = store.certificate(epoch * epochs.length)
+        ending = store.certificate(begin_height(epoch, epochs.length))
         assert ending, "the last block of an epoch has a certificate of its own"
         yield encode((TRAIL, epochs.boundary(epoch).encoded, ending, _following(epochs, epoch)))
 

@@ -248,12 +248,13 @@ class Epochs:
         begun = self._begun_by(epoch)
         if begun is not None:
             return height > begun.decree.base_height  # its seats are signed
-        counted = self._counted_for(epoch)
-        if counted is None:
+        boundary = self._boundary(epoch)
+        if boundary is None:
             return False
+        counted, executed = self._counted(boundary.header), boundary.header.executed_height
         low = counted + (1 if self.decreed_roster(counted + 1) is None else 2)  # the state has a decree's a block later
-        changed = next(self._store.roster_heights(low), height + 1), next(self._store.versions(low), (height + 1, 0))[0]
-        return min(changed) > height
+        changed = next(self._store.roster_heights(low), height + 1)
+        return min(changed, next(self._store.versions(executed + 1), (height + 1, 0))[0]) > height
 
     def boundary(self, epoch: int) -> Block:
         """Return the stored last block before an epoch, of which ``trail`` speaks."""

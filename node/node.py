@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,6 +66,7 @@ from node.snapshot_fetch import Fetch, SnapshotReady
 from node.snapshot_maker import Maker
 from node.snapshots import METHODS as SNAPSHOT_METHODS
 from node.snapshots import Snapshots
+from node.storage.decrees import keep_decree
 from node.storage.disk import RoomLimits
 from node.storage.errors import GuardError, KeyFileError, NotInitialised, StorageError, WrongNetwork
 from node.storage.files import Unsafe
@@ -233,6 +235,8 @@ class Node:
             lambda: self.driver.core.committed.header.height,
             self.sync.claims,
             config.snapshot.fetch_behind,
+            opened.decrees,
+            partial(keep_decree, opened.home),
         )
         self.fetch.wanted = tip.height < config.snapshot.fetch_behind and not opened.by_blocks
         self.sync.held = self.fetch.holds

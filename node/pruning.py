@@ -24,6 +24,7 @@ from node.slices import in_slices
 from node.storage.pruning import old_entries, ranges_to_give_back, row_of_roots, rows_of_block, rows_of_content
 from node.storage.records import StoredBlock
 from node.storage.store import Store
+from node.terms import begin_height
 
 BLOCKS_MIN: Final = 4 * BATCH_LIFE_HEIGHTS  # are always kept: twice what a snapshot, its proof and the pool look back
 DAY_MS: Final = 24 * 3_600_000
@@ -113,7 +114,8 @@ class Pruner:
 
     def _old_blocks(self, base: int) -> Iterator[list[bytes]]:
         tip = self._store.tip.height
-        kept = {epoch * self._epochs.length for epoch in self._epochs.trail(self._epochs.after_height(tip))}
+        length, last = self._epochs.length, self._epochs.after_height(tip)
+        kept = {begin_height(epoch, length) for epoch in self._epochs.trail(last)}
         for block in self._store.blocks_up_to(base + 1):
             yield from self._content(block)
             if block.height < base:

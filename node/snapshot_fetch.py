@@ -18,6 +18,7 @@ from consensus.messages import HASH_BYTES, Block, Hash, decode_block, encode_hea
 from network.wire import PeerId
 from node.batches import BATCH_LIFE_HEIGHTS
 from node.client.errors import ProofInvalid
+from node.decree import SignedDecree
 from node.home import genesis_block
 from node.ledger.errors import InvariantViolation
 from node.ledger.execute import META_KEY, Ledger, encode_meta, genesis_changes, read_meta
@@ -99,8 +100,13 @@ class Fetch:
         height: Callable[[], int],
         claims: Callable[[], Sequence[int]],
         behind_min: int,
+        decrees: Sequence[SignedDecree] = (),
+        keep_decree: Callable[[int, bytes], None] = lambda _term, _data: None,
     ) -> None:
-        """``height`` is our own, final; ``claims`` are those of peers; so far ahead of us a snapshot is worth it."""
+        """``height`` is our own, final; ``claims`` are those of peers; so far ahead of us a snapshot is worth it.
+
+        ``decrees`` are followed here; ``keep_decree`` keeps one that a snapshot brings, by its term.
+        """
         self._genesis = genesis
         self._store_path = store_path
         self._fetched = fetched
@@ -108,6 +114,8 @@ class Fetch:
         self._height = height
         self._claims = claims
         self._behind_min = behind_min
+        self._decrees = decrees
+        self._keep_decree = keep_decree
         self._progress = 0.0
         self.wanted = True
 
@@ -141,6 +149,8 @@ class Fetch:
             chosen = await self._choose()
             log.info("snapshot_chosen", height=chosen.shown.height, files=len(chosen.contents.files))
             await self._fetch_all(chosen)
+            for signed in chosen.proven.decrees[len(self._decrees) :]:  # first: without them the store is none of ours
+                self._keep_decree(signed.decree.term, signed.encoded)
             tip = await asyncio.to_thread(found_store, self._genesis, self._store_path, chosen, self._fetched)
         except Unusable as error:
             log.warning("snapshot_unusable", why=str(error))
@@ -198,7 +208,7 @@ class Fetch:
             if contents.height != shown.height:
                 raise DecodeError("contents of another height")
             proof = await self._file(peer, shown.height, PROOF, shown.proof_bytes)
-            return contents, verify_proof(self._genesis, contents, proof)
+            return contents, verify_proof(self._genesis, contents, proof, self._decrees)
         except RequestFailed:
             return None
         except (DecodeError, ProofInvalid) as error:

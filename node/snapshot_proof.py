@@ -31,6 +31,7 @@ from consensus.messages import (
 )
 from node.client.errors import ProofInvalid
 from node.client.trust import Trust
+from node.decree import Decree, SignedDecree, decode_decree
 from node.epochs import Epochs
 from node.ledger.commitment import DEPTH_MAX, chain_root
 from node.ledger.execute import Meta
@@ -39,6 +40,7 @@ from node.ledger.snapshot import Node, folded, placed
 from node.ledger.validators import decode_roster, encode_roster, members, roster_of
 from node.storage.snapshot_files import FILE_BYTES_MAX
 from node.storage.store import Store
+from node.terms import TERMS_MAX, begin_height, term_of
 
 CONTENTS_BYTES_MAX: Final = 8 << 20  # 35 bytes a node of the tree: a state of 50 GB
 PROOF_BYTES_MAX: Final = 8 << 20  # some thousands of changes of the committee
@@ -105,6 +107,7 @@ class Proven:
     trail: tuple[Boundary, ...]
     rosters: tuple[tuple[int, bytes], ...]  # height, roster; that of genesis first, that of the state last
     versions: tuple[tuple[int, int], ...]  # height, protocol version that is demanded after it, likewise
+    decrees: tuple[SignedDecree, ...] = ()  # below the snapshot, by term
 
 
 def encode_contents(contents: Contents) -> bytes:
@@ -162,7 +165,7 @@ def make_proof(store: Store, epochs: Epochs, height: int) -> bytes | None:
     executed = next(header.executed_height for header in headers if header.executed_height >= height)
     trail = []
     for epoch in epochs.trail(headers[-1].epoch):
-        ending = store.certificate(epoch * epochs.length)
+        ending = store.certificate(begin_height(epoch, epochs.length))
         assert ending, "the last block of an epoch has a certificate of its own"
         trail.append((epochs.boundary(epoch).encoded, ending))
     rosters = [(each, store.roster_at(each)) for each in store.roster_heights(0) if each <= height]
@@ -171,24 +174,32 @@ def make_proof(store: Store, epochs: Epochs, height: int) -> bytes | None:
     links = [_link(store, each) for each in range(height, executed + 1)]
     versions = [row for row in store.versions() if row[0] <= height]
     headers_encoded = [encode_header(each) for each in headers]
-    return encode((1, headers_encoded, certificate, before.root, links, trail, rosters, versions))
+    fields = (headers_encoded, certificate, before.root, links, trail, rosters, versions)
+    decrees = [signed.encoded for signed in epochs.decrees if signed.decree.base_height < height]
+    return encode((2, *fields, decrees) if decrees else (1, *fields))
 
 
-def verify_proof(genesis: Genesis, contents: Contents, data: bytes) -> Proven:
-    """Return what the proof proves of the contents. Raises ProofInvalid or DecodeError."""
+def verify_proof(genesis: Genesis, contents: Contents, data: bytes, followed: Sequence[SignedDecree] = ()) -> Proven:
+    """Return what the proof proves of the contents. Raises ProofInvalid or DecodeError.
+
+    ``followed`` are the decrees that this node follows already: those of the proof go on from them.
+    """
     if len(data) > PROOF_BYTES_MAX:
         raise DecodeError("a proof that is too long")
-    version, header_rows, certificate, before, link_rows, trail_rows, roster_rows, version_rows = as_tuple(
-        decode(data), 8
-    )
-    as_int(version, 1, 1)
+    version, *rest = as_tuple(decode(data), most=9) or (None,)
+    decree_rows = as_tuple(rest.pop(), most=TERMS_MAX) if as_int(version, 1, 2) == 2 and rest else ()
+    header_rows, certificate, before, link_rows, trail_rows, roster_rows, version_rows = as_tuple(tuple(rest), 7)
+    decrees = [decode_decree(as_bytes(each)) for each in decree_rows]
     if contents.genesis_hash != genesis.hash or contents.depth != genesis.tree_depth:
         raise ProofInvalid("a snapshot of another network")
     headers = [decode_header(as_bytes(each)) for each in as_tuple(header_rows, most=HEADERS_MAX)]
     rosters = _as_rosters(genesis, contents.height, roster_rows)
     versions = _as_versions(genesis, contents.height, version_rows)
     trail = [_as_boundary(each) for each in as_tuple(trail_rows, most=TRAIL_MAX)]
-    trust = _followed(genesis, trail, rosters)
+    accepted = [signed.decree.digest for signed in followed]
+    if [signed.decree.digest for signed in decrees[: len(followed)]] != accepted[: len(decrees)]:
+        raise ProofInvalid("another decree than is followed here")
+    trust = _followed(Trust.of(genesis, accepted), trail, rosters, decrees)
     if not headers or headers[0].height != contents.height:
         raise ProofInvalid("the headers do not begin at the snapshot")
     for parent, child in pairwise(headers):
@@ -199,8 +210,8 @@ def verify_proof(genesis: Genesis, contents: Contents, data: bytes) -> Proven:
     meta = _proven_meta(genesis, headers, as_bytes(before, HASH_BYTES), links)
     if meta.state_tree_root != contents.state_tree_root:
         raise ProofInvalid("the contents are not the state of the height")
-    _require_settled(genesis, headers[0], trail, max(rosters[-1][0], versions[-1][0]))
-    return Proven(headers[0], meta, tuple(trail), rosters, versions)
+    _require_settled(trust, headers[0], trail, rosters[-1][0], versions[-1][0])
+    return Proven(headers[0], meta, tuple(trail), rosters, versions, tuple(decrees))
 
 
 def _proven_meta(genesis: Genesis, headers: Sequence[Header], before: bytes, links: Sequence[Link]) -> Meta:
@@ -217,19 +228,27 @@ def _proven_meta(genesis: Genesis, headers: Sequence[Header], before: bytes, lin
     return Meta(genesis.hash, height, header.timestamp_ms, roots[1], before, *links[0], header.version)
 
 
-def _followed(genesis: Genesis, trail: Sequence[Boundary], rosters: Sequence[tuple[int, bytes]]) -> Trust:
+def _followed(
+    trust: Trust, trail: Sequence[Boundary], rosters: Sequence[tuple[int, bytes]], decrees: Sequence[SignedDecree]
+) -> Trust:
     """Return what is trusted after these last blocks of epochs, each verified by the committee of its own epoch."""
-    trust = Trust.of(genesis)
+    waiting = list(decrees)
     for boundary in trail:
         header = boundary.block.header
+        while waiting and waiting[0].decree.term <= term_of(header.epoch):
+            trust = trust.decreed(waiting.pop(0))
         certificate = decode_certificate(boundary.certificate)
-        if header.height == 0 or header.height % genesis.epoch_length:
+        if header.height == 0 or header.height % trust.epoch_length:
             raise ProofInvalid("not the last block of an epoch")
         if header.next_validators_hash == header.validators_hash:
             trust.require_final(header, certificate)
             continue
-        roster = next(row for height, row in reversed(rosters) if height <= header.executed_height)
-        rows = members(decode_roster(roster))
+        begun = _begun(trust, header)
+        if begun is not None and header.executed_height <= begun.base_height:
+            rows = members(begun.roster)
+        else:
+            roster = next(row for height, row in reversed(rosters) if height <= header.executed_height)
+            rows = members(decode_roster(roster))
         try:
             committee = Committee(
                 header.epoch + 1,
@@ -239,17 +258,32 @@ def _followed(genesis: Genesis, trail: Sequence[Boundary], rosters: Sequence[tup
         except ValueError as error:
             raise ProofInvalid(f"a committee: {error}") from None
         trust = trust.followed(header, certificate, committee)
+    for signed in waiting:
+        trust = trust.decreed(signed)
     return trust
 
 
-def _require_settled(genesis: Genesis, header: Header, trail: Sequence[Boundary], changed: int) -> None:
+def _begun(trust: Trust, header: Header) -> Decree | None:
+    """Return the decree that began the term of a header."""
+    term = term_of(header.epoch)
+    return trust.decrees[term - 1] if 0 < term <= len(trust.decrees) else None
+
+
+def _require_settled(
+    trust: Trust, header: Header, trail: Sequence[Boundary], roster_changed: int, version_changed: int
+) -> None:
     """Raise ProofInvalid unless the committee of the next block is that of the state's own roster, seat by seat."""
-    ended = {0: 0, header.height: header.executed_height}
+    height, begun = header.height, _begun(trust, header)
+    ended = {0: 0, height: header.executed_height}
     ended |= {each.block.header.height: each.block.header.executed_height for each in trail}
-    executed = ended.get(header.height // genesis.epoch_length * genesis.epoch_length)
+    begins = height // trust.epoch_length * trust.epoch_length
+    if begun is not None and begins <= begun.base_height:
+        return  # a decree names it, and is signed
+    executed = ended.get(begins)
     if executed is None:
         raise ProofInvalid("the last block of the epoch before is missing")
-    if changed > executed:
+    counted = executed if begun is None or executed > begun.base_height else begun.base_height + 1
+    if roster_changed > counted or version_changed > executed:
         raise ProofInvalid("roster or version have changed since the committee was named")
 
 

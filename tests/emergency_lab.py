@@ -81,7 +81,20 @@ class Lives:
         """Start nodes."""
         for name in names:
             self.begun[name] = 0
-        await self.lab.start(*names)
+            await self._start(name)
+
+    async def _start(self, name: str) -> None:
+        try:
+            await self.lab.start(name)
+        except ExceptionGroup as error:  # it had only to reach the base
+            await self._again(name, error)
+
+    async def _again(self, name: str, error: BaseException) -> None:
+        assert isinstance(error, ExceptionGroup), error
+        assert error.split(TermBegins)[1] is None, error
+        await self.lab.gone(name)
+        self.begun[name] += 1
+        await self._start(name)
 
     async def until(self, holds: Callable[[], object], what: str = "") -> None:
         """Wait until ``holds()``; a node that ended because a term begins is started again."""
@@ -90,12 +103,7 @@ class Lives:
             assert time.monotonic() < deadline, f"never came true: {what}; {'; '.join(self.lab.describe())}"
             await asyncio.sleep(0.01)
             for name in list(self.lab.running):
-                error = self.lab.failed(name) if name in self.lab.nodes else None
-                if error is None:
-                    continue
-                assert isinstance(error, ExceptionGroup), error
-                assert error.split(TermBegins)[1] is None, error
-                await self.lab.gone(name)
-                self.begun[name] += 1
-                await self.lab.start(name)
+                error = self.lab.failed(name)
+                if error is not None:
+                    await self._again(name, error)
             self.lab.alive()

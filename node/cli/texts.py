@@ -308,6 +308,52 @@ TEXTS: Final[dict[str, Words]] = {
         "Ключей, паролей и токенов внутри нет. Просмотрите архив, прежде чем передать.",
         "No keys, passphrases or tokens are in it. Look through it before you give it away.",
     ),
+    "term": Words("Мезгил", "Срок", "Term"),
+    "decree": Words("Буйрук", "Указ", "Decree"),
+    "base": Words("Чынжыр уланган блок", "Блок, с которого цепочка продолжается", "The chain goes on above"),
+    "reason": Words("Себеби", "Причина", "Reason"),
+    "signed_by_bank": Words("Улуттук банктын колдору", "Подписи Национального банка", "The central bank has signed"),
+    "signed_by_validators": Words(
+        "Калган валидаторлордун колдору", "Подписи оставшихся валидаторов", "Validators that are left have signed"
+    ),
+    "follows_decree": Words("Ушул буйрукка баш иет", "Следует указу", "Follows the decree"),
+    "close_guard": Words(
+        "Бул валидатор мындан ары мурдагы мезгилде эч качан добуш бербейт; артка жол жок.",
+        "Этот валидатор больше никогда не проголосует в прежнем сроке; пути назад нет.",
+        "This validator will never vote in the term before again; there is no way back.",
+    ),
+    "sign_decree": Words(
+        "Бул мезгилдин башка буйругуна кол коюлбайт. Жогоруда көрсөтүлгөнгө кол коёсузбу?",
+        "Другой указ этого срока уже не подписать. Подписать показанный выше?",
+        "No other decree of this term can be signed after it. Sign what is shown above?",
+    ),
+    "report_whole": Words(
+        "Өзү кол койгондун баары ушул жерде", "Здесь есть всё, что он подписывал", "All that it has signed is here"
+    ),
+    "reported_weight": Words(
+        "Билдирген салмак / керектүү", "Доложивший вес / нужно", "Weight that has reported / needed"
+    ),
+    "whole_weight": Words("маалыматы толук / керектүү", "с полными данными / нужно", "with all its data / needed"),
+    "not_blocked": Words(
+        "ЭСКЕРТҮҮ: жоголду делген валидаторлор кайтып келсе, өз алдынча уланта алышат, анда эки чынжыр пайда болот.",
+        "ВНИМАНИЕ: если валидаторы, считающиеся утраченными, вернутся, они смогут продолжить сами: цепочек станет две.",
+        "WARNING: if validators that are said to be lost come back, they can go on alone: there would be two chains.",
+    ),
+    "not_certain": Words(
+        "ЭСКЕРТҮҮ: ырасталган төлөмдөр жоголушу мүмкүн: алар жөнүндө билген эч ким калган эмес.",
+        "ВНИМАНИЕ: подтверждённые платежи могут пропасть: не осталось никого, кто наверняка о них знает.",
+        "WARNING: acknowledged payments may be lost: nobody is left who is sure to know of them.",
+    ),
+    "lost_block": Words(
+        "ЭСКЕРТҮҮ: бул күбөлөндүрүлгөн блок эч кимде жок:",
+        "ВНИМАНИЕ: этого заверенного блока нет ни у кого:",
+        "WARNING: nobody has this certified block any more:",
+    ),
+    "plan_uncertain": Words(
+        "Буйрук жазылган жок. Дагы билдирүүлөрдү табыңыз; мүмкүн болбосо, --may-lose менен кайталаңыз",
+        "Указ не записан. Найдите ещё доклады; если их нет, повторите с --may-lose",
+        "No decree was written. Find more reports; if there are none, do it again with --may-lose",
+    ),
     "check_ok": Words("жакшы", "хорошо", "ok"),
     "check_warn": Words("көңүл буруңуз", "внимание", "warn"),
     "check_fail": Words("жараксыз", "плохо", "fail"),
