@@ -11,6 +11,7 @@ from node.ceremony import Plan, apply, open_chain, open_consensus_key, plan, rep
 from node.decree import SignedDecree, TermBegins
 from node.emergency import Report
 from node.ledger.validators import Seat
+from node.snapshot_fetch import SnapshotReady
 from tests.committee_lab import BOARD, keys_of
 from tests.node_lab import Lab
 
@@ -91,7 +92,7 @@ class Lives:
 
     async def _again(self, name: str, error: BaseException) -> None:
         assert isinstance(error, ExceptionGroup), error
-        assert error.split(TermBegins)[1] is None, error
+        assert error.split((SnapshotReady, TermBegins))[1] is None, error
         await self.lab.gone(name)
         self.begun[name] += 1
         await self._start(name)

@@ -1,54 +1,259 @@
 """Real networks that lost half of their validators for good: a decree brings them back, and no payment is lost."""
 
 import asyncio
-from contextlib import suppress
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from node.terms import TERM_EPOCHS
-from tests.committee_lab import Committees
-from tests.emergency_lab import Lives, applied, ceremony, lose, seat
+import msgspec
+import pytest
+
+import node.snapshot_fetch
+import node.sync
+from consensus.crypto import SecretKey
+from devnet.generate import bank_account, seed_of
+from node.adoption import Adoption
+from node.client.client import Client
+from node.client.trust import Trust
+from node.config import Peer, Snapshot, format_config
+from node.decree import DecreeConflict, SignedDecree
+from node.home import read_config
+from node.terms import TERM_EPOCHS, term_of
+from tests.committee_lab import Committees, keys_of
+from tests.emergency_lab import Lives, applied, ceremony, lose, seat, signed_by_bank
 from tests.node_lab import Lab, make_lab
 
+FRESH = ("fresh-1", "fresh-2")
 
-async def paid_until_two_are_lost(lab: Lab) -> Committees:
-    """Run a network that pays, and destroy two of its four validators under load; the others then stop."""
-    await lab.start(*lab.names)
-    await lab.linked()
-    await lab.fund()
-    change = Committees(lab)
-    change.paying = asyncio.create_task(change.pay())
-    await change.payments(20)
-    await lab.stop(*lab.names[2:])
-    lose(lab, *lab.names[2:])
-    change.paying.cancel()
-    with suppress(asyncio.CancelledError):
-        await change.paying
-    await lab.stop(*lab.names[:2])
-    return change
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A network after its ceremony: who is left and who is new run, and validate."""
+
+    lab: Lab
+    lives: Lives
+    change: Committees
+    signed: SignedDecree
+    names: tuple[str, ...]
+
+    async def higher(self, heights: int, *names: str) -> None:
+        """Wait for so many more blocks of these nodes, or of all validators."""
+        tip = max(self.lab.nodes[name].store.tip.height for name in self.names if name in self.lab.nodes)
+        chosen = names or self.names
+        await self.lives.until(
+            lambda: all(self.lab.nodes[name].store.tip.height >= tip + heights for name in chosen), f"{tip + heights}"
+        )
+
+    async def pay(self) -> None:
+        """Pay once more, and wait until all validators have stored it."""
+        one = self.lab.pension()
+        await self.lab.accept(self.names[0], one)
+        self.change.paid.append(one)
+        await self.lives.until(
+            lambda: all(self.lab.nodes[name].store.transaction(one.id) for name in self.names), "a payment"
+        )
+
+    def all_paid(self, *names: str) -> None:
+        """Assert that nothing that was acknowledged is missing, on these nodes or on all validators."""
+        for name in names or self.names:
+            store = self.lab.nodes[name].store
+            assert [each for each in self.change.paid if store.transaction(each.id) is None] == [], name
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node.sync, "QUIET_SECONDS", 0.5)
+    monkeypatch.setattr(node.snapshot_fetch, "LISTEN_SECONDS", 0.3)
+
+
+@asynccontextmanager
+async def brought_back(
+    directory: Path, snapshots: Snapshot | None = None, keep: tuple[str, ...] = ()
+) -> AsyncIterator[Brought]:
+    """Run a network of four that pays; destroy two under load; hold the ceremony with the others and two new ones.
+
+    ``keep``: whose home is set aside before it is destroyed, as `NAME.kept`.
+    """
+    lab = make_lab(directory, epoch_length=10)
+    lives = Lives(lab)
+    lost, left = lab.names[2:], lab.names[:2]
+    try:
+        await lab.start(*lab.names)
+        await lab.linked()
+        await lab.fund()
+        change = Committees(lab)
+        change.paying = asyncio.create_task(change.pay())
+        await change.payments(20)
+        await lab.stop(*lost)
+        change.paying.cancel()
+        with suppress(asyncio.CancelledError):
+            await change.paying
+        await lab.stop(*left)
+        for name in keep:
+            shutil.copytree(directory / name, directory / f"{name}.kept", ignore=shutil.ignore_patterns("*.sock"))
+        lose(lab, *lost)
+        addresses = {name: change.add_home(name) for name in FRESH}
+        seats = [*(seat(name) for name in left), *(seat(name, address=addresses[name]) for name in FRESH)]
+        signed = ceremony(lab, left, seats)
+        for name in left:
+            assert applied(lab, name, signed)
+        for name in FRESH:
+            assert applied(lab, name, signed, signed.decree.digest)
+        if snapshots is not None:
+            for name in (*left, *FRESH):
+                settings(lab, name, snapshot=snapshots)
+        change.through = list(left)
+        await lives.start(*left, *FRESH)
+        brought = Brought(lab, lives, change, signed, (*left, *FRESH))
+        await lives.until(
+            lambda: all(lab.nodes[name].store.tip.height >= signed.decree.base_height + 12 for name in brought.names),
+            "the chain goes on",
+        )
+        yield brought
+        lab.alive()
+    finally:
+        await lab.stop(*lab.running)
+
+
+def settings(lab: Lab, name: str, **changes: object) -> None:
+    home = lab.directory / name
+    config = msgspec.structs.replace(read_config(home), **changes)
+    (home / "config.toml").write_text(format_config(config))
 
 
 async def test_with_two_of_four_lost_for_good_a_decree_brings_the_chain_back_and_no_payment_is_lost(
     tmp_path: Path,
 ) -> None:
-    lab = make_lab(tmp_path, epoch_length=10)
-    lives = Lives(lab)
-    try:
-        change = await paid_until_two_are_lost(lab)
-        left, fresh = lab.names[:2], ("fresh-1", "fresh-2")
-        peers = [seat(name) for name in left]
-        addresses = {name: change.add_home(name) for name in fresh}
-        signed = ceremony(lab, left, [*peers, *(seat(name, address=addresses[name]) for name in fresh)])
-        for name in left:
-            assert applied(lab, name, signed)
-        for name in fresh:
-            assert applied(lab, name, signed, signed.decree.digest)
-        await lives.start(*left, *fresh)
-        base = signed.decree.base_height
-        await lives.until(
-            lambda: all(lab.nodes[name].store.tip.height >= base + 25 for name in (*left, *fresh)), "the chain goes on"
-        )
-        assert all(lab.nodes[name].driver.core.epoch > TERM_EPOCHS for name in (*left, *fresh))
-        assert all(lab.nodes[name].store.transaction(each.id) for each in change.paid for name in (*left, *fresh))
+    async with brought_back(tmp_path) as brought:
+        lab, base = brought.lab, brought.signed.decree.base_height
+        assert all(lab.nodes[name].driver.core.epoch > TERM_EPOCHS for name in brought.names)
+        brought.all_paid()
+        # All four are needed: three of four are a quorum, and one may go again.
+        await brought.lives.until(lambda: not any(lab.nodes[name].driver.voting.fenced for name in brought.names), "")
+        await brought.pay()
+        await lab.stop(brought.names[0])
+        await brought.higher(15, *brought.names[1:])
+        await brought.lives.start(brought.names[0])
+        await brought.higher(3)
+        brought.all_paid()
+        assert lab.same_chain() > base + 20
+        # The state has the seats of the decree, and what a client asks says the same.
+        names = [row.name for row in lab.nodes[brought.names[0]].ledger.roster]
+        assert names == sorted(brought.names)
+
+
+async def test_a_client_with_only_the_genesis_and_one_that_was_there_before_verify_what_is_proven_after_a_decree(
+    tmp_path: Path,
+) -> None:
+    async with brought_back(tmp_path) as brought:
+        await brought.pay()
+        url = f"http://127.0.0.1:{brought.lab.nodes[brought.names[0]].rpc.port}"
+        trust = Trust.of(brought.lab.genesis)
+        async with Client([url], trust=trust) as client:
+            for payment in (brought.change.paid[0], brought.change.paid[-1]):  # from before, and from after
+                proven = await client.prove_transaction(payment.id)
+                assert proven.receipt.applied
+            account = await client.prove_account(bank_account(1))
+            assert account.account is not None
+            assert account.account.balance() == 1_00 * len(brought.change.paid)
+            page = await client.committees(0)
+            assert [change.decree is not None for change in page.changes] == [True]
+            assert trust.after(page.changes[0]).decrees == (brought.signed.decree,)
+
+
+async def test_a_node_that_is_new_joins_by_blocks_across_a_decree(tmp_path: Path) -> None:
+    async with brought_back(tmp_path) as brought:
+        lab, lives = brought.lab, brought.lives
+        await joins(brought, "late", Snapshot(every=0, keep=1, fetch_behind=0))
+        assert lives.begun["late"] >= 2, "it learned of the decree, and followed it"
+        assert lab.nodes["late"].store.base() == 0
+        brought.all_paid("late")
         lab.same_chain()
-    finally:
-        await lab.stop(*lab.running)
+
+
+async def test_a_node_that_is_new_joins_by_a_snapshot_made_after_a_decree(tmp_path: Path) -> None:
+    async with brought_back(tmp_path, Snapshot(every=8, keep=2, fetch_behind=0)) as brought:
+        lab = brought.lab
+        await brought.lives.until(
+            lambda: all(
+                lab.nodes[name].snapshots.heights()[-1:] > [brought.signed.decree.base_height] for name in brought.names
+            ),
+            "snapshots",
+        )
+        await joins(brought, "late", Snapshot(every=0, keep=1, fetch_behind=8))
+        late = lab.nodes["late"]
+        assert late.store.base() > brought.signed.decree.base_height
+        assert [each.decree for each in late.epochs.decrees] == [brought.signed.decree]
+        height = late.store.tip.height
+        for name in brought.names:
+            await lab.height(height, name)
+            assert lab.nodes[name].store.roots(height) == late.store.roots(height)
+
+
+async def joins(brought: Brought, name: str, snapshot: Snapshot) -> None:
+    """Start an observer at genesis, whom two validators let link, and wait until it is where they are."""
+    lab, lives = brought.lab, brought.lives
+    peers = [brought.change.peer(each, pinned=True) for each in brought.names[:2]]
+    brought.change.add_home(name, peers=peers)
+    settings(lab, name, snapshot=snapshot)
+    await lab.stop(*brought.names[:2])
+    for each in brought.names[:2]:
+        config = read_config(lab.directory / each)
+        settings(lab, each, peers=(*config.peers, pinned(lab, name)))
+    await lives.start(*brought.names[:2])
+    await lives.start(name)
+    await brought.higher(5, *brought.names, name)
+
+
+def pinned(lab: Lab, name: str) -> Peer:
+    """Return how a validator lets an observer in."""
+    listen = read_config(lab.directory / name).listen
+    return Peer(name, listen.host, listen.port, keys_of(name).node_key.hex())
+
+
+async def test_a_lost_validator_that_comes_back_with_its_old_data_follows_and_never_votes(tmp_path: Path) -> None:
+    name = "bank-2"
+    async with brought_back(tmp_path, keep=(name,)) as brought:
+        lab, lives = brought.lab, brought.lives
+        assert name in lab.names[2:]
+        (tmp_path / f"{name}.kept").rename(tmp_path / name)
+        settings(lab, name, peers=tuple(brought.change.peer(each, pinned=True) for each in brought.names[:2]))
+        # Alone it stands: nobody lets it link, and its votes are of a term that is over.
+        await lives.start(name)
+        tip = lab.nodes[name].store.tip.height
+        await brought.higher(10)
+        assert lab.nodes[name].store.tip.height == tip
+        assert tip <= brought.signed.decree.base_height
+        await lab.stop(name)
+        # Where its peers let it in as an observer, it follows them.
+        await lab.stop(*brought.names[:2])
+        for each in brought.names[:2]:
+            config = read_config(lab.directory / each)
+            others = tuple(peer for peer in config.peers if peer.name != name)
+            settings(lab, each, peers=(*others, pinned(lab, name)))
+        await lives.start(*brought.names[:2])
+        await lives.start(name)
+        await brought.higher(12, *brought.names, name)
+        returned = lab.nodes[name]
+        assert returned.driver.core.me is None
+        assert term_of(returned.driver.core.epoch) == 1
+        brought.all_paid(name)
+        lab.same_chain()
+
+
+async def test_a_node_that_follows_another_decree_of_the_same_term_is_found_out(tmp_path: Path) -> None:
+    async with brought_back(tmp_path) as brought:
+        lab = brought.lab
+        adoption: Adoption = lab.nodes[brought.names[0]].adoption
+        with pytest.raises(DecreeConflict, match="two decrees of term 1"):
+            adoption._take(await other_decree(brought), 1)
+
+
+async def other_decree(brought: Brought) -> SignedDecree:
+    """Return a second decree of the term that stands as well: more were faulty than may be."""
+    other = replace(brought.signed, decree=replace(brought.signed.decree, reason="another"), bank=(), validators=())
+    keys = [SecretKey(seed_of(f"{name}-consensus")) for name in brought.names[:2]]
+    made = tuple(sorted((bytes(key.public), bytes(key.sign(other.decree.digest))) for key in keys))
+    return replace(signed_by_bank(other), validators=made)

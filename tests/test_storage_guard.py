@@ -8,7 +8,7 @@ import pytest
 from consensus.crypto import SecretKey, Signature, verify
 from node.storage.errors import AlreadyInitialised, GuardError, GuardRefused, InUse, StorageError, StorageFailed
 from node.storage.files import Disk
-from node.storage.guard import RECORD_BYTES, RECORDS_MAX, VIEWS_KEPT, Guard
+from node.storage.guard import RECORD_BYTES, RECORDS_MAX, VIEWS_KEPT, Guard, Spoken
 from tests.storage_crashes import Op, RecordingDisk, UnsyncedDisk, crash_states, lay_out
 
 GENESIS = b"g" * 32
@@ -442,3 +442,98 @@ def test_the_crash_states_find_out_a_guard_that_signs_first(tmp_path: Path) -> N
     disk.ops = signed_first
     with pytest.raises(AssertionError):
         recover_all(tmp_path, disk)
+
+
+# A decree: the guard is closed below its term, and signs one decree of it.
+
+TERM = 10**12
+
+
+def closed(directory: Path, epoch: int = TERM) -> Guard:
+    guard = fresh(directory)
+    assert may(guard, FINALIZE, 5, b"A", epoch=3)
+    assert guard.close_below(epoch) == Spoken((3, 5), False)
+    return guard
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_closed_guard_signs_nothing_below_and_everything_above(tmp_path: Path, restart: bool) -> None:
+    guard = closed(tmp_path)
+    if restart:
+        guard.close()
+        guard = reopened(tmp_path)
+    assert not may(guard, FINALIZE, 5, b"A", epoch=3), "not even what it had signed"
+    assert not may(guard, NOTARIZE, 1, b"A", epoch=TERM - 1)
+    assert may(guard, NOTARIZE, 1, b"A", epoch=TERM + 3)
+    assert not guard.based, "what it has said above is all here"
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_guard_that_is_closed_again_says_the_same(tmp_path: Path, restart: bool) -> None:
+    guard = closed(tmp_path)
+    for _ in range(2):
+        if restart:
+            guard.close()
+            guard = reopened(tmp_path)
+        assert guard.close_below(TERM) == Spoken((3, 5), False)
+    assert guard.newest == (TERM, 0)
+
+
+def test_a_guard_that_was_based_anew_does_not_know_what_was_said(tmp_path: Path) -> None:
+    guard = fresh(tmp_path)
+    guard.rebase(7, 0)
+    assert guard.close_below(TERM) == Spoken((7, 0), True)
+
+
+def test_a_guard_that_spoke_in_the_term_is_not_closed_below_it(tmp_path: Path) -> None:
+    guard = fresh(tmp_path)
+    assert may(guard, NOTARIZE, 1, b"A", epoch=TERM + 3)
+    with pytest.raises(GuardRefused, match="may have spoken"):
+        guard.close_below(TERM)
+    assert may(guard, FINALIZE, 1, b"A", epoch=TERM + 3)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_one_decree_of_a_term_is_signed_and_no_other(tmp_path: Path, restart: bool) -> None:
+    guard = closed(tmp_path)
+    assert verify(KEY.public, b"decree", guard.sign_decree(KEY, TERM, b"decree"))
+    if restart:
+        guard.close()
+        guard = reopened(tmp_path)
+    assert verify(KEY.public, b"decree", guard.sign_decree(KEY, TERM, b"decree"))
+    for other in (guard.remember_decree, lambda epoch, name: guard.sign_decree(KEY, epoch, name)):
+        with pytest.raises(GuardRefused, match="another DECREE"):
+            other(TERM, b"another decree")
+
+
+def test_no_decree_is_signed_before_the_guard_is_closed_for_it(tmp_path: Path) -> None:
+    guard = fresh(tmp_path)
+    for epoch in (TERM, 2 * TERM):
+        with pytest.raises(GuardRefused, match="before the guard is closed"):
+            guard.sign_decree(KEY, epoch, b"decree")
+        if epoch == TERM:
+            guard.close_below(TERM)
+    with pytest.raises(GuardError, match="another key"):
+        guard.sign_decree(SecretKey(b"o" * 32), TERM, b"decree")
+
+
+def test_a_decree_is_remembered_when_the_guard_is_copied_forward(tmp_path: Path) -> None:
+    guard = closed(tmp_path)
+    guard.remember_decree(TERM, b"decree")
+    for view in range(1, RECORDS_MAX + 1):
+        guard.sign_many(KEY, [(NOTARIZE, TERM + 1, view, b"A")])
+    with pytest.raises(GuardRefused):
+        guard.sign_decree(KEY, TERM, b"another decree")
+    with pytest.raises(GuardRefused):
+        guard.close_below(TERM)
+
+
+def test_closing_is_durable_before_it_is_said(tmp_path: Path) -> None:
+    disk = RecordingDisk()
+    guard = fresh(tmp_path, disk)
+    assert may(guard, NOTARIZE, 2, b"A", epoch=1)
+    before = len(disk.ops)
+    guard.close_below(TERM)
+    disk.note("closed")
+    guard.sign_decree(KEY, TERM, b"decree")
+    assert [op.what for op in disk.ops[before:]] == ["write", "sync", "note", "write", "sync"]
