@@ -273,12 +273,19 @@ def choose_base(reports: Sequence[Report], below: Callable[[int], Header | None]
             lost.append(certificate)
             continue
         _require_above_all(header, held, certified.values(), below)
+        _require_highest(header, below)
         return Base(header, certificate, tuple(lost))
     # Nothing above the stored tips is certified and here: the highest tip, which a decree or genesis made final.
     highest = max(tips, default=None)
     if highest is None:
         raise ReportInvalid("no report holds a block")
+    _require_highest(tips[highest], below)
     return Base(tips[highest], None, tuple(lost))
+
+
+def _require_highest(header: Header, below: Callable[[int], Header | None]) -> None:
+    if below(header.height + 1) is not None:
+        raise ReportInvalid(f"block {header.height + 1}, final here, is above the base: have this home report too")
 
 
 def _reaches(
