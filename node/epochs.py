@@ -100,7 +100,8 @@ class Epochs:
 
     def newest_roster(self) -> Roster:
         """Return the roster after the highest stored block."""
-        return self._roster_at(self._store.tip.height)
+        height = self._store.tip.height
+        return self._roster_at(height, self.term_above(height))
 
     def decree_after(self, epoch: int) -> SignedDecree | None:
         """Return the decree that ends the term of an epoch, if it is known here."""
@@ -351,10 +352,11 @@ class Epochs:
         """Return the height whose roster a last block of an epoch names."""
         return max(header.executed_height, self._begun_above(self.term_above(header.height - 1)))
 
-    def _roster_at(self, height: int) -> Roster:
-        """Return the roster after a height; at a base that of the decree, one block before the state has it."""
-        decreed = self.decreed_roster(height + 1)
-        return decode_roster(self._store.roster_at(height)) if decreed is None else decreed
+    def _roster_at(self, height: int, term: int) -> Roster:
+        """Return the roster after a height; at a term's base that of its decree, one block before the state has it."""
+        if term and height == self._begun_above(term):
+            return self.decrees[term - 1].decree.roster
+        return decode_roster(self._store.roster_at(height))
 
     def _version(self, boundary: Header) -> int:
         """Return the version that follows a boundary. A demand taken back too late lets it not fall. R60"""
@@ -364,7 +366,7 @@ class Epochs:
         return self._made(epoch, self._counted(boundary), self._version(boundary))
 
     def _made(self, epoch: int, executed_height: int, version: int) -> Members:
-        return Members(epoch, members(self._roster_at(executed_height)), self._allow_dominant, version)
+        return Members(epoch, members(self._roster_at(executed_height, term_of(epoch))), self._allow_dominant, version)
 
 
 def epoch_of_message(message: Message) -> int:

@@ -107,9 +107,9 @@ TEXTS: Final[dict[Cause, Advice]] = {
             "No quorum: weight {present} of {quorum} needed. Missing: {names}. {errors}",
         ),
         Words(
-            "Алардын операторлоруна чалыңыз; дагы {lacking} салмак жетишет",
-            "Позвоните их операторам; хватит веса ещё {lacking}",
-            "Call their operators; weight {lacking} more is enough",
+            "Алардын операторлоруна чалыңыз; дагы {lacking} салмак жетишет. Биротоло жоголсо: docs/emergency.md",
+            "Позвоните их операторам; хватит веса ещё {lacking}. Если утрачены навсегда: docs/emergency.md",
+            "Call their operators; weight {lacking} more is enough. If they are lost for good: docs/emergency.md",
         ),
     ),
     Cause.SOME_AWAY: Advice(
