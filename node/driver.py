@@ -5,7 +5,7 @@ list persists is on disk before anything later in it is signed, sent or finalize
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, Protocol, assert_never
@@ -62,10 +62,10 @@ from consensus.timing import NEVER, Timing
 from consensus.verify import Invalid, Verifier
 from network.wire import PeerId
 from node.batches import Batch, BatchDigest, BatchPool, decode_payload, names_in
-from node.decree import DecreeConflict, TermBegins
 from node.epochs import Epochs, epoch_of_message, epoch_of_record
 from node.executor import Diverged, Executor, Stored
 from node.fence import Fence
+from node.following import Following
 from node.inbox import INBOX_MAX, Event, FromPeer, Inbox, LinkChanged, Ours
 from node.members import Members
 from node.payloads import Payloads, Verdict
@@ -93,7 +93,6 @@ LATE_MS: Final = 50  # a timer so late means that we stood still: messages go fi
 STATUS_MS: Final = 250  # between two answers to a peer in another epoch
 PROPOSAL_FETCHES: Final = 20  # rounds of asking for a proposal's batches; by then the view is over
 PROPOSALS_FETCHED_MAX: Final = 8  # whose batches are asked for at once: a liar's, which nobody has, hold up no other's
-DECREED_BLOCKS_MAX: Final = 1_024  # fetched by their hashes, down from a decree's base; further away ranges come first
 
 log = structlog.get_logger("consensus")
 
@@ -186,9 +185,7 @@ class Driver:
         self._tasks: asyncio.TaskGroup | None = None
         self._answered_at: dict[PeerId, int] = {}
         self._ended: EpochEnded | None = None  # the last epoch that ended here
-        self._decreed: dict[Hash, Block] = {}  # blocks on the way down from a decree's base
-        self._decreed_asked = 0  # for the next of them, monotonic ms
-        self._decree_reached = False  # its base is final here, and perhaps not stored yet
+        self._following = Following(epochs, store, lambda name: self.sync.fetch_block(name, ()), timing.retry_ms)
         self._later: list[bytes] = []  # records of epochs after the core's, until they begin
         self.counters = Counters()
         self.tempo = Tempo()
@@ -353,8 +350,8 @@ class Driver:
                 if event.epoch == self.core.epoch:
                     if isinstance(event.input, BlocksSynced):
                         self._observe(event.input.certificate)
-                    if isinstance(event.input, BlockFetched) and event.input.block.hash in self._decreed_wanted():
-                        self._decreed[event.input.block.hash] = event.input.block
+                    if isinstance(event.input, BlockFetched):
+                        self._following.take(event.input.block, self.core)
                     self._step(event.input)
             case _:
                 assert_never(event)
@@ -508,10 +505,8 @@ class Driver:
             self.voting.listen(heights, faulty_max, self.core.committed.header.height, self.clock_ms())
 
     def _finalize(self, effect: Finalize) -> None:
-        decree = self._epochs.decree_after(self.core.epoch)
         for block in effect.blocks:
-            if decree and block.header.height >= decree.decree.base_height and block.hash != decree.decree.base_hash:
-                raise DecreeConflict(f"block {block.header.height} is final, and a decree drops it")
+            self._following.require_within(block)
             if block.header.version != self.members.version:
                 raise Diverged(f"final block {block.header.height} is of another protocol version than our state has")
             self._pool.finalized(decode_payload(block.payload), block.header.height)
@@ -525,7 +520,7 @@ class Driver:
 
     def _begin_epoch(self, members: Members, root: Block, floor: Certificate | None) -> None:
         self.members = members
-        over = self._epochs.decree_after(members.epoch) is not None  # the term is: nobody votes in it any more. R64
+        over = self._following.decree(members.epoch) is not None  # the term is. R64
         self._me = None if over else members.place(self._own_peer, self._signer.public)
         self._verifier = Verifier(members.committee, self._genesis_hash)
         end_height = end_height_of(members.epoch, self._epochs.length)
@@ -541,8 +536,8 @@ class Driver:
         """
         while self._ended is not None and self._ended.block.header.epoch == self.core.epoch:
             root = self._ended.block
-            decree = self._epochs.decree_after(self.core.epoch)
-            if decree is not None and decree.decree.base_height == root.header.height:
+            decree = self._following.decree(self.core.epoch)
+            if decree is not None and decree.base_height == root.header.height:
                 return
             members = self._epochs.after(root)
             if members is None:
@@ -559,6 +554,16 @@ class Driver:
             for peer in self._links.connected():
                 self._take(LinkChanged(peer, True))
 
+    def _follow_decree(self) -> None:
+        """Take what lies between our tip and a decree's base for final. Raises TermBegins, DecreeConflict. R65"""
+        blocks = self._following.way(self.core, self.clock_ms())
+        if blocks:
+            for block in blocks:
+                self._pool.finalized(decode_payload(block.payload), block.header.height)
+            self._executor.finalized(blocks, None)
+            self.sync.committed()
+            log.warning("decree_followed", base=blocks[-1].header.height, blocks=len(blocks))
+
     def _stand_still(self, members: Members) -> None:
         """Begin no epoch whose rules we do not know: the old core goes on to help, and nothing new is judged. R61"""
         if self.unknown_version is None:
@@ -566,64 +571,6 @@ class Driver:
             place = {"epoch": members.epoch, "height": self.core.committed.header.height, "version": members.version}
             log.error("protocol_version_unknown", **place, known=told(self._supported))
             self._on_standstill()
-
-    # --- decrees ---
-
-    def _follow_decree(self) -> None:
-        """Take the chain up to a decree's base, whose hash makes all blocks below it final; then begin another life.
-
-        Raises TermBegins there. What lies between our tip and the base comes from our journal, or from peers. R65
-        """
-        signed = self._epochs.decree_after(self.core.epoch)
-        if signed is None:
-            return
-        base, committed = signed.decree, self.core.committed
-        if self._store.tip.height >= base.base_height:
-            if self._store.tip.block_hash != base.base_hash:
-                raise DecreeConflict(f"block {self._store.tip.height} is final, and a decree drops it")
-            raise TermBegins(f"term {base.term} begins above height {base.base_height}")
-        if self._decree_reached or base.base_height - committed.header.height > DECREED_BLOCKS_MAX:
-            return
-        if committed.header.height < base.base_height:
-            path = self._decreed_path()
-            if path is None:
-                return
-            for block in path:
-                self._pool.finalized(decode_payload(block.payload), block.header.height)
-            self._executor.finalized(path, None)
-            self.sync.committed()
-            log.warning("decree_followed", term=base.term, base=base.base_height, blocks=len(path))
-        self._decree_reached = True
-
-    def _decreed_path(self) -> list[Block] | None:
-        """Return the blocks from the committed tip up to the base; None, having asked for the next, if one is away."""
-        path: list[Block] = []
-        for name in self._decreed_wanted():
-            block = self.core.block(name) or self._decreed.get(name)
-            if block is None:
-                if self.clock_ms() - self._decreed_asked >= self._timing.retry_ms:
-                    self._decreed_asked = self.clock_ms()
-                    self.sync.fetch_block(name, ())
-                return None
-            path.append(block)
-        path.reverse()
-        if path[0].header.parent_hash != self.core.committed.hash:
-            raise DecreeConflict(f"the decree's base is not above block {self.core.committed.header.height}")
-        return path
-
-    def _decreed_wanted(self) -> Iterator[Hash]:
-        """Yield the hashes of the blocks above the committed tip, from the base down, as far as they are known."""
-        signed = self._epochs.decree_after(self.core.epoch)
-        low = self.core.committed.header.height
-        if signed is None or not 0 < signed.decree.base_height - low <= DECREED_BLOCKS_MAX:
-            return
-        name: Hash = signed.decree.base_hash
-        while True:
-            yield name
-            block = self.core.block(name) or self._decreed.get(name)
-            if block is None or block.header.height <= low + 1:
-                return
-            name = block.header.parent_hash
 
     # --- blocks ---
 

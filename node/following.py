@@ -1,0 +1,95 @@
+"""The way up to a decree's base, for a node that is in the term before.
+
+One rule: the base's hash makes all blocks below it final, so nobody's votes are waited for and nobody's are counted
+beside it. When the base is stored this life of the node ends, and the next one begins the term. R65
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from consensus.core import Core
+from consensus.messages import Block, Hash
+from node.decree import Decree, DecreeConflict, TermBegins
+from node.epochs import Epochs
+from node.storage.store import Store
+
+BLOCKS_MAX: Final = 1_024  # fetched by their hashes, down from the base; further away ranges of the chain come first
+
+
+class Following:
+    """What is known of the blocks between our tip and the base. ``fetch`` asks peers for a block by its hash."""
+
+    def __init__(self, epochs: Epochs, store: Store, fetch: Callable[[Hash], None], retry_ms: int) -> None:
+        self._epochs = epochs
+        self._store = store
+        self._fetch = fetch
+        self._retry_ms = retry_ms
+        self._blocks: dict[Hash, Block] = {}
+        self._asked_ms = -retry_ms
+        self._reached = False  # the base is final here, and perhaps not stored yet
+
+    def decree(self, epoch: int) -> Decree | None:
+        """Return the decree that ends the term of an epoch: nobody votes in that term any more. R64"""
+        signed = self._epochs.decree_after(epoch)
+        return None if signed is None else signed.decree
+
+    def require_within(self, block: Block) -> None:
+        """Raise DecreeConflict if a final block is one that the decree leaves out."""
+        decree, header = self.decree(block.header.epoch), block.header
+        if decree is not None and header.height >= decree.base_height and block.hash != decree.base_hash:
+            raise DecreeConflict(f"block {header.height} is final, and the decree of term {decree.term} drops it")
+
+    def take(self, block: Block, core: Core) -> None:
+        """Keep a fetched block if it is on the way."""
+        if block.hash in self._wanted(core):
+            self._blocks[block.hash] = block
+
+    def way(self, core: Core, now_ms: int) -> list[Block]:
+        """Return the blocks from the committed tip up to the base, once, when all are here; else nothing.
+
+        Raises TermBegins when the base is stored, DecreeConflict if it is not above what is final here.
+        """
+        decree = self.decree(core.epoch)
+        if decree is None:
+            return []
+        tip, committed = self._store.tip, core.committed.header
+        if tip.height >= decree.base_height:
+            if tip.block_hash != decree.base_hash:
+                raise DecreeConflict(f"block {tip.height} is final, and the decree of term {decree.term} drops it")
+            raise TermBegins(f"term {decree.term} begins above height {decree.base_height}")
+        if self._reached or committed.height >= decree.base_height:
+            return []
+        path = self._path(core, now_ms)
+        if path and path[0].header.parent_hash != core.committed.hash:
+            raise DecreeConflict(f"the base of term {decree.term} is not above block {committed.height}, final here")
+        self._reached = bool(path)
+        return path
+
+    def _path(self, core: Core, now_ms: int) -> list[Block]:
+        path: list[Block] = []
+        for name in self._wanted(core):
+            block = self._block(core, name)
+            if block is None:
+                if now_ms - self._asked_ms >= self._retry_ms:
+                    self._asked_ms = now_ms
+                    self._fetch(name)
+                return []
+            path.append(block)
+        path.reverse()
+        return path
+
+    def _wanted(self, core: Core) -> Iterator[Hash]:
+        """Yield the hashes of the blocks above the committed tip, from the base down, as far as they are known."""
+        decree, low = self.decree(core.epoch), core.committed.header.height
+        if decree is None or not 0 < decree.base_height - low <= BLOCKS_MAX:
+            return
+        name: Hash = decree.base_hash
+        while True:
+            yield name
+            block = self._block(core, name)
+            if block is None or block.header.height <= low + 1:
+                return
+            name = block.header.parent_hash
+
+    def _block(self, core: Core, name: Hash) -> Block | None:
+        return core.block(name) or self._blocks.get(name)
