@@ -11,9 +11,9 @@ from pathlib import Path
 
 from consensus.committee import Committee
 from consensus.crypto import SecretKey
-from consensus.messages import Certificate, Header, Kind, decode_block, header_hash
+from consensus.messages import Block, Certificate, Header, Kind, decode_block, decode_certificate, header_hash
 from consensus.records import decode_record
-from node.batches import BatchDigest, decode_batch
+from node.batches import BatchDigest, decode_batch, decode_payload
 from node.config import Config, ConfigError
 from node.decree import (
     Authority,
@@ -129,9 +129,15 @@ def report(chain: Chain, signer: OwnSigner, resources: ExitStack, now_ms: int) -
     epoch = first_epoch(chain.next_term)
     spoken = signer.close_below(epoch)  # first: whatever happens then, nothing of the term before is signed
     consensus, batches = _journal(chain, resources)
-    made = made_report(
-        chain.genesis.hash, chain.next_term, signer.public, spoken, chain.store, consensus, batches, now_ms
-    )
+    here = {*batches}
+
+    def whole(block: Block) -> bool:
+        return all(name in here or chain.store.batch(name) is not None for name in decode_payload(block.payload))
+
+    stored, certificate = chain.store.block(chain.store.tip.height), chain.store.tip.certificate
+    assert stored is not None, "the tip is there"
+    tip = decode_block(stored.block_bytes), decode_certificate(certificate) if certificate else None
+    made = made_report(chain.genesis.hash, chain.next_term, signer.public, spoken, tip, consensus, whole, now_ms)
     return replace(made, signature=signer.sign_report(epoch, made.statement))
 
 

@@ -23,7 +23,6 @@ from consensus.messages import (
     Hash,
     Header,
     Kind,
-    decode_block,
     decode_certificate,
     decode_header,
     encode_certificate,
@@ -32,10 +31,8 @@ from consensus.messages import (
 )
 from consensus.records import Intent, decode_record
 from consensus.verify import certificate_valid
-from node.batches import decode_payload
 from node.decree import TIME_MAX_MS
 from node.storage.guard import Spoken, View
-from node.storage.store import Store
 from node.terms import TERMS_MAX
 
 REPORT_TAG: Final = b"som-emergency-report-1"
@@ -123,18 +120,18 @@ def made_report(
     term: int,
     public: PublicKey,
     spoken: Spoken,
-    store: Store,
+    tip: tuple[Block, Certificate | None],
     consensus_records: Sequence[bytes],
-    batches: Iterable[bytes],
+    whole: Callable[[Block], bool],
     time_ms: int,
 ) -> Report:
-    """Return the report of a home, not signed yet. ``batches`` are the digests of those in the journal."""
-    tip = store.tip
+    """Return the report of a home, not signed yet. ``tip`` is its last stored block, with its finalization.
+
+    ``consensus_records`` are the journal's; ``whole`` says of a block whether all that its payload names is here.
+    """
+    stored, own = tip
+    header = stored.header
     facts = [decode_record(record) for record in consensus_records]
-    own = decode_certificate(tip.certificate) if tip.certificate else None
-    stored = store.block(tip.height)
-    assert stored is not None, "the tip is there"
-    header = decode_block(stored.block_bytes).header
     certificates = [
         fact
         for fact in facts
@@ -144,13 +141,10 @@ def made_report(
         certificates.append(own)
     newest = {(each.epoch, each.view, each.kind): each for each in certificates}
     views = [(fact.epoch, fact.view) for fact in (*facts, own) if isinstance(fact, Intent | Certificate)]
-    here = {*batches}
     above = {
         fact.hash: fact.header
         for fact in facts
-        if isinstance(fact, Block)
-        and fact.header.height > tip.height
-        and all(name in here or store.batch(name) is not None for name in decode_payload(fact.payload))
+        if isinstance(fact, Block) and fact.header.height > header.height and whole(fact)
     }
     blocks = [header, *sorted(above.values(), key=lambda header: header.height)]
     return Report(
@@ -159,7 +153,7 @@ def made_report(
         public,
         spoken,
         max(views, default=(0, 0)),
-        tip.height,
+        header.height,
         tuple(newest[key] for key in islice(sorted(newest, reverse=True), CERTIFICATES_MAX)),
         tuple(blocks[:HEADERS_MAX]),
         time_ms,

@@ -222,8 +222,8 @@ class Cluster:
 
     # --- the story ---
 
-    def run(self) -> Result:
-        """Storm, calm for a quorum, calm for all."""
+    def storm(self, until_ms: int) -> None:
+        """Play the storm up to a time, or to the height at which it ends."""
         for validator in [*self.validators, *self._others]:
             self.loop.at(self._random.randint(0, self.plan.timing.view_ms), validator.ensure_up)
         self._plan_breaks()
@@ -236,7 +236,11 @@ class Cluster:
         if self.plan.appoint_ms:
             self.loop.after(self.plan.appoint_ms, self._appoint)
             self.loop.after(ANNOUNCE_MS, self._announce)
-        self.loop.run(self.plan.storm_ms, lambda: self.judge.final_height >= self.plan.heights)
+        self.loop.run(until_ms, lambda: self.judge.final_height >= self.plan.heights)
+
+    def run(self) -> Result:
+        """Storm, calm for a quorum, calm for all."""
+        self.storm(self.plan.storm_ms)
         self._stormy = False
         for one in self.validators:
             one.check_bounds()

@@ -131,6 +131,14 @@ class Judge:
         self._headers[block.hash] = block.header
         self._payloads[block.hash] = block.payload
 
+    def finals(self) -> list[Header]:
+        """The highest block of each epoch that the votes have made final, whether anybody has seen that or not."""
+        return [self._header(block_hash) for _, block_hash in self._last_final.values()]
+
+    def above(self, block_hash: bytes, ancestor: bytes) -> bool:
+        """Return whether a block is another one, or stands above it."""
+        return self._descends(block_hash, ancestor)
+
     # --- votes ---
 
     def signed(self, signer: int, vote: Vote) -> None:
