@@ -4,24 +4,27 @@ One rule: an archive has all that its verifier needs, and the verifier believes 
 program of its own; docs/archive.md has the form). Whoever imports executes every block again, and has the same roots.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from consensus.committee import Committee
 from consensus.encoding import DecodeError, as_bytes, as_int, as_str, as_tuple, decode, encode
-from consensus.messages import Hash, decode_block, decode_certificate
+from consensus.messages import Block, Certificate, Hash, Header, decode_block, decode_certificate
 from consensus.verify import certificate_valid
-from node.archive_verify import BLOCK, END, HEADER, TRAIL
+from node.archive_verify import BLOCK, DECREE, END, HEADER, TRAIL
 from node.batches import Held, author_signed, decode_batch, decode_payload, decode_transactions
+from node.decree import DecreeConflict, DecreeInvalid, SignedDecree, decode_decree, require_stands
 from node.epochs import Epochs
 from node.executor import FinalBlock, record_of
+from node.home import require_followed
 from node.ledger.execute import Ledger
 from node.ledger.genesis import Genesis, canonical_form
 from node.ledger.transaction import signatures_valid
 from node.storage.archive_files import SegmentWriter, frames, segments
 from node.storage.records import StoredBlock
 from node.storage.store import Store
-from node.terms import begin_height
+from node.terms import begin_height, term_of
 
 NAME: Final = "som-archive"
 VERSION: Final = 1
@@ -35,11 +38,17 @@ class ArchiveError(Exception):
 
 
 def export(
-    store: Store, genesis: Genesis, directory: Path, first: int, last: int, segment_bytes: int = SEGMENT_BYTES
+    store: Store,
+    genesis: Genesis,
+    directory: Path,
+    first: int,
+    last: int,
+    segment_bytes: int = SEGMENT_BYTES,
+    decrees: Sequence[SignedDecree] = (),
 ) -> Iterator[int]:
     """Write the heights from ``first`` to ``last``, or to the last certified one below; yield each height.
 
-    Raises ArchiveError if they are not all here. ``directory`` must hold no segment.
+    ``decrees`` are those of the home. Raises ArchiveError if they are not all here. ``directory`` must hold no segment.
     """
     base, tip = store.base(), store.tip.height
     last = min(last, tip)
@@ -49,7 +58,7 @@ def export(
         raise ArchiveError(f"this node has the heights above {base} up to {tip}")
     if segments(directory):
         raise ArchiveError(f"{directory} has an archive already")
-    epochs = Epochs(genesis, store)
+    epochs = Epochs(genesis, store, decrees)
     writer: SegmentWriter | None = None
     number, chained, day = 0, NO_SEGMENT, -1
     for height in range(first, last + 1):
@@ -66,6 +75,9 @@ def export(
             if number == 1:
                 for frame in _trail(store, epochs, height):
                     writer.write(frame)
+        for signed in decrees:
+            if signed.decree.base_height == height - 1 >= first - 1:
+                writer.write(encode((DECREE, signed.encoded)))
         writer.write(_block(store, epochs, genesis, block))
         yield height
     assert writer is not None
@@ -82,18 +94,26 @@ def _header(store: Store, genesis: Genesis, number: int, first: int, chained: by
 
 def _trail(store: Store, epochs: Epochs, first: int) -> Iterator[bytes]:
     """Yield the last blocks of epochs from which the committee of the first height follows."""
+    waiting = [signed for signed in epochs.decrees if signed.decree.base_height < first - 1]
     for epoch in epochs.trail(epochs.after_height(first - 1)):
+        while waiting and waiting[0].decree.term <= term_of(epoch):
+            yield encode((DECREE, waiting.pop(0).encoded))
         ending = store.certificate(begin_height(epoch, epochs.length))
         assert ending, "the last block of an epoch has a certificate of its own"
         yield encode((TRAIL, epochs.boundary(epoch).encoded, ending, _following(epochs, epoch)))
+    for signed in waiting:
+        yield encode((DECREE, signed.encoded))
 
 
 def _following(epochs: Epochs, epoch: int) -> list[tuple[bytes, int]]:
     """Return (key, weight) of an epoch's committee if it is another one than that of the epoch before."""
-    header = epochs.boundary(epoch).header
+    return _named_by(epochs, epochs.boundary(epoch).header)
+
+
+def _named_by(epochs: Epochs, header: Header) -> list[tuple[bytes, int]]:
     if header.next_validators_hash == header.validators_hash:
         return []
-    members = epochs.members(epoch)
+    members = epochs.named_by(header)
     assert members is not None
     return [(row.consensus_key, row.weight) for row in members.rows]
 
@@ -112,7 +132,7 @@ def _block(store: Store, epochs: Epochs, genesis: Genesis, stored: StoredBlock) 
             receipts.append(place.receipt if place is not None and here else b"")
     roots = store.roots(height)
     assert roots is not None
-    following = [] if height % epochs.length else _following(epochs, epochs.after_height(height))
+    following = [] if height % epochs.length else _named_by(epochs, decode_block(stored.block_bytes).header)
     certificate, leaves = store.certificate(height) or b"", store.outcome_leaves(height) or b""
     return encode((BLOCK, stored.block_bytes, certificate, batches, leaves, receipts, roots.state_tree_root, following))
 
@@ -120,15 +140,27 @@ def _block(store: Store, epochs: Epochs, genesis: Genesis, stored: StoredBlock) 
 # --- a chain that is made of an archive ---
 
 
-def restore(store: Store, genesis: Genesis, directory: Path) -> Iterator[int]:
+def restore(
+    store: Store,
+    genesis: Genesis,
+    directory: Path,
+    decrees: Sequence[SignedDecree] = (),
+    keep_decree: Callable[[int, bytes], None] = lambda _term, _data: None,
+) -> Iterator[int]:
     """Execute an archive upon a store that is at height 0 or within it; yield each height. Raises ArchiveError.
 
+    ``decrees`` are followed already; ``keep_decree`` keeps one that the archive brings, by its term.
     Certificates, batches and signatures are verified as those of peers are, and every root is computed again.
     """
-    ledger, epochs = Ledger(store, genesis), Epochs(genesis, store)
+    ledger, epochs = Ledger(store, genesis), Epochs(genesis, store, decrees)
     waiting: list[tuple[object, ...]] = []
     try:
         for kind, fields in _frames(genesis, directory):
+            if kind == DECREE:
+                signed = decode_decree(as_bytes(fields[0]))
+                epochs = _with_decree(store, genesis, epochs, signed, keep_decree)
+                yield from _execute_decreed(store, ledger, epochs, waiting, signed)
+                waiting = []
             if kind != BLOCK:
                 continue
             waiting.append(fields)
@@ -151,7 +183,47 @@ def _frames(genesis: Genesis, directory: Path) -> Iterator[tuple[int, tuple[obje
             yield as_int(kind), tuple(fields)
 
 
+def _with_decree(
+    store: Store,
+    genesis: Genesis,
+    epochs: Epochs,
+    signed: SignedDecree,
+    keep_decree: Callable[[int, bytes], None],
+) -> Epochs:
+    """Return the epochs with a decree that is in the archive: one that is followed here, or that stands by itself."""
+    decree = signed.decree
+    for known in epochs.decrees:
+        if known.decree.term == decree.term:
+            if known.decree.digest != decree.digest:
+                raise ArchiveError(f"another decree of term {decree.term} is followed here")
+            return epochs
+    before = epochs.decrees[-1].decree if epochs.decrees else None
+
+    def committee(epoch: int) -> Committee | None:
+        members = epochs.members(epoch)
+        return None if members is None else members.committee
+
+    try:
+        require_stands(signed, genesis.hash, epochs.length, before, committee, allow_short=False)
+        require_followed(store, (signed,))
+    except (DecreeInvalid, DecreeConflict) as error:
+        raise ArchiveError(f"decree {decree.digest.hex()}: {error}; `som emergency apply` first?") from None
+    keep_decree(decree.term, signed.encoded)
+    return Epochs(genesis, store, (*epochs.decrees, signed))
+
+
+def _execute_decreed(
+    store: Store, ledger: Ledger, epochs: Epochs, rows: list[tuple[object, ...]], signed: SignedDecree
+) -> Iterator[int]:
+    """Execute blocks that a decree makes final, the last of which is its base."""
+    blocks = [decode_block(as_bytes(row[0])) for row in rows]
+    if blocks and blocks[-1].hash != signed.decree.base_hash:
+        raise ArchiveError("a decree of another base than the block before it")
+    yield from _execute_final(store, ledger, epochs, list(zip(blocks, rows, strict=True)), None)
+
+
 def _execute(store: Store, ledger: Ledger, epochs: Epochs, rows: list[tuple[object, ...]]) -> Iterator[int]:
+    """Execute blocks that the last one's certificate makes final."""
     genesis = ledger.genesis
     blocks = [decode_block(as_bytes(row[0])) for row in rows]
     certificate = decode_certificate(as_bytes(rows[-1][1]))
@@ -160,7 +232,18 @@ def _execute(store: Store, ledger: Ledger, epochs: Epochs, rows: list[tuple[obje
         raise ArchiveError("a certificate of another block")
     if members is None or not certificate_valid(certificate, members.committee, Hash(genesis.hash)):
         raise ArchiveError(f"height {blocks[-1].header.height} is not final")
-    for block, row in zip(blocks, rows, strict=True):
+    yield from _execute_final(store, ledger, epochs, list(zip(blocks, rows, strict=True)), certificate)
+
+
+def _execute_final(
+    store: Store,
+    ledger: Ledger,
+    epochs: Epochs,
+    rows: list[tuple[Block, tuple[object, ...]]],
+    certificate: Certificate | None,
+) -> Iterator[int]:
+    genesis = ledger.genesis
+    for block, row in rows:
         height = block.header.height
         if height <= store.tip.height:
             continue

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Verify an archive of the chain, offline and alone: no node, no network, none of the other files of the project.
 
-    python3 archive_verify.py GENESIS_HASH DIRECTORY
+    python3 archive_verify.py GENESIS_HASH DIRECTORY [DIGEST of a decree that too few validators could sign ...]
 
 It needs Python 3.11 or later with PyNaCl and msgpack, and the genesis hash (64 hex digits), which the founders compared
 by telephone and `som genesis hash` prints. It shares no code with the node on purpose: it is written from
@@ -23,7 +23,8 @@ from nacl.bindings import crypto_sign_open
 from nacl.exceptions import CryptoError
 
 FRAME_BYTES_MAX: Final = 64 << 20
-HEADER, TRAIL, BLOCK, END = range(4)  # frames
+HEADER, TRAIL, BLOCK, END, DECREE = range(5)  # frames
+TERM_EPOCHS: Final = 10**12  # epochs between the first ones of two terms
 FINALIZE: Final = 2  # a kind of vote
 ROOTS_KEPT: Final = 20_000  # heights within which a header names a state, but for long outages
 
@@ -89,15 +90,18 @@ class Committee:
         require(self.rows and all(type(weight) is int and weight > 0 for _, weight in self.rows), "no committee")
         require(len({key for key, _ in self.rows}) == len(self.rows), "a validator stands twice")
         self.hash = digest(b"som-committee-1", packed(self.rows))
-        total = sum(weight for _, weight in self.rows)
-        self.quorum = total - (total - 1) // 3
+        self.total = sum(weight for _, weight in self.rows)
+        self.quorum = self.total - (self.total - 1) // 3
 
     def require_final(self, genesis_hash: bytes, header: Fields, block_hash: bytes, certificate: bytes) -> None:
         """Raise Invalid unless a quorum of these finalized the block."""
         kind, epoch, view, named, signatures = unpacked(certificate)
         require(header["validators_hash"] == self.hash, "a header of another committee")
         require((kind, epoch, named) == (FINALIZE, header["epoch"], block_hash), "a certificate of something else")
-        statement = b"som-vote-1" + packed((genesis_hash, kind, epoch, view, named))
+        self.require_quorum(b"som-vote-1" + packed((genesis_hash, kind, epoch, view, named)), signatures)
+
+    def require_quorum(self, statement: bytes, signatures: Any) -> None:
+        """Raise Invalid unless a quorum of these signed."""
         weight, last = 0, -1
         for signer, signature in signatures:
             require(last < signer < len(self.rows), "signers that do not ascend")
@@ -133,12 +137,15 @@ def outcomes_root(leaves: list[bytes]) -> bytes:
 class Verifier:
     """Takes the segments of an archive one after the other."""
 
-    def __init__(self, genesis_hash: bytes) -> None:
+    def __init__(self, genesis_hash: bytes, accepted: frozenset[bytes] = frozenset()) -> None:
         self.genesis_hash = genesis_hash
+        self.accepted = accepted  # digests of decrees that too few validators were left to sign
+        self.term = 0
+        self.unended = 0  # the last block of an epoch that only a decree can make final
         self.number = 0
         self.chained = bytes(32)
         self.epoch_length = 0
-        self.committee = Committee([(bytes(32), 1)])  # nobody, until the genesis says who
+        self.committee = self.before = Committee([(bytes(32), 1)])  # nobody, until the genesis says who
         self.first = self.height = self.certified = 0
         self.proven = 0  # the height whose state a later header names: of those above, receipts and state are hearsay
         self.parent: bytes | None = None  # the hash of the last block
@@ -162,6 +169,8 @@ class Verifier:
             elif kind == TRAIL:
                 require(self.number == 1 and self.parent is None, "committees stand at the beginning")
                 self.followed(*rest)
+            elif kind == DECREE:
+                self.decreed(*rest)
             elif kind == BLOCK:
                 self.block(*rest)
             else:
@@ -191,7 +200,7 @@ class Verifier:
         require(digest(b"som-genesis-1", genesis) == genesis_hash, "a genesis that does not have the hash")
         fields = unpacked(genesis)
         self.epoch_length = fields[5]
-        self.committee = Committee((key, weight) for _, key, _, weight in fields[6])
+        self.committee = self.before = Committee((key, weight) for _, key, _, weight in fields[6])
         self.first, self.height, self.certified = first, first - 1, first - 1
         self.roots = {first - 1: root_before}
 
@@ -199,9 +208,43 @@ class Verifier:
         """Take the last block of an epoch before the archive begins."""
         header, block_hash, _ = opened_block(data)
         require(header["genesis_hash"] == self.genesis_hash, "a header of another network")
-        require(header["height"] == (header["epoch"] + 1) * self.epoch_length, "not the last block of an epoch")
+        require(term_of(header["epoch"]) == self.term, "a last block of another term")
+        ends = (header["epoch"] % TERM_EPOCHS + 1) * self.epoch_length
+        require(header["height"] == ends, "not the last block of an epoch")
         self.committee.require_final(self.genesis_hash, header, block_hash, certificate)
         self.next_committee(header, rows)
+
+    def decreed(self, data: bytes) -> None:
+        """Take a decree: who validates above its base, after more were lost than may be (docs/emergency.md)."""
+        _, decree, head, certificate, following, bank, left = unpacked(data)
+        _, genesis_hash, term, height, base, (_, keys, threshold), roster, _, _ = unpacked(decree)
+        header, name = dict(zip(FIELDS, unpacked(head), strict=True)), digest(b"som-decree-1", decree)
+        require((genesis_hash, term) == (self.genesis_hash, self.term + 1), "a decree of another network or term")
+        require((digest(b"som-block-1", head), header["height"]) == (base, height), "a decree with another base")
+        require(self.parent in (None, base), "a decree whose base is not the block before")
+        kind, of_base = FINALIZE, self.committee
+        if height:
+            kind, epoch, view, named, signatures = unpacked(certificate)
+            require((epoch, named) == (header["epoch"], base) and kind in (0, FINALIZE), "a base without a certificate")
+            of_base = self.before if header["validators_hash"] == self.before.hash else self.committee
+            require(header["validators_hash"] == of_base.hash, "a base of another committee")
+            of_base.require_quorum(b"som-vote-1" + packed((genesis_hash, kind, epoch, view, named)), signatures)
+        weights = dict(keys)
+        require(all(signed(key, name, seal) for key, seal in (*bank, *left)), "a signature of a decree is not valid")
+        require(sum({key: weights[key] for key, _ in bank}.values()) >= threshold, "less than the bank's threshold")
+        blocked = [self.committee]
+        if height and header["next_validators_hash"] != bytes(32):
+            blocked = [Committee(following)]
+            require(blocked[0].hash == header["next_validators_hash"], "the base names other validators")
+            blocked += [] if kind == FINALIZE else [of_base]
+        if term_of(header["epoch"]) != self.term:  # nothing is final since the decree before
+            blocked = [self.committee]
+        signers = {key for key, _ in left}
+        enough = all(sum(w for key, w in each.rows if key in signers) > each.total - each.quorum for each in blocked)
+        require(enough or name in self.accepted, f"too few validators signed decree {name.hex()}")
+        self.before = of_base
+        self.committee = Committee((current[0], weight) for _, weight, _, current, _ in unpacked(roster))
+        self.term, self.certified, self.unended = term, max(self.certified, height), 0
 
     def next_committee(self, header: Fields, rows: Rows) -> None:
         """Take the committee that the last block of an epoch names."""
@@ -210,7 +253,7 @@ class Verifier:
             require(
                 following.hash == header["next_validators_hash"], "the last block of an epoch names other validators"
             )
-            self.committee = following
+            self.before, self.committee = self.committee, following
 
     def block(
         self,
@@ -227,7 +270,9 @@ class Verifier:
         height = self.height + 1
         require(header["genesis_hash"] == self.genesis_hash, "a header of another network")
         require(header["height"] == height, "a height is missing or stands twice")
-        require(header["epoch"] == (height - 1) // self.epoch_length, "a height in another epoch than it belongs to")
+        require(not self.unended, "the last block of an epoch without a certificate")
+        epoch = self.term * TERM_EPOCHS + (height - 1) // self.epoch_length
+        require(header["epoch"] == epoch, "a height in another epoch than it belongs to")
         require(self.parent in (None, header["parent_hash"]), "a block that does not follow the one before")
         require(header["timestamp_ms"] > self.time or height == self.first, "a block that is older than its parent")
         require(header["validators_hash"] == self.committee.hash, "a header of another committee")
@@ -246,7 +291,8 @@ class Verifier:
             self.certified = height
         self.height, self.parent, self.time = height, block_hash, header["timestamp_ms"]
         if height % self.epoch_length == 0:
-            require(certificate, "the last block of an epoch without a certificate")
+            self.unended = 0 if certificate else height  # a decree must follow
+            self.before = self.committee
             self.next_committee(header, rows)
 
     def batches(self, payload: bytes, batches: tuple[bytes, ...]) -> list[bytes]:
@@ -285,11 +331,16 @@ class Verifier:
         self.roots.pop(height - ROOTS_KEPT, None)
 
 
-def verify(genesis_hash: bytes, directory: str) -> Verifier:
+def term_of(epoch: int) -> int:
+    """Return how many decrees there were before an epoch."""
+    return epoch // TERM_EPOCHS
+
+
+def verify(genesis_hash: bytes, directory: str, accepted: frozenset[bytes] = frozenset()) -> Verifier:
     """Return the verifier after all segments of a directory. Raises Invalid or OSError."""
     names = sorted(name for name in os.listdir(directory) if name.endswith(".archive"))
     require(names, "there is no segment of an archive")
-    verifier = Verifier(genesis_hash)
+    verifier = Verifier(genesis_hash, accepted)
     for name in names:
         try:
             verifier.segment(os.path.join(directory, name))
@@ -302,11 +353,11 @@ def verify(genesis_hash: bytes, directory: str) -> Verifier:
 
 def main(arguments: list[str]) -> int:
     """Say whether an archive is valid; return the exit code."""
-    if len(arguments) != 2 or len(arguments[0]) != 64:
+    if len(arguments) < 2 or len(arguments[0]) != 64:
         print(__doc__, file=sys.stderr)
         return 2
     try:
-        done = verify(bytes.fromhex(arguments[0]), arguments[1])
+        done = verify(bytes.fromhex(arguments[0]), arguments[1], frozenset(map(bytes.fromhex, arguments[2:])))
     except (Invalid, OSError, ValueError) as error:
         print(f"NOT VALID: {error}", file=sys.stderr)
         return 1

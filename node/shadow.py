@@ -6,7 +6,7 @@ One rule: what is stored is compared and never believed. The gate before an upgr
 anything else from blocks that are final would stop as soon as it met one like them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Final
@@ -15,6 +15,7 @@ from consensus.encoding import DecodeError
 from consensus.messages import Block, Hash, Kind, decode_block, decode_certificate
 from consensus.verify import certificate_valid
 from node.batches import BatchDigest, author_signed, decode_batch, decode_payload, decode_transactions
+from node.decree import SignedDecree
 from node.epochs import Epochs
 from node.executor import Diverged
 from node.ledger.commitment import outcome_leaf
@@ -58,14 +59,20 @@ class Replayed:
 
 
 def replay(
-    store: Store, genesis: Genesis, state: Scratch, low: int, signatures: bool, heard: Callable[[int], None]
+    store: Store,
+    genesis: Genesis,
+    state: Scratch,
+    low: int,
+    signatures: bool,
+    heard: Callable[[int], None],
+    decrees: Sequence[SignedDecree] = (),
 ) -> Replayed:
     """Execute the stored chain in ``state``, which has the rows of genesis; ``heard`` gets each height that is done.
 
     Roots are compared at every height, all else from ``low`` on; ``signatures`` checks those of transactions, batches
     and certificates too. Raises Difference.
     """
-    shadow = _Shadow(store, genesis, state)
+    shadow = _Shadow(store, genesis, state, decrees)
     transactions = 0
     for block in _blocks(store):
         transactions += shadow.execute(block, compare=block.header.height >= low, signatures=signatures)
@@ -89,14 +96,14 @@ def _blocks(store: Store) -> Iterator[Block]:
 class _Shadow:
     """The ledger of this software, and the rosters and versions that it came by, in the form in which epochs ask."""
 
-    def __init__(self, store: Store, genesis: Genesis, state: Scratch) -> None:
+    def __init__(self, store: Store, genesis: Genesis, state: Scratch, decrees: Sequence[SignedDecree]) -> None:
         self._store = store
         self._genesis = genesis
         self._state = state
         self.ledger = Ledger(state, genesis)
         self._rosters = {0: encode_roster(self.ledger.roster)}
         self._versions = {0: self.ledger.parameters.protocol_version}
-        self._epochs = Epochs(genesis, self)
+        self._epochs = Epochs(genesis, self, decrees)
         self._require(0, "the root", self._stored_root(0), read_meta(genesis_changes(genesis)[META_KEY], genesis).root)
 
     # --- what Epochs asks ---

@@ -2,9 +2,11 @@
 
 import asyncio
 import shutil
+from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,11 +17,19 @@ import node.sync
 from consensus.crypto import SecretKey
 from devnet.generate import bank_account, seed_of
 from node.adoption import Adoption
+from node.archive import export, restore
+from node.archive_verify import Invalid
+from node.archive_verify import verify as verify_archive
 from node.client.client import Client
 from node.client.trust import Trust
 from node.config import Peer, Snapshot, format_config
 from node.decree import DecreeConflict, SignedDecree
-from node.home import read_config
+from node.home import open_decrees, read_config
+from node.ledger.execute import genesis_changes
+from node.shadow import replay
+from node.storage.decrees import keep_decree
+from node.storage.scratch import scratch
+from node.storage.store import Store
 from node.terms import TERM_EPOCHS, term_of
 from tests.committee_lab import Committees, keys_of
 from tests.emergency_lab import Lives, applied, ceremony, lose, seat, signed_by_bank
@@ -241,6 +251,39 @@ async def test_a_lost_validator_that_comes_back_with_its_old_data_follows_and_ne
         assert term_of(returned.driver.core.epoch) == 1
         brought.all_paid(name)
         lab.same_chain()
+
+
+async def test_an_archive_across_a_decree_is_verified_by_one_program_and_makes_a_home_and_can_be_shadowed(
+    tmp_path: Path,
+) -> None:
+    async with brought_back(tmp_path) as brought:
+        lab, base = brought.lab, brought.signed.decree.base_height
+        await brought.higher(10)
+        name = brought.names[0]
+        await lab.stop(name)
+        home, genesis = tmp_path / name, lab.genesis
+        store = Store.open(home / "data" / "store", genesis.hash)
+        decrees = open_decrees(home, genesis)
+        with closing(store):
+            last = 0
+            for first in (1, base - 2, base + 1, base + 5):
+                folder = tmp_path / f"archive-{first}"
+                *_, last = export(store, genesis, folder, first, store.tip.height, 1_500, decrees)
+                assert last > base + 10
+                assert verify_archive(genesis.hash, str(folder)).height == last
+            deque(export(store, genesis, tmp_path / "none", 1, store.tip.height), maxlen=0)
+            with pytest.raises(Invalid):
+                verify_archive(genesis.hash, str(tmp_path / "none"))
+            with scratch(genesis_changes(genesis)) as state:
+                assert replay(store, genesis, state, 1, True, lambda _: None, decrees).height == store.tip.height
+        brought.change.add_home("anew")
+        anew = Store.open(tmp_path / "anew" / "data" / "store", genesis.hash)
+        with closing(anew):
+            keep = partial(keep_decree, tmp_path / "anew")
+            deque(restore(anew, genesis, tmp_path / "archive-1", (), keep), maxlen=0)
+            assert anew.tip.height == last
+            assert open_decrees(tmp_path / "anew", genesis) == decrees
+        await brought.lives.start(name)
 
 
 async def test_a_node_that_follows_another_decree_of_the_same_term_is_found_out(tmp_path: Path) -> None:

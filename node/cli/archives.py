@@ -1,6 +1,7 @@
 """archive: the chain in files that anybody can verify offline, and a node's data made of them."""
 
 from collections import deque
+from functools import partial
 from pathlib import Path
 
 import click
@@ -9,8 +10,9 @@ from node.archive import ArchiveError, export, restore
 from node.archive_verify import Invalid, verify
 from node.cli.nodes import HomeCommand
 from node.cli.session import Exit, Session, SomCommand, SomGroup
-from node.home import read_config, read_genesis
+from node.home import open_decrees, read_config, read_genesis
 from node.storage.archive_files import segments
+from node.storage.decrees import keep_decree
 from node.storage.store import Store
 
 _DIRECTORY = click.Path(path_type=Path, file_okay=False)
@@ -35,7 +37,10 @@ def write(session: Session, home: Path, first: int, last: int | None, directory:
     genesis = read_genesis(home / found.genesis)
     store = Store.open(home / found.data / "store", genesis.hash)
     try:
-        written = deque(export(store, genesis, directory, first, last or store.tip.height), maxlen=1)
+        heights = export(
+            store, genesis, directory, first, last or store.tip.height, decrees=open_decrees(home, genesis)
+        )
+        written = deque(heights, maxlen=1)
     except ArchiveError as error:
         session.end(Exit.ERROR, f"{session.say('error')}: {error}")
     finally:
@@ -104,7 +109,7 @@ def read(session: Session, home: Path, directory: Path) -> None:
     genesis = read_genesis(home / found.genesis)
     store = Store.open(home / found.data / "store", genesis.hash)
     try:
-        deque(restore(store, genesis, directory), maxlen=0)
+        deque(restore(store, genesis, directory, open_decrees(home, genesis), partial(keep_decree, home)), maxlen=0)
         height, root = store.tip.height, store.tip.root.hex()
     except ArchiveError as error:
         session.end(Exit.ERROR, f"{session.say('error')}: {error}")

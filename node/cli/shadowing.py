@@ -8,7 +8,7 @@ import click
 
 from node.cli.nodes import HomeCommand
 from node.cli.session import Exit, Session
-from node.home import read_config, read_genesis
+from node.home import open_decrees, read_config, read_genesis
 from node.ledger.execute import genesis_changes
 from node.shadow import Difference, replay
 from node.storage.scratch import scratch
@@ -48,7 +48,7 @@ def shadow(session: Session, home: Path, low: int, signatures: bool, directory: 
 
     try:
         with scratch(genesis_changes(genesis), directory) as state:
-            done = replay(store, genesis, state, low, signatures, heard)
+            done = replay(store, genesis, state, low, signatures, heard, open_decrees(home, genesis))
     except Difference as difference:
         if session.as_json:
             session.data({"agrees": False, **vars(difference)}, lambda: session.pairs([]))
