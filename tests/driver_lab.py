@@ -18,6 +18,7 @@ from consensus.verify import certificate_valid
 from network.wire import PeerId
 from node.batches import Batch, BatchDigest, BatchPool, decode_batch, decode_payload, decode_transactions, make_batch
 from node.config import Config
+from node.decree import SignedDecree
 from node.driver import BATCH_RECORD, CONSENSUS_RECORD, Driver
 from node.epochs import Epochs
 from node.executor import Executor, Stored
@@ -91,6 +92,7 @@ class Seat:
         self.cut_off = False
         self.notes: list[str] = []
         self.disk: Disk = DISK  # of the journal and the guard
+        self.decrees: tuple[SignedDecree, ...] = ()
         self.run: asyncio.Task[None] | None = None
         create_data(directory, Config(name="nbkr"), genesis())
         Guard.create(directory / "keys" / "guard", key_at(index).public, genesis().hash)
@@ -114,7 +116,7 @@ class Seat:
         journal.note_in(self.notes)
         self.guard.notes = self.notes
         self.ledger = Ledger(self.store, genesis())
-        self.epochs = Epochs(genesis(), self.store)
+        self.epochs = Epochs(genesis(), self.store, self.decrees)
         self.pool = BatchPool(self.epochs.at_start(self.supported), self.peer)
         self.executor = Executor(self.store, self.ledger, self.pool, self._fetch, self._on_stored)
         stored = self.store.block(self.store.tip.height)

@@ -1,6 +1,7 @@
 """`som emergency`: a whole ceremony at the command line, and what it refuses on the way."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -245,3 +246,37 @@ async def test_files_and_keys_that_are_not_what_they_must_be_are_refused(desk: D
         == 1
     )
     assert not (desk.folder / "x").exists()
+
+
+async def test_a_validator_signs_no_decree_that_leaves_out_what_it_has(tmp_path: Path) -> None:
+    """Planned on an old copy of a home, or with the reports of others alone: whoever knows of more refuses."""
+    lab = make_lab(tmp_path / "homes", epoch_length=10)
+    await lab.start(*lab.names)
+    await lab.linked()
+    await lab.fund()
+    await lab.stop(*lab.names)
+    old = tmp_path / "old"
+    shutil.copytree(lab.directory / "bank-1" / "data", old)
+    await lab.start(*lab.names)
+    await lab.linked()
+    await lab.fund()
+    await lab.stop(*lab.names)
+    lose(lab, *lab.names[2:])
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    desk = Desk(lab, folder)
+    ahead = desk.report("nbkr")
+    shutil.rmtree(desk.home("bank-1") / "data")
+    old.rename(desk.home("bank-1") / "data")
+    behind = desk.report("bank-1")
+    fixed = ("--home", desk.home("bank-1"), "--from", BANK, "--reason", "r", "--admit", desk.seat("fresh-1"))
+    assert desk.run("plan", *fixed, "--out", folder / "low", "--may-lose", behind).exit_code == 0
+    for more in ((), ("--may-lose",)):
+        refused = desk.sign(folder / "low", "x", "--home", desk.home("nbkr"), *more)
+        assert refused.exit_code == 1
+        assert "above the decree's base" in refused.stderr or "drops it" in refused.stderr
+    # Its home is older than its guard: it closes, and does not make the others certain.
+    both = desk.run("plan", *fixed, "--out", folder / "both", ahead, behind)
+    assert both.exit_code == 1
+    assert "acknowledged payments may be lost" in both.stderr
+    assert "two chains" not in both.stderr

@@ -274,6 +274,16 @@ async def test_an_archive_across_a_decree_is_verified_by_one_program_and_makes_a
             deque(export(store, genesis, tmp_path / "none", 1, store.tip.height), maxlen=0)
             with pytest.raises(Invalid):
                 verify_archive(genesis.hash, str(tmp_path / "none"))
+            without = {
+                "too few validators": replace(decrees[0], validators=()),
+                "the bank's threshold": replace(decrees[0], bank=()),
+            }
+            for why, few in without.items():
+                deque(export(store, genesis, tmp_path / why, base - 2, store.tip.height, decrees=[few]), maxlen=0)
+                with pytest.raises(Invalid, match=why):
+                    verify_archive(genesis.hash, str(tmp_path / why))
+            digest = frozenset((decrees[0].decree.digest,))
+            assert verify_archive(genesis.hash, str(tmp_path / "too few validators"), digest).height == last
             with scratch(genesis_changes(genesis)) as state:
                 assert replay(store, genesis, state, 1, True, lambda _: None, decrees).height == store.tip.height
         brought.change.add_home("anew")
