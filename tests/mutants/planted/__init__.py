@@ -9,6 +9,7 @@ from tests.mutants.planted import (
     banks,
     clients,
     durability,
+    emergency,
     history,
     intake,
     judge,
@@ -32,6 +33,7 @@ ROOMS: Final[tuple[tuple[str, tuple[Mutant, ...]], ...]] = (
     ("The client library and the command line", clients.MUTANTS),
     ("Versions of the protocol and the wire", versions.MUTANTS),
     ("Snapshots, pruning, the archive", history.MUTANTS),
+    ("Decrees, after too many validators are lost", emergency.MUTANTS),
     ("The judge of the simulator", judge.MUTANTS),
 )
 MUTANTS: Final = tuple(mutant for _, room in ROOMS for mutant in room)
