@@ -19,7 +19,8 @@ from consensus.committee import Committee, Validator
 from consensus.crypto import PublicKey, SecretKey
 from consensus.messages import NO_HASH, Block, Hash, Header, decode_block, make_block, payload_hash
 from node.batches import EMPTY_PAYLOAD
-from node.config import CONFIG_NAME, Config, ConfigError, apply_environment, format_config, parse_config
+from node.config import CONFIG_NAME, Config, ConfigError, apply_environment, parse_config
+from node.config_text import format_config
 from node.ledger.commitment import chain_root
 from node.ledger.execute import META_KEY, Meta, genesis_changes, read_meta
 from node.ledger.genesis import Genesis, GenesisError, format_genesis, parse_genesis
@@ -133,7 +134,12 @@ def create_data(home: Path, config: Config, genesis: Genesis, by_blocks: bool = 
 
 def read_config(home: Path) -> Config:
     """Return the configuration with what the environment sets. Raises ConfigError."""
-    return apply_environment(parse_config(_text(home / CONFIG_NAME, CONFIG_BYTES_MAX)))
+    text = _text(home / CONFIG_NAME, CONFIG_BYTES_MAX)
+    try:
+        config = parse_config(text)
+    except ConfigError as error:
+        raise ConfigError(f"{home / CONFIG_NAME}: {error}") from None
+    return apply_environment(config)
 
 
 def read_genesis(path: Path) -> Genesis:

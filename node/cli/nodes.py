@@ -15,7 +15,8 @@ from consensus.crypto import SEED_BYTES, PublicKey
 from node.cli.chain import COMMANDS as CHAIN_COMMANDS
 from node.cli.session import Exit, Session, SomCommand, SomGroup
 from node.cli.signing import key_header, passphrase_of, read_passphrase
-from node.config import CONFIG_NAME, Config, ConfigError, Listen, Peer, Rpc, Signer, format_config, parse_config
+from node.config import CONFIG_NAME, Config, ConfigError, Listen, Peer, Rpc, Signer, parse_config
+from node.config_text import format_config
 from node.home import create_data, read_config, read_genesis
 from node.ledger.errors import InvariantViolation
 from node.ledger.execute import Ledger
