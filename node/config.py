@@ -285,6 +285,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str,
         says("This validator's name in the genesis; any for an observer.", min_length=1, max_length=NAME_CHARS_MAX),
     ]
+    observer: Annotated[
+        bool,
+        says(
+            "true: there is no consensus key here; it follows, verifies, serves clients and votes on nothing.",
+            "Never: `som init --observer` makes such a home, and a validator is made with keys of its own.",
+        ),
+    ] = False
     genesis: Annotated[str, _path("The genesis file: what all nodes of the network agree on.")] = "genesis.json"
     data: Annotated[str, _path("The directory of store, journal and snapshots.", "To put it on a disk of its own.")] = (
         "data"
@@ -311,6 +318,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     protocol: Protocol = Protocol()
     log: Log = Log()
     peers: tuple[Peer, ...] = ()
+
+    @property
+    def own_key(self) -> bool:
+        """Whether the consensus key and its guard are files of this home."""
+        return not self.observer and not self.signer.socket
 
 
 def parse_config(text: str) -> Config:
@@ -402,6 +414,8 @@ def _consistent(config: Config) -> Config:
         raise ConfigError("a peer's key stands twice")
     if bool(config.signer.socket) != bool(config.signer.public_key):
         raise ConfigError("[signer] needs both socket and public_key, or neither")
+    if config.observer and config.signer.socket:
+        raise ConfigError("an observer has no signer")
     if config.disk.stop_percent > config.disk.refuse_percent:
         raise ConfigError("disk.stop_percent is above disk.refuse_percent: it would end before it turns clients away")
     if len(config.peers) > PEERS_MAX:

@@ -138,6 +138,8 @@ def _kind(kind: inspect.Type) -> str:
     match kind:
         case inspect.IntType():
             return "integer"
+        case inspect.BoolType():
+            return "boolean"
         case inspect.StrType() | inspect.LiteralType():
             return "string"
         case inspect.VarTupleType(item_type=item):
@@ -184,6 +186,8 @@ def _value(value: Any) -> str:
     match value:
         case str():
             return quote(value)
+        case bool():
+            return "true" if value else "false"
         case tuple():
             return f"[{', '.join(_value(item) for item in value)}]"
         case _:
