@@ -82,7 +82,7 @@ def test_a_name_is_all_that_must_be_set() -> None:
     ("text", "names"),
     [
         ("[rpc]\nprot = 1\n", r"^there is no setting rpc\.prot; is rpc\.port meant\?$"),
-        ("timeout = 5\n", "^there is no setting timeout; there are name, genesis, "),
+        ("timeout = 5\n", "^there is no setting timeout; there are name, observer, genesis, "),
         (PEER + "nodekey = 1\n", r"there is no setting peers\[0\]\.nodekey; is peers\[0\]\.node_key meant"),
         ("[rpc]\nport = 65536\n", r"^rpc\.port: Expected `int` <= 65535 \(found 65536\)$"),
         ("rpc = 5\n", "^rpc: Expected"),
