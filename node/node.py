@@ -307,7 +307,7 @@ class Node:
                 self._log_start()
                 self.started.set()
         finally:
-            await self.rpc.stop()
+            await asyncio.create_task(self.rpc.stop())  # a group that failed leaves us marked (network/peer.py)
             self.audit.close()
 
     def _log_start(self) -> None:
