@@ -150,11 +150,7 @@ class Run:
 
     async def restart(self) -> None:
         """Kill one validator as a power cut would, and see how long it takes to be back among those that vote."""
-        self._network.kill(VICTIM)
-        began = time.monotonic()
-        self._network.start(VICTIM)
-        await self._network.ready([VICTIM], _patience(self._accounts))
-        self._report.restarted_seconds = time.monotonic() - began
+        self._report.restarted_seconds = await restarted(self._network, VICTIM, patience(self._accounts))
 
     def note_memory(self) -> None:
         """Read what validators have used at most until now."""
@@ -200,6 +196,15 @@ class Run:
         return await asyncio.to_thread(look, time.monotonic(), self._pids, self._urls, ())
 
 
+async def restarted(network: LocalNetwork, name: str, timeout_seconds: float) -> float:
+    """Kill a validator and start it again; return the seconds from its start until it is among those that vote."""
+    network.kill(name)
+    began = time.monotonic()
+    network.start(name)
+    await network.ready([name], timeout_seconds)
+    return time.monotonic() - began
+
+
 def _phase(name: str, count: int, before: Moment, after: Moment) -> Phase:
     seconds = after.at - before.at
     grown = [(after.readings[each], first) for each, first in before.readings.items()]
@@ -230,14 +235,15 @@ def _spread(accounts: int, count: int) -> list[int]:
     return [accounts * (2 * at + 1) // (2 * count) for at in range(count)]
 
 
-def _patience(accounts: int) -> float:
+def patience(accounts: int) -> float:
+    """Return the seconds within which validators with so many accounts have started, on a machine that others use."""
     return 2 * READY_SECONDS + accounts * START_US / 1e6
 
 
 async def run(country: Country, directory: Path, report: Report, opened: int) -> Expected:
     """Run everything against new homes; return what their stores must hold afterwards."""
     accounts = country.made.accounts
-    network = LocalNetwork(directory, chain=country.chain, ready_seconds=_patience(accounts))
+    network = LocalNetwork(directory, chain=country.chain, ready_seconds=patience(accounts))
     began = time.monotonic()
     async with network:
         report.started_seconds = time.monotonic() - began

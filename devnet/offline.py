@@ -30,7 +30,7 @@ from consensus.messages import (
 from devnet.bench_sign import BANKS, Chain, wallet
 from devnet.generate import bank_account, key_of
 from devnet.money import bank_key, open_wallet
-from node.batches import Batch, BatchPool, decode_transactions, encode_payload, make_batch
+from node.batches import BATCH_TRANSACTIONS_MAX, Batch, BatchPool, decode_transactions, encode_payload, make_batch
 from node.epochs import Epochs
 from node.executor import Executor, Stored
 from node.ledger.execute import Ledger
@@ -117,7 +117,7 @@ class Maker:
         part: list[bytes] = []
         size = 0
         for raw in raws:
-            if part and size + len(raw) > BATCH_BYTES:
+            if part and (size + len(raw) > BATCH_BYTES or len(part) == BATCH_TRANSACTIONS_MAX):
                 yield self._batch(part, height)
                 part, size = [], 0
             part.append(raw)
