@@ -24,7 +24,8 @@ from node.cli.doctor_texts import DO
 from node.cli.draining import spare
 from node.cli.stall_texts import TEXTS, told
 from node.cli.stalls import MOVES_MS, OF_REASON, RUNBOOK, Cause, Facts, Voter, diagnose
-from node.config import format_config, parse_config
+from node.config import parse_config
+from node.config_text import format_config
 from node.ledger.errors import LANGUAGES
 from tests.node_lab import make_lab, network
 

@@ -9,7 +9,8 @@ import node.snapshot_fetch
 from consensus.encoding import as_tuple, decode, encode
 from devnet.generate import bank_account
 from node.client.errors import ProofInvalid
-from node.config import Snapshot, format_config
+from node.config import Snapshot
+from node.config_text import format_config
 from node.epochs import Epochs
 from node.home import create_data, read_config
 from node.pruning import Pruner

@@ -72,7 +72,7 @@ def permissions(home: Path, config: Config) -> Iterator[Check]:
     """Look who may read what is secret."""
     keys = config.keys
     files = [home / keys.node, home / config.rpc.tokens_file]
-    if not config.signer.socket:
+    if config.own_key:
         files += [home / keys.consensus, home / keys.guard]
     directories = {path.parent for path in files} | {home}
     wrong = []
@@ -93,6 +93,9 @@ def identity(home: Path, config: Config, genesis: Genesis) -> Iterator[Check]:
     """Look whether the genesis knows these keys, or another seat has one of them."""
     try:
         node_key = str(key_header(home / config.keys.node)["pub"])
+        if config.observer:
+            yield _observing(node_key, config, genesis)
+            return
         consensus_key = config.signer.public_key or str(key_header(home / config.keys.consensus)["pub"])
     except (ConfigError, StorageError, KeyError) as error:
         yield Check("keys", Level.FAIL, str(error))
@@ -106,6 +109,13 @@ def identity(home: Path, config: Config, genesis: Genesis) -> Iterator[Check]:
             yield Check("keys", Level.FAIL, f"{row.name}: {consensus_key} / {node_key}")
             return
     yield Check("keys", Level.WARN, f"∉ {genesis.hash.hex()}")  # it joined later, or not yet
+
+
+def _observing(node_key: str, config: Config, genesis: Genesis) -> Check:
+    seat = next((row.name for row in genesis.validators if row.node_key.hex() == node_key), None)
+    if seat is not None:
+        return Check("keys", Level.FAIL, f"observer, {seat}: {node_key}")
+    return Check("keys", Level.OK, f"{config.name}: observer {node_key}, {genesis.hash.hex()}")
 
 
 def settings(config: Config, genesis: Genesis) -> Iterator[Check]:
