@@ -34,7 +34,7 @@ FOR_PEOPLE = (
         "scenario",
     ),
 )
-WHOLLY_FOR_PEOPLE = ("account", "tx", "key", "watch", "net")
+WHOLLY_FOR_PEOPLE = ("account", "tx", "key", "watch", "net", "devnet")
 
 
 def tree(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
