@@ -23,13 +23,15 @@ import msgspec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from devnet import bench_sign
 from devnet.banner import make_console
 from devnet.bench_measure import Machine, Moment, cores, look, machine, verify_us
 from devnet.bench_sign import wallet
-from devnet.country_chain import ACCOUNTS_MAX, Country, kept, openings, prepare, recipients, serials, supply
+from devnet.country_chain import ACCOUNTS_MAX, Country, kept, prepare, recipients, serials, supply
 from devnet.country_check import Expected, check
 from devnet.generate import TREASURY, bank_account, key_of
 from devnet.money import BANKS, DevnetRefused, bank_key, require
+from devnet.offline import Openings, openings
 from devnet.processes import READY_SECONDS, DevnetError, LocalNetwork
 from node.client.client import Client
 from node.client.errors import ClientError
@@ -133,9 +135,10 @@ class Run:
         """Let banks open more wallets over the RPC."""
         info = await self._info(next(iter(self._urls.values())))
         raws: list[bytes] = []
+        chain = bench_sign.Chain(self._genesis.network, self._genesis.hash)
         for bank in BANKS:
             first, stop = serials(bank, self._accounts).stop, serials(bank, self._accounts + count).stop
-            raws += openings(self._genesis.network, self._genesis.hash, info.now_ms + LIFETIME_MS, bank, first, stop)
+            raws += openings(Openings(chain, info.now_ms + LIFETIME_MS, bank, first, stop))
         transactions = [decode_transaction(raw, self._genesis.hash) for raw in raws]
         async with self._phase("openings", count):
             async with Client(self._network.urls()) as client:

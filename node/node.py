@@ -286,6 +286,10 @@ class Node:
             self.mesh,
             opened.signer,
             self.rpc,
+            self.snapshots,
+            self.maker,
+            self.fetch,
+            self.pruner,
         )
 
     async def run(self) -> None:
@@ -374,7 +378,9 @@ class Node:
         if method == EVIDENCE_METHOD:
             return self.evidence.serve(payload)
         if method in SNAPSHOT_METHODS:
-            return await asyncio.to_thread(self.snapshots.serve, method, payload)
+            answer = await asyncio.to_thread(self.snapshots.serve, method, payload)
+            self.snapshots.sent_bytes += len(answer)
+            return answer
         return self.sync.serve(method, payload)
 
     def _on_connected(self, peer: PeerId) -> None:

@@ -111,6 +111,8 @@ class Fetch:
         self._behind_min = behind_min
         self._progress = 0.0
         self.wanted = True
+        self.received_bytes = 0  # of snapshots, from peers
+        self.unusable = 0  # attempts in vain
 
     async def run(self) -> None:
         """Return when this node goes on by blocks; raise SnapshotReady when a store waits."""
@@ -148,10 +150,12 @@ class Fetch:
             await self._fetch_all(chosen)
             tip = await asyncio.to_thread(found_store, self._genesis, self._store_path, chosen, self._fetched)
         except Unusable as error:
+            self.unusable += 1
             log.warning("snapshot_unusable", why=str(error))
             return
         if self._height() >= tip.height:  # the core has its own ways to blocks
             discard(self._store_path)
+            self.unusable += 1
             log.warning("snapshot_unusable", why="blocks came meanwhile")
             return
         raise SnapshotReady(f"height {tip.height}")
@@ -270,6 +274,7 @@ class Fetch:
                 raise RequestFailed("a file of another length")
             parts.append(part)
             have += len(part)
+            self.received_bytes += len(part)
         return b"".join(parts)
 
 

@@ -273,8 +273,9 @@ class Sync:
         """Ask some peers for one range each, of those that come next; return whether the final height rose."""
         low = self._committed_height() + 1
         far = [peer for peer in self._far_ahead() if self._believed(peer)]
-        able = [peer for peer in self._in_turn() if peer in far and self._bases.get(peer, 0) < low]
-        if far and not able:
+        linked = [peer for peer in self._in_turn() if peer in far]  # who has said hello is not linked yet
+        able = [peer for peer in linked if self._bases.get(peer, 0) < low]
+        if linked and not able:
             self._complain(low)
         last = self._epoch_end()
         asked = [

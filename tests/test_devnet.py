@@ -359,6 +359,7 @@ async def test_an_observer_follows_without_being_admitted_and_sends_clients_on(t
         await lab.accept("nbkr", paid)
         await lab.settled(paid)
         assert lab.nodes["made"].links.connected() == [lab.nodes["nbkr"].mesh.identity.peer]
+        await lab.until(lambda: lab.nodes["made"].service.status().ready, "which is all that it needs")
         assert lab.same_chain() >= 2
     finally:
         await lab.stop(*lab.running)

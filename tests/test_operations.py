@@ -226,8 +226,9 @@ def test_the_unit_restarts_what_a_restart_may_mend_and_nothing_else() -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here")
-def test_systemd_understands_the_unit(tmp_path: Path) -> None:
-    copy = tmp_path / UNIT.name
-    copy.write_text(UNIT.read_text().replace("/opt/som/bin/som", shutil.which("true") or "/bin/true"))
+@pytest.mark.parametrize("path", [UNIT, SIGNER_UNIT], ids=lambda path: path.stem)
+def test_systemd_understands_the_unit(tmp_path: Path, path: Path) -> None:
+    copy = tmp_path / path.name
+    copy.write_text(path.read_text().replace("/opt/som/bin/som", shutil.which("true") or "/bin/true"))
     checked = subprocess.run(["systemd-analyze", "verify", copy], capture_output=True, text=True, check=False)
-    assert (checked.returncode, [line for line in checked.stderr.splitlines() if UNIT.name in line]) == (0, [])
+    assert (checked.returncode, [line for line in checked.stderr.splitlines() if path.name in line]) == (0, [])
