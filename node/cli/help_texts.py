@@ -1,22 +1,17 @@
 """What `som --help` says in Kyrgyz and in Russian, found by the English text that stands in the code.
 
 One rule: the English text is the key, so one that is changed loses its translations until somebody looks at them
-(tests/test_cli_help.py finds it). What is not here is shown in English.
+(tests/test_cli_help.py finds it). Here are the first sentences; details of money and of nodes have files of their own.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
+from node.cli.help_money import HELP_OF_MONEY
+from node.cli.help_nodes import HELP_OF_NODES
+from node.cli.texts import Translated
 from node.ledger.errors import Language
 
-
-class Translated(NamedTuple):
-    """One text in the other languages."""
-
-    ky: str
-    ru: str
-
-
-HELP_TEXTS: Final[dict[str, Translated]] = {
+FIRST_TEXTS: Final[dict[str, Translated]] = {
     "The digital som: run a validator, look at the chain, pay.": Translated(
         "Санарип сом: валидаторду иштетүү, чынжырды кароо, төлөө.",
         "Цифровой сом: запустить валидатор, посмотреть цепочку, заплатить.",
@@ -35,6 +30,15 @@ HELP_TEXTS: Final[dict[str, Translated]] = {
     ),
     "Show this message and exit.": Translated("Ушул билдирүүнү көрсөтүп, бүтүрүү.", "Показать эту справку и выйти."),
     "Show the version and exit.": Translated("Версияны көрсөтүп, бүтүрүү.", "Показать версию и выйти."),
+    # What is in force where nothing is said
+    ".devnet/accounts.json if it is there": Translated(
+        ".devnet/accounts.json, эгер бар болсо", ".devnet/accounts.json, если он есть"
+    ),
+    "the next one": Translated("кийинкиси", "следующая"),
+    "no bound of its own": Translated("өз чеги жок", "без собственного предела"),
+    "where temporary files go": Translated("убактылуу файлдар турган жерде", "там, где временные файлы"),
+    "of the home's key file": Translated("папканын ачкыч файлынан", "из файла ключа папки"),
+    "one for each block": Translated("ар бир блокко бирден", "по одному на каждый блок"),
     # Money
     "Pay AMOUNT som: som pay --from treasury --to 0011000000010057 1250.50": Translated(
         "AMOUNT сом төлөө: som pay --from treasury --to 0011000000010057 1250.50",
@@ -351,6 +355,8 @@ HELP_TEXTS: Final[dict[str, Translated]] = {
         "Исполнить сохранённую цепочку заново этой программой и сравнить. Валидатор не должен работать.",
     ),
 }
+
+HELP_TEXTS: Final = {**FIRST_TEXTS, **HELP_OF_MONEY, **HELP_OF_NODES}
 
 
 def in_language(english: str, language: Language) -> str:

@@ -16,7 +16,17 @@ class Words(NamedTuple):
     en: str
 
 
+class Translated(NamedTuple):
+    """A text that stands in English in the code, in the other languages."""
+
+    ky: str
+    ru: str
+
+
 TEXTS: Final[dict[str, Words]] = {
+    "usage": Words("Колдонуу", "Вызов", "Usage"),
+    "options": Words("Тандоолор", "Параметры", "Options"),
+    "commands": Words("Буйруктар", "Команды", "Commands"),
     "network": Words("Тармак", "Сеть", "Network"),
     "genesis": Words("Генезис", "Генезис", "Genesis"),
     "height": Words("Бийиктик", "Высота", "Height"),
