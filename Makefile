@@ -67,7 +67,7 @@ test-browser: $(STAMP) ## The explorer in a real Chromium on a devnet; installs 
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m pytest -m browser -n 0 $(ARGS)
 
-screenshots: $(STAMP) ## Pictures of the explorer, into docs/screenshots
+screenshots: $(STAMP) ## The pictures of the documents, of a devnet that lost a validator; ARGS="--all --output DIR": of every page
 	$(BIN)/python -m tests.browser $(ARGS)
 
 lint: $(STAMP) ## ruff and mypy --strict

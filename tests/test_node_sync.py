@@ -443,6 +443,19 @@ async def test_a_block_that_nobody_has_may_be_asked_for_again(follower: Follower
     assert follower.wire.blamed == []
 
 
+async def test_no_block_is_asked_for_while_a_snapshot_is_on_its_way(follower: Follower) -> None:
+    follower.wire.answers[PEERS[1]] = lambda method, payload: LONG[5].encoded
+    coming = True
+    follower.sync.held = lambda: coming
+    async with at_work(follower):
+        follower.sync.fetch_block(LONG[5].hash, (PEERS[1],))
+        assert follower.sync._to_fetch.empty()
+        coming = False
+        follower.sync.fetch_block(LONG[5].hash, (PEERS[1],))
+        await eventually(lambda: follower.fetched)
+    assert follower.asked(BLOCK) == [PEERS[1]]
+
+
 def serve_batches(*batches: Batch) -> Answer:
     def answer(method: int, payload: bytes) -> bytes:
         names = decode(payload)

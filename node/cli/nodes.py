@@ -1,4 +1,4 @@
-"""init, start, resync, audit, config, devnet: running validators."""
+"""init, start, resync, audit, config: running validators."""
 
 import os
 import secrets
@@ -202,33 +202,7 @@ def show(session: Session, home: Path) -> None:
         click.echo(format_config(found), nl=False)
 
 
-@click.group(cls=SomGroup)
-def devnet() -> None:
-    """Four validators on this computer, with keys that everybody knows."""
-
-
-_REST = {"ignore_unknown_options": True, "help_option_names": []}
-
-
-@devnet.command("up", cls=click.Command, context_settings=_REST)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def up(arguments: tuple[str, ...]) -> None:
-    """Start the devnet and keep it running until Ctrl-C."""
-    from devnet.local import main as run_devnet
-
-    sys.exit(run_devnet(list(arguments)))
-
-
-@devnet.command("init", cls=click.Command, context_settings=_REST)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def devnet_init(arguments: tuple[str, ...]) -> None:
-    """Make a devnet's home directories: --output DIR --hosts A,B,C,D."""
-    from devnet.generate import main as generate
-
-    generate(list(arguments))
-
-
-COMMANDS: Final = (init, start, resync, audit, config, devnet, *CHAIN_COMMANDS)
+COMMANDS: Final = (init, start, resync, audit, config, *CHAIN_COMMANDS)
 
 
 def _make_keys(session: Session, home: Path, config: Config, devnet: bool, passphrase_file: Path | None) -> None:

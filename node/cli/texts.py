@@ -16,7 +16,17 @@ class Words(NamedTuple):
     en: str
 
 
+class Translated(NamedTuple):
+    """A text that stands in English in the code, in the other languages."""
+
+    ky: str
+    ru: str
+
+
 TEXTS: Final[dict[str, Words]] = {
+    "usage": Words("Колдонуу", "Вызов", "Usage"),
+    "options": Words("Тандоолор", "Параметры", "Options"),
+    "commands": Words("Буйруктар", "Команды", "Commands"),
     "network": Words("Тармак", "Сеть", "Network"),
     "genesis": Words("Генезис", "Генезис", "Genesis"),
     "height": Words("Бийиктик", "Высота", "Height"),
@@ -311,6 +321,27 @@ TEXTS: Final[dict[str, Words]] = {
     "check_ok": Words("жакшы", "хорошо", "ok"),
     "check_warn": Words("көңүл буруңуз", "внимание", "warn"),
     "check_fail": Words("жараксыз", "плохо", "fail"),
+    "no_devnet": Words(
+        "Бул жерде сыноо тармагы иштебейт: make devnet же som devnet up",
+        "Здесь не работает тестовая сеть: make devnet или som devnet up",
+        "No devnet runs here: make devnet, or som devnet up",
+    ),
+    "devnet_ended": Words("Сыноо тармагы токтоду", "Тестовая сеть остановлена", "The devnet has ended"),
+    "runs_now": Words("иштеп жатат", "работает", "runs"),
+    "not_ready": Words("даяр эмес", "не готов", "not ready"),
+    "dead": Words("өчүк", "выключен", "dead"),
+    "cut_off": Words("бөлүнгөн", "отрезан", "cut off"),
+    "sent": Words("Жөнөтүлдү", "Отправлено", "Sent"),
+    "accepted": Words("Кабыл алынды", "Принято", "Accepted"),
+    "a_second": Words("секундасына", "в секунду", "a second"),
+    "ms": Words("мс", "мс", "ms"),
+    "not_final": Words("Акыркы эмес", "Не окончательно", "Not final"),
+    "not_answered": Words("Жооп жок", "Без ответа", "Not answered"),
+    "load_not_whole": Words(
+        "Баары эле аткарылган жок",
+        "Исполнено не всё",
+        "Not all of it was applied",
+    ),
     "devnet_only": Words(
         "бул ачкычтар ачык: devnet'тен башка тармакта колдонулбайт",
         "эти ключи общеизвестны: они годятся только для devnet",
