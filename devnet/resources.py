@@ -67,7 +67,8 @@ class Resources(msgspec.Struct, frozen=True):
     def faults(self) -> list[str]:
         """What takes longer than it may."""
         return [
-            f"{each.accounts:,} accounts: {each.start_seconds:.1f} s to start, {START_SECONDS_MAX:.0f} at the most"
+            f"{each.accounts:,} accounts: {each.start_seconds:.1f} s to start, {START_SECONDS_MAX:.0f} at the most "
+            f"(the load average was {self.machine.load_average})"
             for each in self.taken
             if each.accounts <= MILLION and each.start_seconds > START_SECONDS_MAX
         ]
@@ -164,9 +165,8 @@ def _cells(taken: Taken) -> str:
 def _more(less: Taken, more: Taken, count: int) -> str:
     factor = MILLION / count
     memory, disk = more.memory_bytes - less.memory_bytes, more.disk_bytes - less.disk_bytes
-    seconds = (more.start_seconds - less.start_seconds) * factor
     cpu = (more.start_cpu_seconds - less.start_cpu_seconds) * factor
-    return f"{memory * factor / 1e6:,.0f} | | {disk * factor / 1e6:,.0f} | {seconds:.1f} | {cpu:.1f}"
+    return f"{memory * factor / 1e6:,.0f} | | {disk * factor / 1e6:,.0f} | | {cpu:.1f}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
