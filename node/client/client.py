@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -150,16 +151,23 @@ class Client:
         return await self._transport.raw(method, await self._entitled(method, params))
 
     async def subscribe(
-        self, topic: Topic, *, from_cursor: str | None = None, **options: Any
+        self,
+        topic: Topic,
+        *,
+        from_cursor: str | None = None,
+        begun: Callable[[], object] = lambda: None,
+        **options: Any,
     ) -> AsyncGenerator[Event, None]:
         """Yield what happens, from a cursor or from now on, for ever: each event once, whatever connection breaks.
 
-        ``options`` as of sub_subscribe: ``account``, ``tx_ids``. To go on later keep the last event's cursor.
+        ``options`` as of sub_subscribe: ``account``, ``tx_ids``. To go on later keep the last event's cursor. Without
+        a cursor, what happens once ``begun`` was called is told; it is called again for each further connection.
         Raises RequestFailed, NotReachable when no node has answered for a minute, ProofInvalid (another network).
         """
         genesis_hash = None if self._trust is None else self._trust.genesis_hash
         params = {"topic": topic, **options}
-        feed = Feed(self._transport, genesis_hash, params, lambda given: self._entitled("sub_subscribe", given))
+        entitled = partial(self._entitled, "sub_subscribe")
+        feed = Feed(self._transport, genesis_hash, params, entitled, begun)
         async with contextlib.aclosing(feed.events(from_cursor)) as events:
             async for event in events:
                 self._seen_height = max(self._seen_height, event.at_height)
