@@ -58,15 +58,22 @@ class Cluster:
         self._folder = folder
         self._bin = bin_folder
         self._user = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
+        self._count = 0
         self._process: subprocess.Popen[bytes] | None = None
         if self._user is not None:
             shutil.chown(folder, self._user)
         command = [bin_folder / "initdb", "--auth=trust", "--username=som", "--encoding=UTF8", "--locale=C", "data"]
         self._run(list(map(str, command)))
 
-    @property
-    def dsn(self) -> str:
-        return f"postgresql://som@/postgres?host={self._folder}"
+    def dsn(self, database: str = "postgres") -> str:
+        return f"postgresql://som@/{database}?host={self._folder}"
+
+    def create(self) -> str:
+        """Make a database; return where it is."""
+        self._count += 1
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE index_{self._count}".encode())
+        return self.dsn(f"index_{self._count}")
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -85,7 +92,7 @@ class Cluster:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                psycopg.connect(self.dsn, connect_timeout=2).close()
+                psycopg.connect(self.dsn(), connect_timeout=2).close()
                 return
             except psycopg.OperationalError:
                 assert time.monotonic() < deadline, (self._folder / "log.txt").read_text()

@@ -15,7 +15,7 @@ from node.client.client import Client
 from node.client.proofs import ProvenAccount
 from node.indexer.rows import AssetRow
 from node.indexer.view import View
-from node.ledger.account import CLOSED, EMPTY_HEAD, format_account
+from node.ledger.account import CLOSED, EMPTY_HEAD, format_account, is_account_number
 from node.ledger.assets import decode_asset
 from node.ledger.state import asset_key
 from node.ledger.statement import encode_entry, next_head
@@ -92,6 +92,8 @@ async def _compare_asset(client: Client, open_view: Open, asset: AssetRow) -> tu
 
 
 async def _compare_account(client: Client, open_view: Open, number: int) -> list[str]:
+    if not is_account_number(number):
+        return [f"{number}: the number of no account"]
     proven = await client.prove_account(number)
     async with _reaching(open_view, proven.height) as now:
         faults = _differences(now, proven)

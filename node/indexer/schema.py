@@ -248,7 +248,7 @@ CREATE TABLE som.attestations (
     revoked bigint,
     revoked_by bigint
 );
-CREATE UNIQUE INDEX attestations_current ON som.attestations (schema, subject) WHERE revoked IS NULL;
+CREATE INDEX attestations_current ON som.attestations (schema, subject) WHERE revoked IS NULL;
 COMMENT ON TABLE som.attestations IS
     'What is said, by who may say it, of gold, reserves, deliveries; none is ever deleted.';
 

@@ -27,9 +27,10 @@ RULES: Final[dict[str, str]] = {
             IS DISTINCT FROM (SELECT (height, hash, root) FROM som.blocks ORDER BY height DESC LIMIT 1)""",
     "an account's entries are numbered without a gap": """
         SELECT count(*) FROM som.accounts account
-        LEFT JOIN (SELECT account, count(*) AS entries, max(number) AS last FROM som.entries GROUP BY account) booked
+        FULL JOIN (SELECT account, count(*) AS entries, max(number) AS last FROM som.entries GROUP BY account) booked
             ON booked.account = account.number
-        WHERE account.entries <> coalesce(booked.entries, 0) OR account.entries <> coalesce(booked.last + 1, 0)""",
+        WHERE (account.entries, account.entries)
+            IS DISTINCT FROM (coalesce(booked.entries, 0), coalesce(booked.last + 1, 0))""",
     "the amounts of a transaction add up to 0": """
         SELECT count(*) FROM (
             SELECT FROM som.entries GROUP BY transaction, asset HAVING sum(amount) <> 0) uneven""",
