@@ -4,16 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 import msgspec
 import pytest
 
-from consensus.messages import decode_block, decode_certificate, encode_certificate, make_block
+from consensus.committee import Committee, Validator
+from consensus.messages import PAYLOAD_BYTES_MAX, decode_block, decode_certificate, encode_certificate, make_block
+from node.batches import BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX, decode_batch
 from node.client.chain import ChainBlock, ChainCheck, ChainPlace
 from node.client.client import Client
 from node.client.errors import ProofInvalid, RequestFailed
-from node.client.trust import Trust
+from node.client.subscriptions import MESSAGE_BYTES_MAX
+from node.client.trust import CommitteeUnknown, Trust
 from node.ledger.commitment import outcome_leaf
 from node.ledger.errors import Code
 from node.ledger.receipt import Receipt, decode_receipt
@@ -123,7 +127,16 @@ def without_the_failed(block: ExecutedBlock) -> ExecutedBlock:
     return msgspec.structs.replace(block, receipts=(None, *block.receipts[1:]), leaves=(tx_leaf.hex(), *block.leaves))
 
 
+def other_signatures(block: ExecutedBlock) -> ExecutedBlock:
+    """Return the block with a signature of a transaction changed, which changes no id."""
+    data = bytearray.fromhex(block.batches[0])
+    (raw, *_) = decode_batch(bytes(32), bytes(data)).raw_transactions
+    data[data.index(raw) + len(raw) - 1] ^= 1
+    return msgspec.structs.replace(block, batches=(data.hex(),))
+
+
 LIES: Final = {
+    "another signature of a transaction": other_signatures,
     "another time": other_time,
     "a signature by somebody else": foreign_signature,
     "no batches": changed(batches=()),
@@ -160,6 +173,69 @@ async def test_no_lie_is_passed_on(lab: Lab, lie: str) -> None:
         take_all()
     assert told == honest[: len(told)]
     assert len(told) <= at
+
+
+async def test_bytes_by_chance_are_refused_or_change_nothing(lab: Lab) -> None:
+    blocks, random = await shown(lab), Random(1)
+    honest = {each.header.height: each for each in check(lab, blocks)}
+    refused = 0
+    for _ in range(300):
+        at = random.randrange(len(blocks))
+        checking = ChainCheck(Trust.of(lab.chain.genesis))
+        told: list[ChainBlock] = []
+        try:
+            for block in (*blocks[:at], scrambled(blocks[at], random), *blocks[at + 1 :]):
+                told += checking.add(block, "00", len(blocks))
+        except ProofInvalid:
+            refused += 1
+        assert all(each == replace(honest[each.header.height], tip=each.tip) for each in told)
+    assert refused > 250
+
+
+def scrambled(block: ExecutedBlock, random: Random) -> ExecutedBlock:
+    """Return the block with some bytes of one of its fields changed, added or gone."""
+    name = random.choice(("block", "certificate", "state_tree_root", "batches", "receipts", "leaves"))
+    there = getattr(block, name)
+    if isinstance(there, tuple):
+        if not there:
+            return msgspec.structs.replace(block, **{name: ("00" * 32,)})
+        at = random.randrange(len(there))
+        return msgspec.structs.replace(block, **{name: (*there[:at], _bytes(there[at], random), *there[at + 1 :])})
+    return msgspec.structs.replace(block, **{name: _bytes(there, random)})
+
+
+def _bytes(text: str | None, random: Random) -> str:
+    data = bytearray.fromhex(text or "")
+    at = random.randrange(len(data) + 1)
+    data[at : at + random.randint(0, 2)] = random.randbytes(random.randint(0, 3))
+    return data.hex()
+
+
+async def test_a_committee_that_is_not_known_yet_is_learned_and_nothing_is_lost(lab: Lab) -> None:
+    blocks = await shown(lab)
+    known = Trust.of(lab.chain.genesis)
+    stranger = Committee(0, [Validator(key("alice").public, 1)], allow_dominant=True)
+    checking = ChainCheck(replace(known, committees=(stranger,)))
+    with pytest.raises(CommitteeUnknown):
+        checking.add(blocks[0], "00", 1)
+    with pytest.raises(CommitteeUnknown):
+        checking.add(blocks[1], "00", 1)
+    checking.trust = known
+    assert [each.header.height for each in checking.certified()] == [1]
+
+
+def test_the_largest_block_fits_into_an_event() -> None:
+    event = ExecutedBlock(
+        height=1,
+        block="00" * PAYLOAD_BYTES_MAX,
+        certificate="00" * 4_096,
+        batches=("00" * BLOCK_BYTES_MAX,),
+        # of each leg (at least 12 bytes of a batch) at most 10 bytes in a receipt, if it was skipped
+        receipts=("00" * (BLOCK_BYTES_MAX * 10 // 12), *("00" * 48,) * BLOCK_TRANSACTIONS_MAX),
+        leaves=(),
+        state_tree_root="00" * 32,
+    )
+    assert len(msgspec.json.encode(event)) < MESSAGE_BYTES_MAX * 3 // 4
 
 
 async def test_a_block_that_is_left_out_is_missed(lab: Lab) -> None:

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -13,8 +14,12 @@ from click.testing import Result
 
 from node.cli.session import Exit
 from node.client.chain import ChainBlock, ChainPlace
+from node.client.client import Client
+from node.client.errors import ProofInvalid
+from node.client.trust import Trust
 from node.indexer.books import rows_of
 from node.indexer.database import Database, DatabaseError, Unavailable
+from node.indexer.follow import Indexer
 from node.indexer.rows import BalanceRow, Rows
 from node.indexer.schema import VERSION
 from node.ledger.pay import Pay
@@ -22,7 +27,7 @@ from node.ledger.settle import SettleHold
 from tests.cli_lab import Som, som_lab
 from tests.devnet_lab import ROOT
 from tests.postgres_lab import Cluster, cluster, needed
-from tests.solo_chain import ALICE, BANK, BOB, DEVICE, NOBODY, SHOP, SoloChain
+from tests.solo_chain import ALICE, BANK, BOB, DEVICE, NOBODY, SHOP, SoloChain, serving, solo_chain
 from tests.test_indexer_books import blocks_of, compare, start
 
 pytestmark = [needed(), pytest.mark.postgres, pytest.mark.slow]
@@ -226,11 +231,10 @@ def test_who_has_lost_the_lease_writes_nothing_more(som: Som, dsn: str) -> None:
 
 
 def test_rows_are_added_only_to_the_place_that_the_writer_knows(som: Som, dsn: str) -> None:
-    database = Database.open(dsn, som.chain.genesis)
-    query(dsn, "UPDATE som.chain SET height = 7")  # as another writer would have
-    with pytest.raises(DatabaseError, match="another indexer"):
-        database.write(Rows(), ChainPlace(1, bytes(32), bytes(32)), "00")
-    database.close()
+    with closing(Database.open(dsn, som.chain.genesis)) as database:
+        query(dsn, "UPDATE som.chain SET height = 7")  # as another writer would have
+        with pytest.raises(DatabaseError, match="another indexer"):
+            database.write(Rows(), ChainPlace(1, bytes(32), bytes(32)), "00")
     assert query(dsn, "SELECT count(*) FROM som.blocks") == [(0,)]
 
 
@@ -244,6 +248,39 @@ def test_where_there_is_no_server_or_no_index_the_command_says_so(som: Som, dsn:
     assert index(som, f"postgresql:///x?host={tmp_path}").exit_code == Exit.NOT_REACHABLE
     result = index(som, dsn, "--verify")
     assert (result.exit_code, "no index" in result.output) == (Exit.CONFIG, True)
+
+
+async def test_a_node_that_shows_another_chain_is_left_for_the_next_one(tmp_path: Path, dsn: str) -> None:
+    troubles: list[str] = []
+    async with solo_chain(tmp_path / "a") as chain, serving(chain) as url:
+        await chain.execute([chain.pay("alice", BOB, 1)])
+        trust = Trust.of(chain.genesis)
+
+        def indexer(*urls: str) -> Indexer:
+            def connect(asked: Sequence[str]) -> Client:
+                return Client(asked, trust=trust)
+
+            return Indexer(dsn, chain.genesis, urls, connect, lambda progress: None, troubles.append)
+
+        first = await indexer(url).run(chain.store.tip.height - 1)
+        await chain.execute([chain.pay("alice", BOB, 2)])
+        async with solo_chain(tmp_path / "b", acting=True) as fork, serving(fork) as other:
+            for _ in range(5):
+                await fork.execute([fork.pay("bank", BOB, 3)])
+            assert await indexer(other, url).run(chain.store.tip.height - 1) > first
+            assert len(troubles) == 1
+            assert "does not follow" in troubles[0]
+            with pytest.raises(ProofInvalid):
+                await indexer(other).run(fork.store.tip.height - 1)
+
+
+def test_a_database_that_lacks_rows_says_so_and_takes_nothing(som: Som, dsn: str) -> None:
+    height = indexed(som, dsn)
+    query(dsn, f"DELETE FROM som.accounts WHERE number = {BOB}")
+    som.on_chain(lambda chain: chain.execute([chain.pay("alice", BOB, 5)]))
+    result = index(som, dsn, "--until", str(som.chain.store.tip.height - 1))
+    assert (result.exit_code, f"account {BOB} is missing" in result.output) == (Exit.CONFIG, True)
+    assert query(dsn, f"SELECT count(*) FROM som.entries WHERE height > {height}") == [(0,)]
 
 
 # Random chains through the real tables

@@ -7,19 +7,28 @@ import pytest
 
 from node.client.chain import ChainBlock
 from node.indexer.rows import BalanceRow, HoldRow
-from node.ledger.account import CLOSED, decode_account
+from node.ledger.account import CLOSED, SOM, decode_account
 from node.ledger.assets import decode_asset
 from node.ledger.attestations import ATTESTATION, decode_attestation
-from node.ledger.holds import HOLD, decode_hold
+from node.ledger.execute import Executed
+from node.ledger.hold import MakeHold
+from node.ledger.holds import ENDED_MAX, HOLD, Condition, decode_hold, row_id
+from node.ledger.operations import Operation
+from node.ledger.order import Arrest, Seize
 from node.ledger.orders import ORDER, decode_order
+from node.ledger.pay import Pay
 from node.ledger.records import after
+from node.ledger.settle import SettleHold
 from node.ledger.statement import Entry, encode_entry
-from node.ledger.transaction import decode_transaction
+from node.ledger.transaction import Transaction, decode_transaction
 from tests.index_lab import Tables, chain_block
 from tests.ledger_model import chain
-from tests.ledger_world import World
+from tests.ledger_world import ALICE, BANK, BOB, CENTRAL, ENFORCER, ISSUER, SHOP, START_MS, TREASURY, World
 
 TRANSACTIONS = 1_500
+HOUR_MS = 3_600_000
+BASIS = b"b" * 32
+OPEN = Condition(b"", (), 0, "", "", False)
 
 
 def blocks_of(world: World, seed: int, transactions: int) -> Iterator[tuple[ChainBlock, list[tuple[int, int, bytes]]]]:
@@ -55,6 +64,121 @@ def test_random_chains_lead_to_the_rows_of_the_ledger(seed: int) -> None:
             waiting = []
     tables.index(waiting)
     compare(world, tables, entries)
+
+
+# What chance seldom meets
+
+
+class Followed:
+    """A small country whose blocks are booked one by one, or later all at once."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.tables = Tables(self.world.genesis)
+        self._entries: dict[tuple[int, int], bytes] = {}
+        self._waiting: list[ChainBlock] = []
+        self.act(Pay(SOM, ISSUER, ((BANK, 100_000, b""),)))
+        self.act(Pay(SOM, BANK, ((ALICE, 10_000, b""),)))
+
+    def block(self, *transactions: Transaction, later_ms: int = 1_000) -> Executed:
+        executed = self.world.block(transactions, later_ms)
+        self._entries |= {(account, number): entry for account, number, entry in executed.entries}
+        self._waiting.append(chain_block(self.world.genesis, executed, transactions, self.world.version))
+        return executed
+
+    def act(self, *operations: Operation, accounts: tuple[int, ...] | None = None) -> bytes:
+        """Execute one transaction that applies; return its id."""
+        transaction = self.world.transaction(operations, accounts)
+        assert self.block(transaction).receipts[0].applied
+        return transaction.id
+
+    def booked(self) -> Tables:
+        """Book what waits, and compare everything."""
+        self.tables.index(self._waiting)
+        self._waiting = []
+        compare(self.world, self.tables, self._entries)
+        return self.tables
+
+    def left(self) -> list[int]:
+        """Return what is left of the holds, in the order in which they were made."""
+        rows = sorted(self.booked().all()["holds"], key=lambda row: (row.height, row.op, row.leg))
+        return [row.amount_left for row in rows]
+
+
+def promise(*amounts: int, until_ms: int = START_MS + HOUR_MS, payer: int = BANK) -> MakeHold:
+    return MakeHold(SOM, payer, tuple((SHOP, amount, b"") for amount in amounts), 0, until_ms, OPEN)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_seizure_breaks_holds_in_the_ledgers_order(at_once: bool) -> None:
+    country, approved = Followed(), (ENFORCER, CENTRAL)
+    country.act(Arrest(ENFORCER, "old", BANK, BASIS, SOM, 10_000), accounts=approved)
+    for amount in (20_000, 30_000):
+        country.act(promise(amount))
+    country.act(Arrest(ENFORCER, "new", BANK, BASIS, SOM, 15_000), accounts=approved)
+    for number, amount in enumerate((14_900, 200, 30_000, 20_000, 15_000, 9_900)):  # free money is 15,000
+        country.act(Seize(ENFORCER, f"{number}", BANK, BASIS, SOM, amount, TREASURY), accounts=approved)
+        if not at_once:
+            country.booked()
+    assert country.left() == [0, 0, 0, 0]
+    lifted = [row for row in country.tables.hold_changes if row.what == "seized"]
+    assert [row.change for row in lifted] == [-100, -29_900, -100, -19_900, -100, -14_900, -100, -9_900]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_holds_end_at_their_millisecond_and_not_before(at_once: bool) -> None:
+    country = Followed()
+    end = country.world.time_ms + 10_000
+    country.act(promise(1, 2, until_ms=end), promise(3, until_ms=end + 1))
+    for later_ms, left in ((8_999, [1, 2, 3]), (1, [0, 0, 3]), (1, [0, 0, 0])):
+        country.block(later_ms=later_ms)
+        if not at_once:
+            assert country.left() == left
+    assert country.left() == [0, 0, 0]
+    assert [row.what for row in country.tables.hold_changes] == ["made"] * 3 + ["expired"] * 3
+    assert all(row.transaction is None for row in country.tables.hold_changes[3:])
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_block_ends_no_more_holds_than_the_ledger_does(at_once: bool) -> None:
+    country = Followed()
+    end = country.world.time_ms + 60_000
+    country.act(promise(*[1] * (ENDED_MAX + 150), until_ms=end))
+    made = country.world.transaction([promise(*[1] * 20, until_ms=end + HOUR_MS)], expires_ms=end + 60_000)
+    country.block(made, later_ms=70_000)
+    if not at_once:
+        assert sum(country.left()) == 150 - 2 * 20 + 20
+    country.block()
+    assert sum(country.left()) == 20
+
+
+def test_a_hold_is_paid_in_parts_voided_and_closed() -> None:
+    country = Followed()
+    tx_id = country.act(promise(100, 200, 300))
+    first, second, third = (row_id(tx_id, 0, leg) for leg in range(3))
+    country.act(SettleHold(SHOP, first, 40, SHOP, b"", False), SettleHold(SHOP, first, 60, SHOP, b"", False))
+    country.act(SettleHold(SHOP, second, 50, SHOP, b"", True))
+    country.act(SettleHold(SHOP, third, 0, 0, b"", True))
+    assert country.left() == [0, 0, 0]
+    assert [(row.what, row.change) for row in country.tables.hold_changes[3:]] == [
+        *(("settled", -40), ("settled", -60), ("settled", -50), ("released", -150), ("voided", -300)),
+    ]
+
+
+def test_a_transaction_that_comes_again_or_too_late_has_no_row_of_its_own() -> None:
+    country = Followed()
+    pay = country.world.transaction([Pay(SOM, ALICE, ((BOB, 1, b""),))])
+    late = country.world.transaction([Pay(SOM, ALICE, ((BOB, 2, b""),))], expires_ms=country.world.time_ms)
+    poor = country.world.transaction([Pay(SOM, BOB, ((ALICE, 10**9, b""),))])
+    receipts = country.block(pay, pay, late, poor).receipts
+    assert [receipt.consumed for receipt in receipts] == [True, False, False, True]
+    tables = country.booked()
+    assert {pay.id, poor.id} <= tables.transactions
+    assert late.id not in tables.transactions
+    assert tables.blocks[-1].transactions == 4
+
+
+# Comparing
 
 
 def compare(world: World, tables: Tables, entries: dict[tuple[int, int], bytes]) -> None:

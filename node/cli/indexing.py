@@ -72,7 +72,7 @@ def _client(session: Session, genesis: Genesis, urls: Sequence[str]) -> Client:
 
 
 def _follow(session: Session, dsn: str, genesis: Genesis, until: int | None) -> None:
-    from node.indexer.books import Unknown
+    from node.indexer.books import Incomplete, Unknown
     from node.indexer.database import DatabaseError, Unavailable
     from node.indexer.follow import Indexer, Pruned
 
@@ -101,6 +101,8 @@ def _follow(session: Session, dsn: str, genesis: Genesis, until: int | None) -> 
         session.end(Exit.ERROR, f"{session.say('index_pruned')} ({error})")
     except DatabaseError as error:
         session.end(Exit.CONFIG, f"{session.say('error')}: {error}")
+    except Incomplete as error:
+        session.end(Exit.CONFIG, f"{session.say('index_incomplete')} ({error})")
     except Unknown as error:
         session.end(Exit.ERROR, f"{session.say('index_unknown')} ({error})")
 

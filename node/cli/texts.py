@@ -173,6 +173,11 @@ TEXTS: Final[dict[str, Words]] = {
         "Индексатор этого не знает: обновите его",
         "The indexer does not know this: update it",
     ),
+    "index_incomplete": Words(
+        "Базада сап жетишпейт, аны кимдир бирөө өзгөрткөн: индексти жаңыдан түзүңүз",
+        "В базе не хватает строки, её кто-то изменил: создайте индекс заново",
+        "The database lacks a row, somebody has changed it: make the index anew",
+    ),
     "index_behind": Words(
         "Индекс артта калды: som index иштеп турганда кайра текшериңиз",
         "Индекс отстаёт: проверьте снова при работающем som index",

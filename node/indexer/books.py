@@ -69,7 +69,11 @@ OPERATION_NAMES: Final[Mapping[type[Operation], str]] = {
 
 
 class Unknown(Exception):
-    """The chain has come to something that this software does not know, or the database lacks rows."""
+    """The chain has come to something that this software does not know."""
+
+
+class Incomplete(Exception):
+    """A row is missing that must be there: somebody has changed the database."""
 
 
 class Reader(Protocol):
@@ -106,7 +110,7 @@ def genesis_rows(genesis: Genesis) -> Rows:
 
 
 def rows_of(blocks: Sequence[ChainBlock], reader: Reader) -> Rows:
-    """Return what these blocks add and change, the next ones after those of the reader. Raises Unknown."""
+    """Return what these blocks add and change, the next ones after those of the reader. Raises Unknown, Incomplete."""
     books = _Books(blocks, reader)
     for block in blocks:
         books.block(block)
@@ -296,7 +300,7 @@ class _Books:
     def _status(self, changed: SetAssetStatus) -> None:
         asset = self._assets.get(changed.asset)
         if asset is None:
-            raise Unknown(f"asset {changed.asset} is missing")
+            raise Incomplete(f"asset {changed.asset} is missing")
         self._put_asset(asset._replace(status=changed.status), changed.by, changed.basis)
 
     def _attest(self, said: Attest) -> None:
@@ -325,7 +329,7 @@ class _Books:
     def _revoke(self, attestation_id: bytes, by: int) -> None:
         attestation = self._attestations.get(attestation_id)
         if attestation is None:
-            raise Unknown(f"attestation {attestation_id.hex()} is missing")
+            raise Incomplete(f"attestation {attestation_id.hex()} is missing")
         self._attestations[attestation_id] = attestation._replace(revoked=self._height, revoked_by=by)
         self._changed["attestations"].add(attestation_id)
 
@@ -365,7 +369,7 @@ class _Books:
     def _lift(self, lifted: Unfreeze | Release) -> None:
         order = self._orders.get((lifted.by, lifted.number))
         if order is None:
-            raise Unknown(f"order {lifted.number} of {lifted.by} is missing")
+            raise Incomplete(f"order {lifted.number} of {lifted.by} is missing")
         self._put_order(order._replace(lifted=self._height, lifted_basis=lifted.basis))
         hold = None if order.hold is None else self._holds.get(order.hold)
         if hold is not None and hold.amount_left:
@@ -441,7 +445,7 @@ class _Books:
     def _reduce(self, hold: HoldRow, what: str, amount: int) -> None:
         left = hold.amount_left - amount
         if left < 0:
-            raise Unknown(f"hold {hold.id.hex()} has less than it gave")
+            raise Incomplete(f"hold {hold.id.hex()} has less than it gave")
         self._holds[hold.id] = hold._replace(amount_left=left, ended=None if left else self._height)
         self._note(hold, what, -amount)
 
@@ -466,13 +470,13 @@ class _Books:
     def _open(self, hold_id: bytes) -> HoldRow:
         hold = self._holds.get(hold_id)
         if hold is None or not hold.amount_left:
-            raise Unknown(f"hold {hold_id.hex()} is missing")
+            raise Incomplete(f"hold {hold_id.hex()} is missing")
         return hold
 
     def _account(self, number: int) -> AccountRow:
         row = self._accounts.get(number)
         if row is None:
-            raise Unknown(f"account {number} is missing")
+            raise Incomplete(f"account {number} is missing")
         return row
 
     def _put_account(self, row: AccountRow) -> None:

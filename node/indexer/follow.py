@@ -7,20 +7,22 @@ try asks it, and goes on from there.
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from node.client.chain import ChainBlock
 from node.client.client import Client
-from node.client.errors import NotReachable, RequestFailed
+from node.client.errors import ClientError, NotReachable, ProofInvalid, RequestFailed
 from node.indexer.books import rows_of
 from node.indexer.database import Database, Unavailable
 from node.ledger.genesis import Genesis
 
 BATCH_TRANSACTIONS: Final = 5_000  # of one commit, or one block if that has more
 BATCH_BLOCKS: Final = 500
-WAITING_BLOCKS: Final = 500  # read ahead of the database
+WAITING_BLOCKS: Final = 500  # read ahead of the database, with at most so many transactions and one block more
+WAITING_TRANSACTIONS: Final = 20_000
 PAUSES_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 5.0)  # between tries, the last one again and again
 REPORT_SECONDS: Final = 5.0
 
@@ -76,25 +78,26 @@ class Indexer:
     async def run(self, until: int | None = None) -> int:
         """Follow; return the height if ``until`` is given and reached.
 
-        Raises Unavailable if the server does not answer at the start, DatabaseError, Unknown, Pruned, ProofInvalid,
-        RequestFailed.
+        Raises Unavailable if the server does not answer at the start; DatabaseError, Unknown, Incomplete; Pruned,
+        ProofInvalid or RequestFailed when that is what each of the nodes has answered.
         """
         database = await asyncio.to_thread(Database.open, self._dsn, self._genesis)
-        tries = pruned = 0
+        tries = useless = 0  # nodes, one after the other, that are of no use
         while True:
             height = database.place.height
             why: Exception
             try:
                 with contextlib.closing(database):
-                    return await self._follow(database, until, pruned)
+                    return await self._follow(database, until, useless)
             except (Unavailable, NotReachable) as error:
-                pruned, why = 0, error
-            except RequestFailed as error:
-                pruned, why = pruned + 1, error
-                if error.name != "pruned":
+                why = error
+            except (RequestFailed, ProofInvalid) as error:
+                why = error
+                useless = 1 if database.place.height > height else useless + 1
+                if useless == len(self._urls):
+                    if _is_pruned(error):
+                        raise Pruned(str(error)) from None
                     raise
-                if pruned == len(self._urls):
-                    raise Pruned(str(error)) from None
             tries = 0 if database.place.height > height else tries + 1
             database = await self._reopened(str(why), tries)
 
@@ -110,14 +113,14 @@ class Indexer:
     async def _follow(self, database: Database, until: int | None, first: int) -> int:
         if until is not None and database.place.height >= until:
             return database.place.height
-        queue: asyncio.Queue[ChainBlock | Exception] = asyncio.Queue(WAITING_BLOCKS)
+        ahead = _Ahead()
         async with self._connect((*self._urls[first:], *self._urls[:first])) as client:
             place = database.place
             blocks = client.follow_chain(place.chain, from_cursor=place.cursor)
-            reading = asyncio.create_task(_read(blocks, queue))
+            reading = asyncio.create_task(ahead.read(blocks))
             try:
                 while True:
-                    batch = await _batch(queue)
+                    batch = await ahead.batch()
                     rows = await asyncio.to_thread(_store, database, batch)
                     self._stored(batch, rows)
                     if until is not None and database.place.height >= until:
@@ -153,29 +156,51 @@ class Indexer:
         self._count, self._reported_at, self._cpu_at = _Count(), now, cpu
 
 
-async def _read(blocks: AsyncGenerator[ChainBlock, None], queue: "asyncio.Queue[ChainBlock | Exception]") -> None:
-    try:
-        async with contextlib.aclosing(blocks):
-            async for block in blocks:
-                await queue.put(block)
-    except Exception as error:  # whoever takes the blocks raises it
-        await queue.put(error)
+class _Ahead:
+    """Blocks that were read and are not stored yet, and what ended the reading."""
+
+    def __init__(self) -> None:
+        self._blocks: deque[ChainBlock] = deque()
+        self._transactions = 0
+        self._failure: Exception | None = None
+        self._changed = asyncio.Condition()
+
+    async def read(self, blocks: AsyncGenerator[ChainBlock, None]) -> None:
+        """Take blocks as far ahead as there is room."""
+        try:
+            async with contextlib.aclosing(blocks):
+                async for block in blocks:
+                    async with self._changed:
+                        await self._changed.wait_for(self._has_room)
+                        self._blocks.append(block)
+                        self._transactions += len(block.transactions)
+                        self._changed.notify_all()
+        except Exception as error:  # who takes the blocks raises it
+            async with self._changed:
+                self._failure = error
+                self._changed.notify_all()
+
+    async def batch(self) -> list[ChainBlock]:
+        """Return what is there, at least one block. Raises what ended the reading, once all before it was returned."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._blocks or self._failure)
+            if not self._blocks and self._failure is not None:
+                raise self._failure
+            batch: list[ChainBlock] = []
+            transactions = 0
+            while self._blocks and len(batch) < BATCH_BLOCKS and transactions < BATCH_TRANSACTIONS:
+                batch.append(self._blocks.popleft())
+                transactions += len(batch[-1].transactions)
+            self._transactions -= transactions
+            self._changed.notify_all()
+            return batch
+
+    def _has_room(self) -> bool:
+        return len(self._blocks) < WAITING_BLOCKS and self._transactions < WAITING_TRANSACTIONS
 
 
-async def _batch(queue: "asyncio.Queue[ChainBlock | Exception]") -> list[ChainBlock]:
-    """Return what is there, at least one block. Raises what ended the reading, once all before it is stored."""
-    batch: list[ChainBlock] = []
-    transactions = 0
-    while not batch or (queue.qsize() and len(batch) < BATCH_BLOCKS and transactions < BATCH_TRANSACTIONS):
-        item = await queue.get()
-        if isinstance(item, Exception):
-            if not batch:
-                raise item
-            queue.put_nowait(item)  # it was the last one, so there is room
-            break
-        batch.append(item)
-        transactions += len(item.transactions)
-    return batch
+def _is_pruned(error: ClientError) -> bool:
+    return isinstance(error, RequestFailed) and error.name == "pruned"
 
 
 def _store(database: Database, batch: Sequence[ChainBlock]) -> int:
