@@ -184,7 +184,7 @@ class Client:
         Raises as ``subscribe``; RequestFailed (pruned) if the node has not kept that height.
         """
         check = ChainCheck(self._trusted(), place)
-        start = {} if from_cursor is not None else {"from_height": check.height + 1}
+        start: dict[str, Any] = {} if from_cursor is not None else {"from_height": check.height + 1}
         events = self.subscribe("executed", from_cursor=from_cursor, **start)
         async with contextlib.aclosing(events):
             async for event in events:
