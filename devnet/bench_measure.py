@@ -15,9 +15,11 @@ from typing import Final
 from urllib.request import urlopen
 
 from consensus.crypto import SecretKey, verify
+from devnet.processes import worker_pool
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")
-VERIFY_ROUNDS: Final = 9
+VERIFY_SECONDS: Final = 1.5  # in which processes start, too
+VERIFY_ROUNDS_MIN: Final = 9
 VERIFY_CHECKS: Final = 200  # a round: about 15 ms
 METRICS_SECONDS: Final = 10.0
 EXECUTED: Final = "som_transactions_executed_total"
@@ -83,14 +85,24 @@ def cores() -> int:
 
 
 def verify_us() -> float:
-    """Return the CPU time of one signature check with the node's own verifier: the median of several rounds.
+    """Return the CPU time of one check with the node's own verifier while all cores check, as the bound has it.
+
+    A core whose sibling thread rests is faster by a third on some machines; validators at work never have that.
+    """
+    workers, until = cores(), time.monotonic() + VERIFY_SECONDS
+    with worker_pool(workers) as pool:
+        return statistics.mean(pool.map(_check_us, [until] * workers))
+
+
+def _check_us(until: float) -> float:
+    """Return the median of rounds of checks until a time on the monotonic clock, which all processes share.
 
     Keys, messages and signatures all differ, as a validator meets them: the same one again and again takes 4 % less.
     """
     keys = [SecretKey(sha256(b"%d" % number).digest()) for number in range(VERIFY_CHECKS)]
     signed = [(key.public, key.public, key.sign(key.public)) for key in keys]
-    rounds = []
-    for _ in range(VERIFY_ROUNDS):
+    rounds: list[float] = []
+    while time.monotonic() < until or len(rounds) < VERIFY_ROUNDS_MIN:
         began = time.thread_time()
         for public, message, signature in signed:
             verify(public, message, signature)

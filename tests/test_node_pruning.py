@@ -53,9 +53,11 @@ def rows_of(store: Store) -> dict[bytes, bytes]:
 async def test_what_is_old_goes_and_what_is_above_stays_as_it_was(chain: SoloChain) -> None:
     tip = chain.store.tip.height
     before = rows_of(chain.store)
-    base = pruner(chain).base_wanted()
+    one = pruner(chain)
+    base = one.base_wanted()
     assert base == tip - 10
-    await pruner(chain).prune(base)
+    await one.prune(base)
+    assert (one.blocks, one.due) == (base, 0)
     after = rows_of(chain.store)
     assert chain.store.base() == base
     assert heights_of(chain.store, Table.BLOCK) == [0, *range(base, tip + 1)]

@@ -221,6 +221,27 @@ async def test_nobody_is_believed_who_proves_nothing_and_the_node_goes_on_by_blo
     assert not joiner.path.exists()
 
 
+async def test_a_snapshot_that_was_replaced_meanwhile_is_given_up_for_the_one_that_is_there_now(
+    chain: SoloChain, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node.snapshot_fetch, "BLOCKS_SECONDS", 3_600.0)
+    joiner = Joiner(chain, tmp_path / "joiner", [shelf])
+    there = Snapshots(shelf)
+    gone = {FIRST}  # pieces that cannot be had until the list is asked for again
+
+    def serve(method: int, payload: bytes) -> bytes | None:
+        if method == LIST:
+            if len(joiner.wire.asked) > 1:
+                gone.clear()
+            return there.serve(method, payload)
+        _, number, _ = as_tuple(decode(payload))
+        return None if number in gone else there.serve(method, payload)
+
+    joiner.wire.answers[PEERS[0]] = serve
+    await joins(joiner)
+    assert joiner.wire.blamed == []
+
+
 async def test_who_is_not_far_behind_takes_no_snapshot(chain: SoloChain, shelf: Shelf, tmp_path: Path) -> None:
     joiner = Joiner(chain, tmp_path / "joiner", [shelf], claims=(0, 1))
     async with asyncio.timeout(60):

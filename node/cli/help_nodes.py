@@ -35,15 +35,17 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
     # init
     "Without --genesis: make the consensus key and the node key, and show their public halves, which the network's "
     "founders write into the genesis. With --genesis: check that it names these keys, and make the chain at height "
-    "0. A validator that joins a running network does both at once, with --joins (docs/operations.md).": Translated(
+    "0. A validator that joins a running network does both at once, with --joins (docs/operations.md). So does an "
+    "observer, with --observer; validators let it link by the node key that is shown.": Translated(
         "--genesis жок болсо: консенсус жана түйүн ачкычтарын түзүп, ачык жарымдарын көрсөтөт, аларды тармактын "
         "негиздөөчүлөрү генезиске жазышат. --genesis менен: анда ушул ачкычтар аталганын текшерип, 0 бийиктигинде "
         "чынжыр түзөт. Иштеп жаткан тармакка кошулган валидатор экөөнү тең --joins менен бир жолу жасайт "
-        "(docs/operations.md).",
+        "(docs/operations.md). Байкоочу да ошондой, --observer менен; валидаторлор аны көрсөтүлгөн түйүн ачкычы боюнча "
+        "байланыштырат.",
         "Без --genesis: создать ключ консенсуса и ключ узла и показать их открытые половины, которые основатели "
         "сети впишут в генезис. С --genesis: проверить, что эти ключи в нём названы, и создать цепочку на высоте 0. "
         "Валидатор, который присоединяется к работающей сети, делает то и другое сразу, с --joins "
-        "(docs/operations.md).",
+        "(docs/operations.md). Наблюдатель тоже, с --observer; валидаторы пускают его по показанному ключу узла.",
     ),
     "The node's directory: configuration, keys, data.": Translated(
         "Түйүндүн папкасы: жөндөөлөр, ачкычтар, маалымат.",
@@ -64,6 +66,10 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
     "The genesis does not name it: it follows, and may be admitted later.": Translated(
         "Генезисте ал жок: ээрчип турат, кийин кабыл алынышы мүмкүн.",
         "В генезисе его нет: он следует за сетью и может быть принят позже.",
+    ),
+    "No key to vote with: it follows, verifies and serves clients.": Translated(
+        "Добуш берүүчү ачкычы жок: ээрчийт, текшерет, кардарларга кызмат кылат.",
+        "Без ключа для голосования: следует за сетью, проверяет и обслуживает клиентов.",
     ),
     "Keys without a passphrase, for a devnet only.": Translated(
         "Сырсөзсүз ачкычтар, сыноо тармагы үчүн гана.",

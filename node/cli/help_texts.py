@@ -354,6 +354,21 @@ FIRST_TEXTS: Final[dict[str, Translated]] = {
         "Сакталган чынжырды ушул программа менен кайра аткарып, салыштыруу. Валидатор иштебеши керек.",
         "Исполнить сохранённую цепочку заново этой программой и сравнить. Валидатор не должен работать.",
     ),
+    "Follow the chain into a PostgreSQL database: blocks, transactions, entries, holds, assets, orders.": Translated(
+        "Чынжырды PostgreSQL базасына көчүрүп туруу: блоктор, транзакциялар, жазуулар, кармоолор, активдер, чечимдер.",
+        "Вести цепочку в базу PostgreSQL: блоки, транзакции, проводки, блокировки сумм, активы, постановления.",
+    ),
+    "The database. A password belongs into ~/.pgpass or PGPASSWORD.": Translated(
+        "Маалымат базасы. Сырсөздүн орду — ~/.pgpass же PGPASSWORD.",
+        "База данных. Паролю место в ~/.pgpass или PGPASSWORD.",
+    ),
+    "End when this height is indexed.": Translated("Ушул бийиктикке жеткенде бүтүү.", "Закончить на этой высоте."),
+    "Prove that the sums equal the chain's, and end.": Translated(
+        "Суммалар чынжырга дал келерин далилдеп, бүтүү.", "Доказать, что суммы равны суммам цепочки, и закончить."
+    ),
+    "Of --verify: how many accounts, by chance; 0 compares all.": Translated(
+        "--verify үчүн: канча эсеп, туш келди; 0 — баары.", "Для --verify: сколько счетов, наугад; 0 — все."
+    ),
 }
 
 HELP_TEXTS: Final = {**FIRST_TEXTS, **HELP_OF_MONEY, **HELP_OF_NODES}

@@ -19,6 +19,7 @@ from node.cli import (
     evidence,
     files,
     holds,
+    indexing,
     keys,
     networks,
     nodes,
@@ -86,6 +87,7 @@ for _command in (
     admin.admin,
     scenarios.scenario,
     shadowing.shadow,
+    indexing.index,
 ):
     main.add_command(_command)
 for _command in (statements.statement, *recoveries.COMMANDS):

@@ -19,7 +19,7 @@ from node.rpc.types import GetInfoResult
 PATIENCE_SECONDS: Final = 60.0  # without any node that answers
 SILENCE_SECONDS: Final = 45.0  # three heartbeats: the connection is dead
 PAUSES_SECONDS: Final = (0.0, 0.2, 0.5, 1.0, 2.0)
-MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
+MESSAGE_BYTES_MAX: Final = 32 * 1024 * 1024  # the largest block whole, with its receipts, has half of it
 
 
 class _Message(msgspec.Struct, frozen=True):
