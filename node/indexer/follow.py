@@ -15,6 +15,7 @@ from typing import Final
 from node.client.chain import ChainBlock
 from node.client.client import Client
 from node.client.errors import ClientError, NotReachable, ProofInvalid, RequestFailed
+from node.client.following import follow_chain
 from node.indexer.books import rows_of
 from node.indexer.database import Database, Unavailable
 from node.ledger.genesis import Genesis
@@ -116,7 +117,7 @@ class Indexer:
         ahead = _Ahead()
         async with self._connect((*self._urls[first:], *self._urls[:first])) as client:
             place = database.place
-            blocks = client.follow_chain(place.chain, from_cursor=place.cursor)
+            blocks = follow_chain(client, place.chain, from_cursor=place.cursor)
             reading = asyncio.create_task(ahead.read(blocks))
             try:
                 while True:
