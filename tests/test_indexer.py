@@ -288,7 +288,10 @@ def test_a_node_that_has_not_kept_the_beginning_is_told_apart_from_one_that_is_a
     assert (result.exit_code, "archive" in result.output) == (Exit.ERROR, True)
 
 
-def test_where_there_is_no_server_or_no_index_the_command_says_so(som: Som, dsn: str, tmp_path: Path) -> None:
+def test_where_there_is_no_server_or_no_index_the_command_says_so(
+    som: Som, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.indexer.follow.START_SECONDS", 0.3)
     assert index(som, f"postgresql:///x?host={tmp_path}").exit_code == Exit.NOT_REACHABLE
     result = index(som, dsn, "--verify")
     assert (result.exit_code, "no index" in result.output) == (Exit.CONFIG, True)
