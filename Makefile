@@ -34,7 +34,7 @@ CANDIDATES = $(or $(PYTHON),$(wildcard /usr/bin/python3.12 /usr/bin/python3.11 /
 	$(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python $(HOME)/.pyenv/versions/3.11.*/bin/python) \
 	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.1[12].*/bin/python3))
 
-.PHONY: help demo devnet docker-devnet scenario test test-quick test-docker test-browser screenshots lint format coverage model simulate simulate-shell ledger-campaign long-chain fuzz mutants mutation-sample bench bench-ledger country bench-all bench-plots bench-quick lock install hooks clean distclean
+.PHONY: help demo devnet docker-devnet scenario test test-quick test-docker test-browser test-index screenshots lint format coverage model simulate simulate-shell ledger-campaign long-chain fuzz mutants mutation-sample bench bench-ledger country resources bench-all bench-plots bench-quick lock install hooks clean distclean
 
 help: ## List what there is
 	echo "make <target>, one of:"
@@ -67,7 +67,11 @@ test-browser: $(STAMP) ## The explorer in a real Chromium on a devnet; installs 
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m pytest -m browser -n 0 $(ARGS)
 
-screenshots: $(STAMP) ## Pictures of the explorer, into docs/screenshots
+test-index: $(STAMP) ## The indexer against a real PostgreSQL, killed on either side; installs it with apt-get if root (2 minutes)
+	$(BIN)/python -m tests.postgres_lab
+	$(BIN)/python -m pytest -m postgres -n 0 $(ARGS)
+
+screenshots: $(STAMP) ## The pictures of the documents, of a devnet that lost a validator; ARGS="--all --output DIR": of every page
 	$(BIN)/python -m tests.browser $(ARGS)
 
 lint: $(STAMP) ## ruff and mypy --strict
@@ -134,6 +138,9 @@ bench-ledger: $(STAMP) ## What each operation costs to apply, to commit to and t
 
 country: $(STAMP) ## The pensions of ACCOUNTS=7000000 wallets on four validators, every one checked; opens them first, once (a quarter of an hour; 100000: a minute)
 	$(BIN)/python -m devnet.country --accounts $(ACCOUNTS) $(ARGS)
+
+resources: $(STAMP) ## Memory, disk and start of a validator by accounts and payments, into docs/performance.md (ACCOUNTS=1000000: minutes)
+	$(BIN)/python -m devnet.resources --accounts $(if $(filter command environment,$(origin ACCOUNTS)),$(ACCOUNTS),1000000) --page docs/performance.md $(ARGS)
 
 lock: $(STAMP) ## Write requirements/*.txt anew from pyproject.toml; UPGRADE=1 takes newer versions
 	$(BIN)/python requirements/lock.py

@@ -38,6 +38,10 @@ def _refuse_map(_: object) -> object:
     raise DecodeError("maps are not values")
 
 
+def _refuse_extension(code: int, data: bytes) -> object:
+    raise DecodeError("extensions are not values")
+
+
 # Built once: packb makes a Packer for each call and costs twice as much.
 _pack = msgpack.Packer(use_bin_type=True, autoreset=True).pack
 
@@ -55,7 +59,13 @@ def decode(data: bytes) -> object:
     """
     try:
         value = msgpack.unpackb(
-            data, raw=False, use_list=False, strict_map_key=True, object_hook=_refuse_map, max_ext_len=0
+            data,
+            raw=False,
+            use_list=False,
+            strict_map_key=True,
+            object_hook=_refuse_map,
+            ext_hook=_refuse_extension,  # max_ext_len lets one of no bytes pass
+            max_ext_len=0,
         )
         if _pack(value) != data:
             raise DecodeError("not canonical")

@@ -59,13 +59,13 @@ def charts(results: Results) -> dict[str, Chart]:
     return {name: chart for name, chart in found.items() if chart is not None}
 
 
-def put_between(page: str, text: str) -> str:
+def put_between(page: str, text: str, first: str = BEGIN, last: str = END) -> str:
     """Return the page with other text between the markers. Raises PageError."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise PageError(f"the markers are missing: {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+        raise PageError(f"the markers are missing: {first} and {last}")
+    return f"{before}{first}\n\n{text}\n\n{last}{after}"
 
 
 def _lines(results: Results, folder: str) -> Iterator[str]:

@@ -6,9 +6,12 @@ readable for the devnet's own pages only; and a request that names another host 
 
 import asyncio
 import json
+import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
 from typing import Final
 
 from aiohttp import web
@@ -17,7 +20,7 @@ from devnet.generate import bank_account
 from devnet.money import bank_key
 from devnet.processes import LOOPBACK, LocalNetwork
 from node.client.client import Client
-from node.client.errors import ClientError
+from node.client.errors import ClientError, NotReachable
 from node.ledger.account import SOM, parse_account
 from node.ledger.pay import Pay
 from node.rpc.types import SubmitResult
@@ -26,14 +29,24 @@ FAUCET_TYIYN_MAX: Final = 100_000_00  # of one wish; the bank has a hundred mill
 SECRET_BYTES: Final = 32
 BODY_BYTES_MAX: Final = 1_024
 FAUCET_BANK: Final = 1
+GOODBYE_SECONDS: Final = 1.0  # of a request that is still open when the devnet ends
+
+
+class Wish(Enum):
+    """What becomes of the whole devnet."""
+
+    DOWN = "down"
+    RESET = "reset"
 
 
 class Control:
-    """Serves ``network``; ``client`` pays from the faucet. ``start``, then ``stop``; ``url`` is whom to ask."""
+    """Serves ``network`` while it is ``standing``. ``start``, then ``stop``; ``url`` is whom to ask."""
 
-    def __init__(self, network: LocalNetwork, client: Client) -> None:
+    def __init__(self, network: LocalNetwork) -> None:
         self._network = network
-        self._client = client
+        self._client: Client | None = None
+        self._stands = asyncio.Event()
+        self._wishes: asyncio.Queue[Wish] = asyncio.Queue(maxsize=1)
         self._secret = secrets.token_hex(SECRET_BYTES)
         self._held: set[str] = set()
         self._runner: web.AppRunner | None = None
@@ -42,8 +55,10 @@ class Control:
             "kill": self._kill,
             "restart": self._restart,
             "faucet": self._faucet,
+            "down": self._down,
+            "reset": self._reset,
         }
-        if network.can_partition():
+        if network.distant:
             self._acts |= {"partition": self._partition, "heal": self._heal}
 
     @property
@@ -59,6 +74,22 @@ class Control:
         """Return whether somebody killed this validator here: then it is started again here, not by itself."""
         return name in self._held
 
+    @contextmanager
+    def standing(self, client: Client) -> Iterator[None]:
+        """Do what is asked as long as this is open; ``client`` pays from the faucet."""
+        self._client = client
+        self._held.clear()
+        self._stands.set()
+        try:
+            yield
+        finally:
+            self._client = None
+            self._stands.clear()
+
+    async def wish(self) -> Wish:
+        """Return what somebody wants to become of the whole devnet, when it is wanted."""
+        return await self._wishes.get()
+
     async def start(self) -> None:
         """Listen on a free port of the loopback interface."""
         app = web.Application(client_max_size=BODY_BYTES_MAX)
@@ -68,7 +99,7 @@ class Control:
                 web.post("/{secret}/{act}", self._act),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=GOODBYE_SECONDS)
         await self._runner.setup()
         site = web.TCPSite(self._runner, LOOPBACK, 0)
         await site.start()
@@ -84,12 +115,14 @@ class Control:
     async def _status(self, request: web.Request) -> web.Response:
         if not self._may(request):
             return self._reply(request, 403, {"error": "not for you"})
+        if not self._stands.is_set():
+            return self._reply(request, 503, {"error": "the devnet is starting"})
         ended, cut = self._network.ended(), self._network.cut_off()
         validators = [
             {"name": name, "url": self._network.url(name), "running": name not in ended, "cut": name in cut}
             for name in self._network.names
         ]
-        return self._reply(request, 200, {"validators": validators, "acts": sorted(self._acts)})
+        return self._reply(request, 200, {"pid": os.getpid(), "validators": validators, "acts": sorted(self._acts)})
 
     async def _act(self, request: web.Request) -> web.Response:
         if not self._may(request):
@@ -97,10 +130,16 @@ class Control:
         act = self._acts.get(request.match_info["act"])
         if act is None:
             return self._reply(request, 404, {"error": f"one of {', '.join(sorted(self._acts))}"})
+        if not self._stands.is_set():
+            return self._reply(request, 503, {"error": "the devnet is starting"})
         try:
             return self._reply(request, 200, await act(request))
-        except (ValueError, ClientError) as error:
+        except ValueError as error:
             return self._reply(request, 400, {"error": str(error)})
+        except NotReachable as error:
+            return self._reply(request, 502, {"error": str(error)})
+        except ClientError as error:
+            return self._reply(request, 409, {"error": str(error)})
 
     def _may(self, request: web.Request) -> bool:
         origin = request.headers.get("Origin")
@@ -152,10 +191,29 @@ class Control:
             raise ValueError(f"an amount of 1 to {FAUCET_TYIYN_MAX} tyiyn")
         payer = bank_account(FAUCET_BANK)
         pay = Pay(SOM, payer, ((account, int(amount), b"faucet"),))
-        transaction = await self._client.sign([payer], [pay], [(0, bank_key(FAUCET_BANK))])
+        client = self._client
+        assert client is not None, "only a network that stands is asked"
+        transaction = await client.sign([payer], [pay], [(0, bank_key(FAUCET_BANK))])
         received_ms = time.time_ns() // 1_000_000
-        await self._client.request("tx_submit", {"tx": transaction.raw.hex()}, SubmitResult)
+        await client.request("tx_submit", {"tx": transaction.raw.hex()}, SubmitResult)
         return {"tx_id": transaction.id.hex(), "received_ms": received_ms}
+
+    async def _down(self, request: web.Request) -> dict[str, object]:
+        """End the devnet, soon after the answer."""
+        self._want(Wish.DOWN)
+        return {}
+
+    async def _reset(self, request: web.Request) -> dict[str, object]:
+        """Begin anew from another genesis, and answer when that stands."""
+        self._want(Wish.RESET)
+        self._stands.clear()
+        await self._stands.wait()
+        return {}
+
+    def _want(self, wish: Wish) -> None:
+        if self._wishes.full():
+            raise ValueError("it is about to end or to begin anew already")
+        self._wishes.put_nowait(wish)
 
     def _name(self, request: web.Request) -> str:
         name = request.query.get("name", "")

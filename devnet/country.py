@@ -23,13 +23,15 @@ import msgspec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from devnet import bench_sign
 from devnet.banner import make_console
 from devnet.bench_measure import Machine, Moment, cores, look, machine, verify_us
 from devnet.bench_sign import wallet
-from devnet.country_chain import ACCOUNTS_MAX, Country, kept, openings, prepare, recipients, serials, supply
+from devnet.country_chain import ACCOUNTS_MAX, Country, kept, prepare, recipients, serials, supply
 from devnet.country_check import Expected, check
 from devnet.generate import TREASURY, bank_account, key_of
 from devnet.money import BANKS, DevnetRefused, bank_key, require
+from devnet.offline import Openings, openings
 from devnet.processes import READY_SECONDS, DevnetError, LocalNetwork
 from node.client.client import Client
 from node.client.errors import ClientError
@@ -133,9 +135,10 @@ class Run:
         """Let banks open more wallets over the RPC."""
         info = await self._info(next(iter(self._urls.values())))
         raws: list[bytes] = []
+        chain = bench_sign.Chain(self._genesis.network, self._genesis.hash)
         for bank in BANKS:
             first, stop = serials(bank, self._accounts).stop, serials(bank, self._accounts + count).stop
-            raws += openings(self._genesis.network, self._genesis.hash, info.now_ms + LIFETIME_MS, bank, first, stop)
+            raws += openings(Openings(chain, info.now_ms + LIFETIME_MS, bank, first, stop))
         transactions = [decode_transaction(raw, self._genesis.hash) for raw in raws]
         async with self._phase("openings", count):
             async with Client(self._network.urls()) as client:
@@ -147,11 +150,7 @@ class Run:
 
     async def restart(self) -> None:
         """Kill one validator as a power cut would, and see how long it takes to be back among those that vote."""
-        self._network.kill(VICTIM)
-        began = time.monotonic()
-        self._network.start(VICTIM)
-        await self._network.ready([VICTIM], _patience(self._accounts))
-        self._report.restarted_seconds = time.monotonic() - began
+        self._report.restarted_seconds = await restarted(self._network, VICTIM, patience(self._accounts))
 
     def note_memory(self) -> None:
         """Read what validators have used at most until now."""
@@ -197,6 +196,15 @@ class Run:
         return await asyncio.to_thread(look, time.monotonic(), self._pids, self._urls, ())
 
 
+async def restarted(network: LocalNetwork, name: str, timeout_seconds: float) -> float:
+    """Kill a validator and start it again; return the seconds from its start until it is among those that vote."""
+    network.kill(name)
+    began = time.monotonic()
+    network.start(name)
+    await network.ready([name], timeout_seconds)
+    return time.monotonic() - began
+
+
 def _phase(name: str, count: int, before: Moment, after: Moment) -> Phase:
     seconds = after.at - before.at
     grown = [(after.readings[each], first) for each, first in before.readings.items()]
@@ -227,14 +235,15 @@ def _spread(accounts: int, count: int) -> list[int]:
     return [accounts * (2 * at + 1) // (2 * count) for at in range(count)]
 
 
-def _patience(accounts: int) -> float:
+def patience(accounts: int) -> float:
+    """Return the seconds within which validators with so many accounts have started, on a machine that others use."""
     return 2 * READY_SECONDS + accounts * START_US / 1e6
 
 
 async def run(country: Country, directory: Path, report: Report, opened: int) -> Expected:
     """Run everything against new homes; return what their stores must hold afterwards."""
     accounts = country.made.accounts
-    network = LocalNetwork(directory, chain=country.chain, ready_seconds=_patience(accounts))
+    network = LocalNetwork(directory, chain=country.chain, ready_seconds=patience(accounts))
     began = time.monotonic()
     async with network:
         report.started_seconds = time.monotonic() - began

@@ -198,7 +198,7 @@ def write_network(
 ) -> None:
     """Write a home for each place, the genesis, and accounts.json.
 
-    ``observers`` follow and serve clients: nobody admits their keys, validators let them link by their node keys.
+    ``observers`` follow and serve clients, without a key to vote; validators let them link by their node keys.
     ``via`` (who dials, whom) -> the port of a proxy that it dials instead.
     """
     ports = via or {}
@@ -216,6 +216,7 @@ def write_network(
         )
         config = Config(
             name=place.name,
+            observer=place in observers,
             signature_workers=signature_workers,
             listen=Listen(place.listen_host, place.p2p_port),
             rpc=Rpc(place.listen_host, place.rpc_port, tuple(sorted({each.host for each in everybody}))),

@@ -12,10 +12,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from devnet.banner import accounts_table, make_console, make_table, print_warning
-from devnet.control import Control
+from devnet.control import Control, Wish
 from devnet.money import DevnetRefused, fund_people, issue
 from devnet.processes import DevnetError, LocalNetwork
 from devnet.wan import DELAY_MS_MAX, Delay
@@ -46,20 +46,36 @@ async def _run(directory: Path, delay: Delay | None) -> None:
     distance = "" if delay is None else f", {delay.ms:g} ms from each other"
     console.print(f"Starting four validators{distance} ...")
     # Through proxies even without a distance, so that a validator can be cut off.
-    async with LocalNetwork(directory, delay=delay or Delay(0.0)) as network, Client(network.urls()) as client:
+    network = LocalNetwork(directory, delay=delay or Delay(0.0))
+    control = Control(network)
+    try:
+        await control.start()
+        while await _live(network, control) is Wish.RESET:
+            console.print("Beginning anew ...")
+        console.print("Stopped.")
+    finally:
+        CONTROL.unlink(missing_ok=True)
+        await control.stop()
+
+
+async def _live(network: LocalNetwork, control: Control) -> Wish:
+    """Run one chain until somebody wants it to end; return how to go on."""
+    async with network, Client(network.urls()) as client:
         await issue(client)
         await fund_people(client)
         ACCOUNTS.parent.mkdir(exist_ok=True)
-        shutil.copyfile(directory / "accounts.json", ACCOUNTS)
-        control = Control(network, client)
-        try:
-            await control.start()
-            write_file(CONTROL, f"{control.url}\n".encode())
+        shutil.copyfile(network.directory / "accounts.json", ACCOUNTS)
+        write_file(CONTROL, f"{control.url}\n".encode())
+        with control.standing(client):
             await _banner(network, client, control)
-            await _supervise(network, control)
-        finally:
-            CONTROL.unlink(missing_ok=True)
-            await control.stop()
+            supervision = asyncio.create_task(_supervise(network, control))
+            wish = asyncio.create_task(control.wish())
+            try:
+                await asyncio.wait((supervision, wish), return_when=asyncio.FIRST_COMPLETED)
+                return wish.result() if wish.done() else await supervision
+            finally:
+                supervision.cancel()
+                wish.cancel()
 
 
 async def _banner(network: LocalNetwork, client: Client, control: Control) -> None:
@@ -88,11 +104,13 @@ def commands(network: LocalNetwork) -> list[str]:
         "som pay --from aida --to bakyt 12.50",
         "som account history bakyt",
         "som rpc chain_getBlock",
+        "som devnet faucet aida 100",
+        "som devnet status",
         f"kill -9 {network.pid('bank-2')}   # a validator dies; pay again: the chain goes on",
     ]
 
 
-async def _supervise(network: LocalNetwork, control: Control) -> None:
+async def _supervise(network: LocalNetwork, control: Control) -> NoReturn:
     """Start again whoever ended, after a while, but those that were killed by ``control``; for ever."""
     while True:
         await asyncio.sleep(LOOK_SECONDS)

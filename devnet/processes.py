@@ -97,10 +97,13 @@ class LocalNetwork:
         self._lock = -1
 
     async def __aenter__(self) -> Self:
+        """Make it and start it; entered once more, it begins anew at the same addresses."""
         self._take_directory()
-        ports = free_ports(2 * len(self.names))
-        for index, name in enumerate(self.names):
-            self.places[name] = Place(name, LOOPBACK, LOOPBACK, ports[2 * index], ports[2 * index + 1])
+        if not self.places:
+            ports = free_ports(2 * len(self.names))
+            for index, name in enumerate(self.names):
+                self.places[name] = Place(name, LOOPBACK, LOOPBACK, ports[2 * index], ports[2 * index + 1])
+        self._cut.clear()
         self.genesis = self.make_genesis()
         try:
             places = list(self.places.values())
@@ -219,7 +222,7 @@ class LocalNetwork:
         if self._delay is None:
             return {}
         pairs = [(dialler, other) for dialler in self.names for other in self.names if dialler != other]
-        via = dict(zip(pairs, free_ports(len(pairs)), strict=True))
+        via = self._via or dict(zip(pairs, free_ports(len(pairs)), strict=True))
         links = [Link(port, self.places[other].p2p_port) for (_, other), port in via.items()]
         delays = ["--delay-ms", str(self._delay.ms), "--jitter-ms", str(self._delay.jitter_ms)]
         log_path = self.log_path("wan")
@@ -233,9 +236,10 @@ class LocalNetwork:
         self._via = via
         return via
 
-    def can_partition(self) -> bool:
-        """Return whether links can be cut: there are proxies, which a network without distance has not."""
-        return bool(self._via)
+    @property
+    def distant(self) -> bool:
+        """Whether links go through proxies: then they can be cut."""
+        return self._delay is not None
 
     def cut_off(self) -> list[str]:
         """Return the validators that are cut off."""

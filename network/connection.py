@@ -208,7 +208,7 @@ class Listener:
         finally:
             self._tasks = None
             self._socket.close()
-            await server.shutdown(self._limits.close_seconds)
+            await asyncio.create_task(server.shutdown(self._limits.close_seconds))
 
     async def _accept(self, server: "_Server", tasks: asyncio.TaskGroup) -> None:
         assert self._socket is not None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from consensus.committee import Committee
-from consensus.crypto import SecretKey
+from consensus.crypto import PublicKey, SecretKey
 from consensus.messages import Block, Certificate, Header, Kind, decode_block, decode_certificate, header_hash
 from consensus.records import decode_record
 from node.batches import BatchDigest, decode_batch, decode_payload
@@ -42,6 +42,7 @@ from node.ledger.validators import Roster, decode_roster
 from node.signing.home import open_own, open_signer
 from node.signing.signer import OwnSigner
 from node.storage.decrees import keep_decree
+from node.storage.guard import Spoken
 from node.storage.journal import Journal
 from node.storage.store import Store
 from node.terms import first_epoch
@@ -113,6 +114,8 @@ def open_consensus_key(
     chain: Chain, signer_home: Path | None, passphrase: bytes | None, resources: ExitStack
 ) -> OwnSigner:
     """Open the consensus key and its guard: in a node's home, or in its signer's. Raises ConfigError, StorageError."""
+    if chain.config.observer:
+        raise ConfigError(f"{chain.home}: an observer has no key to vote with")
     if signer_home is not None:
         return open_signer(signer_home, chain.genesis, passphrase, resources)
     if chain.config.signer.socket:
@@ -128,6 +131,17 @@ def report(chain: Chain, signer: OwnSigner, resources: ExitStack, now_ms: int) -
     """Close the guard for the next decree, and return what this home holds, signed. Raises GuardRefused. R64"""
     epoch = first_epoch(chain.next_term)
     spoken = signer.close_below(epoch)  # first: whatever happens then, nothing of the term before is signed
+    made = _made(chain, signer.public, spoken, resources, now_ms)
+    return replace(made, signature=signer.sign_report(epoch, made.statement))
+
+
+def report_of_observer(chain: Chain, node_key: SecretKey, resources: ExitStack, now_ms: int) -> Report:
+    """Return what an observer holds, signed by its node key: of no weight, and perhaps it has what the lost had."""
+    made = _made(chain, node_key.public, Spoken((0, 0), False), resources, now_ms)
+    return replace(made, signature=node_key.sign(made.statement))
+
+
+def _made(chain: Chain, public: PublicKey, spoken: Spoken, resources: ExitStack, now_ms: int) -> Report:
     consensus, batches = _journal(chain, resources)
     here = {*batches}
 
@@ -137,8 +151,7 @@ def report(chain: Chain, signer: OwnSigner, resources: ExitStack, now_ms: int) -
     stored, certificate = chain.store.block(chain.store.tip.height), chain.store.tip.certificate
     assert stored is not None, "the tip is there"
     tip = decode_block(stored.block_bytes), decode_certificate(certificate) if certificate else None
-    made = made_report(chain.genesis.hash, chain.next_term, signer.public, spoken, tip, consensus, whole, now_ms)
-    return replace(made, signature=signer.sign_report(epoch, made.statement))
+    return made_report(chain.genesis.hash, chain.next_term, public, spoken, tip, consensus, whole, now_ms)
 
 
 def _journal(chain: Chain, resources: ExitStack) -> tuple[list[bytes], list[BatchDigest]]:
@@ -257,7 +270,7 @@ def apply(chain: Chain, signer: OwnSigner | None, signed: SignedDecree, accepted
     """Have a home follow a decree from its next start on; return whether it did not before.
 
     ``accepted`` is the digest that a person knows the decree by: it takes the place of what is not known here, or of
-    signatures of validators who are lost. ``signer`` is None for a home whose key never validates.
+    signatures of validators who are lost. ``signer`` is None for an observer.
     Raises DecreeInvalid, DecreeConflict; GuardRefused if its key has signed another decree. R64
     """
     decree = signed.decree

@@ -1,11 +1,16 @@
 """One validator's own settings: a TOML file in its home directory. What all must agree on stands in the genesis.
 
+One rule: all that there is to say of a setting stands beside its type. node/config_text.py writes it into the files
+that `som init` makes, and into docs/configuration.md.
+
 Unknown names are refused, so that a misspelt setting is no silent default. Protocol timeouts are not here: they differ
 between nodes only by accident, and the network then stalls for no visible reason.
 """
 
 import os
-from typing import Annotated, Final, Literal
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -14,132 +19,293 @@ from node.log import Level
 
 CONFIG_NAME: Final = "config.toml"
 PEERS_MAX: Final = 64  # the chain itself names the others
-
-_CONTROL: Final = frozenset(map(chr, (*range(0x20), 0x7F)))  # what a TOML string may not hold as it is
-
-_Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
-_Percent = Annotated[int, msgspec.Meta(ge=0, le=50)]
-_Count = Annotated[int, msgspec.Meta(ge=0, le=64)]
+NAME_CHARS_MAX: Final = 64  # of a validator, as in the genesis
+PATH_CHARS_MAX: Final = 1_024
+SHOWN_CHARS_MAX: Final = 20  # of a value that is wrong
 
 
 class ConfigError(Exception):
     """The configuration can not be used; the text says where and why."""
 
 
-class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Paths, relative to the home directory. The guard stands beside the key and is in no backup of data."""
+def says(what: str, when: str = "", *, unit: str = "", variable: str = "", **bounds: Any) -> msgspec.Meta:
+    """Return what a setting does, when to change it, and its bounds.
 
-    consensus: str = "keys/consensus.json"
-    node: str = "keys/node.json"
-    guard: str = "keys/guard"
+    ``variable`` of the environment sets it in a container.
+    """
+    return msgspec.Meta(description=what, extra={"when": when, "unit": unit, "variable": variable}, **bounds)
+
+
+def _path(what: str, when: str = "") -> msgspec.Meta:
+    return says(what, when, min_length=1, max_length=PATH_CHARS_MAX)
+
+
+_HEX_OR_NOTHING: Final = "^([0-9a-f]{64})?$"
+_PORT: Final = {"ge": 0, "le": 65_535}
+
+
+class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Key files of this home, and the guard. The guard stands beside the key that it guards, and is in no backup."""
+
+    consensus: Annotated[str, _path("The key that votes.")] = "keys/consensus.json"
+    node: Annotated[str, _path("The key of the links to other validators (TLS).")] = "keys/node.json"
+    guard: Annotated[
+        str,
+        _path("What the consensus key has signed. An old copy forgets, and the key could sign twice."),
+    ] = "keys/guard"
 
 
 class Signer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A signer process that has the consensus key and the guard instead of us: where it listens, and its public key.
+    """A signer process (`som signer`) that has the consensus key and the guard. Without one they are files here."""
 
-    Without ``socket`` both are files of this home.
-    """
-
-    socket: str = ""
-    public_key: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")] = ""
+    socket: Annotated[
+        str,
+        says(
+            "The Unix socket at which the signer listens; empty: there is none.",
+            "Set both as `som signer init` shows them, with the node stopped.",
+            max_length=PATH_CHARS_MAX,
+        ),
+    ] = ""
+    public_key: Annotated[str, says("The public half of the signer's key, in hex.", pattern=_HEX_OR_NOTHING)] = ""
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where we listen for validators."""
 
-    host: str = "127.0.0.1"
-    port: _Port = 26600
+    host: Annotated[
+        str,
+        says(
+            "The address on this machine at which validators reach us.",
+            '"0.0.0.0" or one address, where others are on other machines.',
+            variable="SOM_LISTEN_HOST",
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int,
+        says(
+            "Its TCP port; 0: any that is free. Only validators need to reach it.", variable="SOM_LISTEN_PORT", **_PORT
+        ),
+    ] = 26600
 
 
 class Rpc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where we serve clients. ``allowed_hosts`` are accepted in the Host header beside loopback names.
+    """Where we serve clients, and whom (docs/rpc.md)."""
 
-    ``access``: open tells everybody about everybody; tokens wants a reason (node/rpc/access.py); auto is open on a
-    devnet and tokens elsewhere. ``tokens_file`` and ``admin_socket`` stand in the home directory.
-    """
-
-    host: str = "127.0.0.1"
-    port: _Port = 26657
-    allowed_hosts: tuple[str, ...] = ()
-    access: Literal["auto", "open", "tokens"] = "auto"
-    tokens_file: str = "tokens.json"
-    admin_socket: str = "admin.sock"
+    host: Annotated[
+        str,
+        says(
+            "The address on this machine at which clients reach us.",
+            "Hardly ever: a proxy with TLS on the same machine reaches loopback.",
+            variable="SOM_RPC_HOST",
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[int, says("Its TCP port; 0: any that is free.", variable="SOM_RPC_PORT", **_PORT)] = 26657
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        says(
+            "Names that are accepted in the Host header beside those of loopback.",
+            "Add the name under which a proxy or other machines ask.",
+        ),
+    ] = ()
+    access: Annotated[
+        Literal["auto", "open", "tokens"],
+        says(
+            "Who may ask about accounts and orders. open: everybody who reaches the RPC, and the log says so. "
+            "tokens: the owner, its bank, or who names an order (docs/rpc.md, section 10). "
+            "auto: open on a devnet, tokens elsewhere.",
+            "open only where everybody who can reach the RPC may know everything.",
+        ),
+    ] = "auto"
+    tokens_file: Annotated[
+        str, _path("Hashes of tokens, mode 0600. `som token` writes it, and a change counts at once.")
+    ] = "tokens.json"
+    admin_socket: Annotated[str, _path("The Unix socket, mode 0600, by which `som admin` speaks with the node.")] = (
+        "admin.sock"
+    )
 
 
 class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a validator listens, by the name of its seat in the roster.
+    """Another validator, or an observer of ours: one entry each. The roster of the chain names validators as well."""
 
-    ``node_key`` (hex) lets that key link whatever the roster is, as far as we know it: for a node that was away long.
-    """
-
-    name: str
-    host: str
-    port: _Port
-    node_key: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")] = ""
+    name: Annotated[str, says("The name of its seat in the roster.", min_length=1, max_length=NAME_CHARS_MAX)]
+    host: Annotated[str, says("Where it listens.")]
+    port: Annotated[int, says("Its TCP port.", **_PORT)]
+    node_key: Annotated[
+        str,
+        says(
+            "Its node key in hex, which may then link whatever roster we know.",
+            "For an observer, which no roster names, and for a node that was away while all keys changed.",
+            pattern=_HEX_OR_NOTHING,
+        ),
+    ] = ""
 
 
 class Mempool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Bounds of what waits for a block here."""
+    """Bounds of what waits for a block here. Beyond them a client is told `overloaded`, and when to come again."""
 
-    transactions_max: Annotated[int, msgspec.Meta(ge=100, le=1_000_000)] = 50_000
-    bytes_max: Annotated[int, msgspec.Meta(ge=1_000_000, le=4_000_000_000)] = 64_000_000
+    transactions_max: Annotated[
+        int,
+        says(
+            "Transactions that may wait here.",
+            "Raise it if clients send in bursts that the network works off within their patience.",
+            unit="transactions",
+            ge=100,
+            le=1_000_000,
+        ),
+    ] = 50_000
+    bytes_max: Annotated[
+        int,
+        says("And their bytes, in memory.", "With transactions_max.", unit="bytes", ge=1_000_000, le=4_000_000_000),
+    ] = 64_000_000
 
 
 class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many accounts stay decoded in memory; others are read from the store when they are paid or pay."""
+    """The state in memory. It changes no result, only how fast there is one."""
 
-    accounts_in_memory: Annotated[int, msgspec.Meta(ge=1_000, le=50_000_000)] = ACCOUNTS_IN_MEMORY
+    accounts_in_memory: Annotated[
+        int,
+        says(
+            "Accounts that stay decoded, 0.8 kB each; others are read from the store when they pay or are paid.",
+            "Raise it with the memory of the machine if more accounts than that are busy (docs/performance.md).",
+            unit="accounts",
+            ge=1_000,
+            le=50_000_000,
+        ),
+    ] = ACCOUNTS_IN_MEMORY
 
 
 class Disk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Free space below which clients are turned away, and below which the node ends while it still can, cleanly."""
+    """Free space below which less is done, so that the node can still end cleanly."""
 
-    refuse_percent: _Percent = 10
-    stop_percent: _Percent = 5
-    stop_bytes: Annotated[int, msgspec.Meta(ge=0)] = 2 << 30
+    refuse_percent: Annotated[
+        int,
+        says(
+            "Free disk below which new transactions are turned away; the node votes on.",
+            "On a disk that others fill as well.",
+            unit="percent",
+            ge=0,
+            le=50,
+        ),
+    ] = 10
+    stop_percent: Annotated[
+        int, says("Free disk below which the node ends; not above refuse_percent.", unit="percent", ge=0, le=50)
+    ] = 5
+    stop_bytes: Annotated[
+        int, says("The same, in bytes: whichever comes first.", "Lower it on a small disk.", unit="bytes", ge=0)
+    ] = 2 << 30
 
 
 class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How much of the chain is kept: so many blocks and so many days, whichever is more. Both 0: all of it."""
+    """How much of the chain is kept. Two nodes of a network keep everything (docs/operations.md, section 6)."""
 
-    keep_blocks: Annotated[int, msgspec.Meta(ge=0)] = 0
-    keep_days: Annotated[int, msgspec.Meta(ge=0, le=36_600)] = 0
+    keep_blocks: Annotated[
+        int,
+        says(
+            "Blocks that are kept, with their receipts, entries and references; 0 says nothing.",
+            "To bound the disk of a node that need not answer about the past.",
+            unit="blocks",
+            ge=0,
+        ),
+    ] = 0
+    keep_days: Annotated[
+        int,
+        says(
+            "Days that are kept. Of both what is more, and at least 4,096 blocks and 7 days; both 0 keep everything.",
+            "Likewise.",
+            unit="days",
+            ge=0,
+            le=36_600,
+        ),
+    ] = 0
 
 
 class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Snapshots of the state, for nodes that join: made ``every`` so many heights (0: never), the newest ``keep`` kept.
+    """Snapshots of the state, from which other nodes begin instead of by all blocks."""
 
-    A node with fewer blocks than ``fetch_behind`` that is so many behind fetches one instead of all blocks (0: never).
-    """
-
-    every: Annotated[int, msgspec.Meta(ge=0)] = 16_384
-    keep: Annotated[int, msgspec.Meta(ge=1, le=8)] = 2
-    fetch_behind: Annotated[int, msgspec.Meta(ge=0)] = 2_000
+    every: Annotated[
+        int,
+        says(
+            "A snapshot is made at each height that is a multiple of it; 0: none is made.",
+            "0 on a node whose disk is slow or small, while others make them.",
+            unit="heights",
+            ge=0,
+        ),
+    ] = 16_384
+    keep: Annotated[
+        int,
+        says("The newest that are kept. Each takes as much disk as the state.", unit="snapshots", ge=1, le=8),
+    ] = 2
+    fetch_behind: Annotated[
+        int,
+        says(
+            "A node with fewer blocks than this that is so far behind fetches a snapshot, not all blocks; 0: never.",
+            "0 before the first start of a node that is to keep everything.",
+            unit="heights",
+            ge=0,
+        ),
+    ] = 2_000
 
 
 class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``supported_max`` holds this node back at a protocol version that is not this software's newest; 0: it does not.
+    """Versions of the protocol in which this node takes part (docs/operations.md, section 7)."""
 
-    For staged roll-outs and for tests: the node then stands still before an epoch of a later version.
-    """
-
-    supported_max: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
+    supported_max: Annotated[
+        int,
+        says(
+            "The newest version in which this node takes part: it stands still before an epoch of a later one. "
+            "0: the newest that the software knows.",
+            "To hold a node back in a staged roll-out, and for tests.",
+            ge=0,
+            le=65_535,
+        ),
+    ] = 0
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Form and level of the log on standard error."""
+    """The log, on standard error."""
 
-    level: Level = "info"
-    format: Annotated[str, msgspec.Meta(pattern="^(text|json)$")] = "text"
+    level: Annotated[
+        Level,
+        says(
+            "The least level that is written.",
+            "debug while something is looked for; `som admin log-level` does it without a restart.",
+            variable="SOM_LOG_LEVEL",
+        ),
+    ] = "info"
+    format: Annotated[
+        Literal["text", "json"],
+        says("text for people, or json: one object a line.", "json if a program reads it."),
+    ] = "text"
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that one node may set."""
+    """Paths start at the home directory."""
 
-    name: str
-    genesis: str = "genesis.json"
-    data: str = "data"
-    signature_workers: _Count = 0
+    name: Annotated[
+        str,
+        says("This validator's name in the genesis; any for an observer.", min_length=1, max_length=NAME_CHARS_MAX),
+    ]
+    observer: Annotated[
+        bool,
+        says(
+            "true: there is no consensus key here; it follows, verifies, serves clients and votes on nothing.",
+            "Never: `som init --observer` makes such a home, and a validator is made with keys of its own.",
+        ),
+    ] = False
+    genesis: Annotated[str, _path("The genesis file: what all nodes of the network agree on.")] = "genesis.json"
+    data: Annotated[str, _path("The directory of store, journal and snapshots.", "To put it on a disk of its own.")] = (
+        "data"
+    )
+    signature_workers: Annotated[
+        int,
+        says(
+            "Processes that check signatures of transactions; 0: in the main one, best where nodes outnumber cores.",
+            "One less than the cores of a machine that runs one validator.",
+            unit="processes",
+            ge=0,
+            le=64,
+        ),
+    ] = 0
     keys: Keys = Keys()
     signer: Signer = Signer()
     listen: Listen = Listen()
@@ -153,13 +319,93 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log: Log = Log()
     peers: tuple[Peer, ...] = ()
 
+    @property
+    def own_key(self) -> bool:
+        """Whether the consensus key and its guard are files of this home."""
+        return not self.observer and not self.signer.socket
+
 
 def parse_config(text: str) -> Config:
     """Return the configuration that the TOML ``text`` describes; raise ConfigError that names the setting."""
     try:
-        config = msgspec.toml.decode(text.encode(), type=Config)
+        raw = msgspec.toml.decode(text.encode())
     except (msgspec.DecodeError, ValueError) as error:
         raise ConfigError(str(error)) from None
+    _require_known(raw, Config, "")
+    try:
+        return _consistent(msgspec.convert(raw, Config))
+    except msgspec.ValidationError as error:
+        raise ConfigError(_located(str(error), raw)) from None
+
+
+def apply_environment(config: Config, environment: dict[str, str] | None = None) -> Config:
+    """Return ``config`` with the few settings that a container gives through its environment."""
+    given = dict(os.environ) if environment is None else environment
+    for variable, section, name in variables():
+        if variable in given:
+            config = _replaced(config, section, name, given[variable], variable)
+    return config
+
+
+def variables() -> Iterator[tuple[str, str, str]]:
+    """Yield the variables of the environment, each with the section and the name of what it sets."""
+    for section in msgspec.structs.fields(Config):
+        if isinstance(section.default, msgspec.Struct):
+            for field in msgspec.structs.fields(section.default):
+                variable = _extra(field.type).get("variable")
+                if variable:
+                    yield variable, section.name, field.name
+
+
+def _extra(kind: Any) -> dict[str, Any]:
+    return next((each.extra or {} for each in getattr(kind, "__metadata__", ()) if isinstance(each, msgspec.Meta)), {})
+
+
+def _replaced(config: Config, section: str, name: str, text: str, variable: str) -> Config:
+    part = getattr(config, section)
+    kinds = {field.name: field.type for field in msgspec.structs.fields(part)}
+    try:
+        value = msgspec.convert(text, kinds[name], strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"environment: {variable}: {error}") from None
+    return msgspec.structs.replace(config, **{section: msgspec.structs.replace(part, **{name: value})})
+
+
+def _require_known(raw: dict[str, Any], struct: type[msgspec.Struct], prefix: str) -> None:
+    """Raise ConfigError that names a setting which does not exist, and the one that may be meant."""
+    fields = {field.name: field for field in msgspec.structs.fields(struct)}
+    for name, value in raw.items():
+        if name not in fields:
+            near = get_close_matches(name, fields, 1)
+            meant = f"; is {prefix}{near[0]} meant?" if near else f"; there are {', '.join(fields)}"
+            raise ConfigError(f"there is no setting {prefix}{name}{meant}")
+        default = fields[name].default
+        if isinstance(default, msgspec.Struct) and isinstance(value, dict):
+            _require_known(value, type(default), f"{name}.")
+        elif fields[name].type == tuple[Peer, ...] and isinstance(value, list):
+            for number, peer in enumerate(value):
+                if isinstance(peer, dict):
+                    _require_known(peer, Peer, f"{name}[{number}].")
+
+
+def _located(message: str, raw: Any) -> str:
+    """Return what is wrong, behind the name of the setting and before the value that stands there."""
+    what, at, path = message.partition(" - at `$.")
+    if not at:
+        return message
+    name, value = path.rstrip("`"), raw
+    for part in name.replace("[", ".").replace("]", "").split("."):
+        value = value[int(part)] if isinstance(value, list) else value.get(part) if isinstance(value, dict) else None
+    return f"{name}: {what}" + (f" (found {value!r})" if _plain(value) else "")
+
+
+def _plain(value: Any) -> bool:
+    """Return whether a value may be shown: what is long may be a key that stands in the wrong place."""
+    return isinstance(value, int | float) or (isinstance(value, str) and len(value) <= SHOWN_CHARS_MAX)
+
+
+def _consistent(config: Config) -> Config:
+    """Return the configuration if its settings fit each other."""
     names = [peer.name for peer in config.peers]
     if len(set(names)) != len(names):
         raise ConfigError("a peer is named twice")
@@ -168,95 +414,10 @@ def parse_config(text: str) -> Config:
         raise ConfigError("a peer's key stands twice")
     if bool(config.signer.socket) != bool(config.signer.public_key):
         raise ConfigError("[signer] needs both socket and public_key, or neither")
+    if config.observer and config.signer.socket:
+        raise ConfigError("an observer has no signer")
+    if config.disk.stop_percent > config.disk.refuse_percent:
+        raise ConfigError("disk.stop_percent is above disk.refuse_percent: it would end before it turns clients away")
     if len(config.peers) > PEERS_MAX:
         raise ConfigError(f"more than {PEERS_MAX} peers")
     return config
-
-
-def format_config(config: Config) -> str:
-    """Return the TOML text of a configuration, with a line on what each part is for."""
-    lines = [
-        "# This node's own settings; what all nodes agree on stands in the genesis file. `som config check` reads it.",
-        f"name = {quote(config.name)}",
-        f"genesis = {quote(config.genesis)}",
-        f"data = {quote(config.data)}",
-        "# Processes that check signatures; 0 checks in the main process, best where nodes outnumber cores.",
-        f"signature_workers = {config.signature_workers}",
-        "",
-        "[keys]",
-        *(f"{field} = {quote(getattr(config.keys, field))}" for field in config.keys.__struct_fields__),
-        "",
-        "# A signer process has the consensus key and the guard (`som signer`); empty: they are files of this home.",
-        "[signer]",
-        *(f"{field} = {quote(getattr(config.signer, field))}" for field in config.signer.__struct_fields__),
-        "",
-        "[listen]",
-        f"host = {quote(config.listen.host)}",
-        f"port = {config.listen.port}",
-        "",
-        "[rpc]",
-        f"host = {quote(config.rpc.host)}",
-        f"port = {config.rpc.port}",
-        f"allowed_hosts = [{', '.join(quote(host) for host in config.rpc.allowed_hosts)}]",
-        f"access = {quote(config.rpc.access)}",
-        f"tokens_file = {quote(config.rpc.tokens_file)}",
-        f"admin_socket = {quote(config.rpc.admin_socket)}",
-        "",
-        "[mempool]",
-        f"transactions_max = {config.mempool.transactions_max}",
-        f"bytes_max = {config.mempool.bytes_max}",
-        "",
-        "# Accounts kept decoded, 0.8 kB each; the others are read from the store.",
-        "[ledger]",
-        f"accounts_in_memory = {config.ledger.accounts_in_memory}",
-        "",
-        "[disk]",
-        f"refuse_percent = {config.disk.refuse_percent}",
-        f"stop_percent = {config.disk.stop_percent}",
-        f"stop_bytes = {config.disk.stop_bytes}",
-        "",
-        "# State for nodes that join: made every so many heights; fetched by a new node that is so many behind.",
-        "[snapshot]",
-        *(f"{field} = {getattr(config.snapshot, field)}" for field in config.snapshot.__struct_fields__),
-        "",
-        "# How much of the chain is kept, whichever is more; both 0 keep all of it.",
-        "[prune]",
-        *(f"{field} = {getattr(config.prune, field)}" for field in config.prune.__struct_fields__),
-        "",
-        "[protocol]",
-        f"supported_max = {config.protocol.supported_max}",
-        "",
-        "[log]",
-        f"level = {quote(config.log.level)}",
-        f"format = {quote(config.log.format)}",
-    ]
-    for peer in config.peers:
-        lines += ["", "[[peers]]", f"name = {quote(peer.name)}", f"host = {quote(peer.host)}", f"port = {peer.port}"]
-        lines += [f"node_key = {quote(peer.node_key)}"]
-    return "\n".join(lines) + "\n"
-
-
-def apply_environment(config: Config, environment: dict[str, str] | None = None) -> Config:
-    """Return ``config`` with the few settings that a container gives through its environment."""
-    given = dict(os.environ) if environment is None else environment
-    try:
-        rpc = msgspec.structs.replace(
-            config.rpc,
-            host=given.get("SOM_RPC_HOST", config.rpc.host),
-            port=int(given.get("SOM_RPC_PORT", config.rpc.port)),
-        )
-        listen = msgspec.structs.replace(
-            config.listen,
-            host=given.get("SOM_LISTEN_HOST", config.listen.host),
-            port=int(given.get("SOM_LISTEN_PORT", config.listen.port)),
-        )
-    except ValueError as error:
-        raise ConfigError(f"environment: {error}") from None
-    log = msgspec.structs.replace(config.log, level=given.get("SOM_LOG_LEVEL", config.log.level))
-    return parse_config(format_config(msgspec.structs.replace(config, rpc=rpc, listen=listen, log=log)))
-
-
-def quote(text: str) -> str:
-    """Return a TOML string."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(f"\\u{ord(char):04x}" if char in _CONTROL else char for char in escaped) + '"'

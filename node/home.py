@@ -22,7 +22,8 @@ from consensus.crypto import PublicKey, SecretKey
 from consensus.encoding import DecodeError
 from consensus.messages import NO_HASH, Block, Hash, Header, decode_block, make_block, payload_hash
 from node.batches import EMPTY_PAYLOAD
-from node.config import CONFIG_NAME, Config, ConfigError, apply_environment, format_config, parse_config
+from node.config import CONFIG_NAME, Config, ConfigError, apply_environment, parse_config
+from node.config_text import format_config
 from node.decree import DecreeConflict, SignedDecree, decode_decree
 from node.ledger.commitment import chain_root
 from node.ledger.execute import META_KEY, Meta, genesis_changes, read_meta
@@ -30,7 +31,7 @@ from node.ledger.genesis import Genesis, GenesisError, format_genesis, parse_gen
 from node.ledger.validators import Keys, Roster, all_keys, decode_roster, encode_roster, roster_of
 from node.signing.home import open_own
 from node.signing.remote import RemoteSigner
-from node.signing.signer import OwnSigner
+from node.signing.signer import NoSigner, OwnSigner
 from node.storage.decrees import read_decrees
 from node.storage.disk import make_ballast
 from node.storage.errors import Damaged, StorageError
@@ -60,7 +61,7 @@ class Opened:
     home: Path
     disk: Disk
     genesis: Genesis
-    signer: OwnSigner | RemoteSigner
+    signer: OwnSigner | RemoteSigner | NoSigner
     node_seed: bytes
     store: Store
     journal: Journal
@@ -101,11 +102,15 @@ def genesis_block(genesis: Genesis, meta: Meta) -> Block:
 def create_home(
     home: Path, config: Config, genesis: Genesis, consensus_seed: bytes, node_seed: bytes, passphrase: bytes | None
 ) -> None:
-    """Make a home directory for a validator that has never run. Raises StorageError if there is one."""
+    """Make a home directory for a node that has never run. Raises StorageError if there is one.
+
+    An observer gets no consensus key.
+    """
     chain = genesis.hash.hex()[:16]
-    write_key(home / config.keys.consensus, consensus_seed, "consensus", chain, passphrase)
     write_key(home / config.keys.node, node_seed, "node", chain, passphrase)
-    Guard.create(home / config.keys.guard, SecretKey(consensus_seed).public, genesis.hash)
+    if config.own_key:
+        write_key(home / config.keys.consensus, consensus_seed, "consensus", chain, passphrase)
+        Guard.create(home / config.keys.guard, SecretKey(consensus_seed).public, genesis.hash)
     create_data(home, config, genesis)
     write_file(home / config.genesis, format_genesis(genesis).encode())
     write_file(home / CONFIG_NAME, format_config(config).encode())  # last: with it the home is whole
@@ -140,7 +145,12 @@ def create_data(home: Path, config: Config, genesis: Genesis, by_blocks: bool = 
 
 def read_config(home: Path) -> Config:
     """Return the configuration with what the environment sets. Raises ConfigError."""
-    return apply_environment(parse_config(_text(home / CONFIG_NAME, CONFIG_BYTES_MAX)))
+    text = _text(home / CONFIG_NAME, CONFIG_BYTES_MAX)
+    try:
+        config = parse_config(text)
+    except ConfigError as error:
+        raise ConfigError(f"{home / CONFIG_NAME}: {error}") from None
+    return apply_environment(config)
 
 
 def read_genesis(path: Path) -> Genesis:
@@ -201,12 +211,17 @@ def require_followed(store: Store, decrees: Sequence[SignedDecree]) -> None:
 
 def _open_signer(
     home: Path, config: Config, genesis: Genesis, passphrase: bytes | None, resources: ExitStack, disk: Disk
-) -> OwnSigner | RemoteSigner:
-    if not config.signer.socket:
+) -> OwnSigner | RemoteSigner | NoSigner:
+    if config.own_key:
         keys = config.keys
         return open_own(home, keys.consensus, keys.guard, genesis, passphrase, resources, disk)
     if DISK.exists(home / config.keys.consensus):
-        raise ConfigError(f"[signer] is set, and {config.keys.consensus} is here as well: one key, one place")
+        found = f"{config.keys.consensus} is here as well"
+        if config.observer:
+            raise ConfigError(f"observer is set, and {found}: an observer has no key to vote with")
+        raise ConfigError(f"[signer] is set, and {found}: one key, one place")
+    if config.observer:
+        return NoSigner()
     public = PublicKey(bytes.fromhex(config.signer.public_key))
     return RemoteSigner(str(home / config.signer.socket), public, genesis.hash, os.geteuid())
 

@@ -303,6 +303,10 @@ class Node:
             self.mesh,
             opened.signer,
             self.rpc,
+            self.snapshots,
+            self.maker,
+            self.fetch,
+            self.pruner,
         )
 
     async def run(self) -> None:
@@ -320,7 +324,7 @@ class Node:
                 self._log_start()
                 self.started.set()
         finally:
-            await self.rpc.stop()
+            await asyncio.create_task(self.rpc.stop())  # a group that failed leaves us marked (network/peer.py)
             self.audit.close()
 
     def _log_start(self) -> None:
@@ -394,7 +398,9 @@ class Node:
         if method == DECREE_METHOD:
             return self.adoption.serve(payload)
         if method in SNAPSHOT_METHODS:
-            return await asyncio.to_thread(self.snapshots.serve, method, payload)
+            answer = await asyncio.to_thread(self.snapshots.serve, method, payload)
+            self.snapshots.sent_bytes += len(answer)
+            return answer
         return self.sync.serve(method, payload)
 
     def _on_connected(self, peer: PeerId) -> None:

@@ -13,10 +13,14 @@ from node.ledger.account import SOM
 from node.ledger.execute import Ledger
 from node.mempool import Mempool
 from node.metrics import Labelled, Metrics, Sample, Timed
+from node.pruning import Pruner
 from node.rpc.server import RpcServer
 from node.service import Service
 from node.signing.remote import RemoteSigner
 from node.signing.signer import Signer
+from node.snapshot_fetch import Fetch
+from node.snapshot_maker import Maker
+from node.snapshots import Snapshots
 from node.storage.store import Store
 
 
@@ -35,6 +39,10 @@ def publish(
     mesh: Mesh,
     signer: Signer,
     rpc: RpcServer,
+    snapshots: Snapshots,
+    maker: Maker,
+    fetch: Fetch,
+    pruner: Pruner,
 ) -> None:
     """Register every part's numbers."""
 
@@ -124,6 +132,28 @@ def publish(
         yield "gauge", "som_disk_total_bytes", "Size of its file system", stats.disk_total_bytes
         yield "gauge", "som_journal_bytes", "Size of the consensus journal", driver.journal_bytes()
 
+    def history() -> Iterator[Sample]:
+        sizes = snapshots.sizes()
+        newest = max(sizes, default=0)
+        yield "gauge", "som_snapshot_every", "Heights between two snapshots, 0: none is made", maker.every
+        yield "gauge", "som_snapshot_height", "Height of the newest snapshot here, 0: there is none", newest
+        yield "gauge", "som_snapshot_bytes", "Size of the newest snapshot", sizes.get(newest, 0)
+        yield "gauge", "som_snapshots_bytes", "Size of all snapshots that are kept", sum(sizes.values())
+        yield "gauge", "som_snapshot_seconds", "What making the last one took, 0 before the first", maker.seconds
+        yield "counter", "som_snapshots_made", "Snapshots made", maker.made
+        yield "counter", "som_snapshots_skipped", "Not made, validators had just changed", maker.skipped
+        yield "counter", "som_snapshots_unproven", "Made in vain, no certified root came", maker.unproven
+        yield "counter", "som_snapshot_sent_bytes", "Bytes of our snapshots that peers had", snapshots.sent_bytes
+        yield "counter", "som_snapshot_received_bytes", "Bytes of peers' snapshots that came", fetch.received_bytes
+        yield "counter", "som_snapshot_unusable", "Attempts to begin at a peer's snapshot in vain", fetch.unusable
+        yield "gauge", "som_pruned_height", "Blocks up to here are not kept, 0: all are", store.base()
+        yield "counter", "som_pruned_blocks", "Blocks given up", pruner.blocks
+        yield "gauge", "som_prune_due_blocks", "Blocks that may go and are still here", pruner.due
+
+    def tables() -> Iterator[Labelled]:
+        sizes = {name: float(size) for name, size in store.stats().table_bytes.items()}
+        yield "gauge", "som_store_table_bytes", "Size of the store's tables, as LevelDB estimates it", "table", sizes
+
     def durations() -> Iterator[Timed]:
         tempo = driver.tempo
         yield "som_view_seconds", "From a view's begin to its end", "outcome", tempo.views
@@ -170,8 +200,8 @@ def publish(
         dropped = {str(number): float(count.dropped) for number, count in mesh.channel_counters.items()}
         yield "counter", "som_network_dropped", "Messages dropped, an outbox was full", "channel", dropped
 
-    for source in (consensus, keys, transactions, money, clients, disk):
+    for source in (consensus, keys, transactions, money, clients, disk, history):
         metrics.add(source)
-    for labelled in (lanes, proofs, denied, network, validators):
+    for labelled in (lanes, proofs, denied, network, validators, tables):
         metrics.add_labelled(labelled)
     metrics.add_timed(durations)

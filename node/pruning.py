@@ -61,13 +61,16 @@ class Pruner:
         self._needed_from = needed_from
         self._step = step
         self._stop = threading.Event()
+        self.blocks = 0  # given up by this process
+        self.due = 0  # blocks that may go and were still here at the last look
 
     async def run(self) -> None:
         """Prune now and then until cancelled."""
         try:
             while self._on:
                 base = self.base_wanted()
-                if base - self._store.base() >= self._step:
+                self.due = base - self._store.base()
+                if self.due >= self._step:
                     await self.prune(base)
                 await asyncio.sleep(PAUSE_SECONDS)
         finally:
@@ -99,6 +102,7 @@ class Pruner:
             return
         for low, high in ranges_to_give_back(base):
             await asyncio.to_thread(self._store.give_back, low, high)
+        self.blocks, self.due = self.blocks + base - before, 0
         log.info("pruned", base=base, blocks=base - before, seconds=round(time.monotonic() - began, 1))
 
     def _removing(self, base: int) -> Iterator[None]:

@@ -212,8 +212,10 @@ class Service:
             reasons.append("behind the network")
         if self._now_ms() - last_block_ms > FRESH_MS:
             reasons.append("no block for 15 seconds")
+        if last_block_ms - self._now_ms() > FRESH_MS:
+            reasons.append("the last block is of the future")
         here = frozenset((*self._links.connected(), self._mesh.identity.peer))
-        if sum(map(members.weight, here)) < members.committee.quorum:
+        if not self._config.observer and sum(map(members.weight, here)) < members.committee.quorum:
             reasons.append("no links to a quorum")
         if not self._disk.accepts():
             reasons.append("the disk is nearly full")

@@ -54,6 +54,7 @@ DEADLINE_SECONDS: Final = 10.0  # for one piece
 FETCHERS_MAX: Final = 4  # peers that are asked at the same time, one piece each
 FAILURES_MAX: Final = 3  # unanswered requests after which a peer is left alone
 LISTEN_SECONDS: Final = 2.0  # to hear where the others are
+ATTEMPTS: Final = 3  # one after the other: the snapshots of peers may have been replaced while we fetched
 STALL_SECONDS: Final = 60.0  # without one more piece: on by blocks
 BLOCKS_SECONDS: Final = 120.0  # of trying by blocks; if not one has come then, again by a snapshot
 
@@ -118,6 +119,8 @@ class Fetch:
         self._keep_decree = keep_decree
         self._progress = 0.0
         self.wanted = True
+        self.received_bytes = 0  # of snapshots, from peers
+        self.unusable = 0  # attempts in vain
 
     async def run(self) -> None:
         """Return when this node goes on by blocks; raise SnapshotReady when a store waits."""
@@ -128,7 +131,11 @@ class Fetch:
                     continue
                 if not self._behind():
                     return
-                await self._attempt()
+                for attempt in range(ATTEMPTS):
+                    if attempt:
+                        await asyncio.sleep(LISTEN_SECONDS)
+                    if self._behind():
+                        await self._attempt()
                 self.wanted, before = False, self._height()
                 await asyncio.sleep(BLOCKS_SECONDS)
                 if self._height() > before:
@@ -138,7 +145,7 @@ class Fetch:
             self.wanted = False
 
     def holds(self) -> bool:
-        """Return whether ranges of blocks are not to be asked for, because a snapshot is on its way."""
+        """Return whether no blocks are to be asked for, because a snapshot is on its way."""
         return self.wanted and self._behind()
 
     def _behind(self) -> bool:
@@ -153,10 +160,12 @@ class Fetch:
                 self._keep_decree(signed.decree.term, signed.encoded)
             tip = await asyncio.to_thread(found_store, self._genesis, self._store_path, chosen, self._fetched)
         except Unusable as error:
+            self.unusable += 1
             log.warning("snapshot_unusable", why=str(error))
             return
         if self._height() >= tip.height:  # the core has its own ways to blocks
             discard(self._store_path)
+            self.unusable += 1
             log.warning("snapshot_unusable", why="blocks came meanwhile")
             return
         raise SnapshotReady(f"height {tip.height}")
@@ -275,6 +284,7 @@ class Fetch:
                 raise RequestFailed("a file of another length")
             parts.append(part)
             have += len(part)
+            self.received_bytes += len(part)
         return b"".join(parts)
 
 

@@ -51,19 +51,24 @@ class Maker:
         self._epochs = epochs
         self._genesis = genesis
         self._shelf = shelf
-        self._every = every
         self._keep = keep
         self._wanted: asyncio.Queue[tuple[int, ExitStack, Snapshot]] = asyncio.Queue(1)
         self._stored = asyncio.Event()
         self._stop = threading.Event()
         self.making: int | None = None  # the height of the one under way
+        self.every = every
+        self.made = 0  # by this process
+        self.skipped = 0
+        self.unproven = 0
+        self.seconds = 0.0  # that the last one took
 
     def on_stored(self, height: int, behind: bool) -> None:
         """Hear of a stored block. Who is behind makes none: its disk has better things to do."""
         self._stored.set()
-        if not self._every or height % self._every or behind or self.making is not None:
+        if not self.every or height % self.every or behind or self.making is not None:
             return
         if not self._epochs.settled(height):
+            self.skipped += 1
             log.info("snapshot_skipped", height=height, why="validators have just changed")
             return
         resources = ExitStack()
@@ -95,9 +100,12 @@ class Maker:
             proof = make_proof(self._store, self._epochs, height)
             if proof is not None:
                 await asyncio.to_thread(self._publish, draft, proof)
-                log.info("snapshot_made", height=height, seconds=round(time.monotonic() - began, 1))
+                self.made, self.seconds = self.made + 1, time.monotonic() - began
+                log.info("snapshot_made", height=height, seconds=round(self.seconds, 1))
                 return
             await self._stored.wait()
+        self.unproven += 1
+        log.warning("snapshot_unproven", height=height, blocks=PROOF_TRIES)
 
     def _work(self, resources: ExitStack, moment: Snapshot, draft: Draft) -> bool:
         with resources:

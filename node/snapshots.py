@@ -19,10 +19,15 @@ class Snapshots:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
         self._rows: dict[int, tuple[int, bytes, int, int]] = {}  # by height, as they are shown
+        self.sent_bytes = 0  # to peers that asked; its owner counts, on the loop
 
     def heights(self) -> list[int]:
         """Return the heights of those that are whole, ascending."""
         return self._shelf.heights()
+
+    def sizes(self) -> dict[int, int]:
+        """Return how many bytes each of them has, by height, ascending."""
+        return self._shelf.sizes()
 
     def serve(self, method: int, payload: bytes) -> bytes:
         """Return the answer to a peer's request. Raise DecodeError for what it should not have asked."""

@@ -125,7 +125,7 @@ class Sync:
         self._to_fetch: asyncio.Queue[tuple[Hash, tuple[PeerId, ...]]] = asyncio.Queue(FETCHES_MAX)
         self._moved = asyncio.Event()
         self._turn = 0
-        self.held: Callable[[], bool] = lambda: False  # while true, ranges are not asked for: a snapshot is on its way
+        self.held: Callable[[], bool] = lambda: False  # while true, no blocks are asked for: a snapshot is on its way
         self.term: Callable[[], int] = lambda: 0  # of the epoch under way here
         self.on_later_term: Callable[[PeerId], Awaitable[None]] = _nothing  # a peer shows what is final in a later term
 
@@ -182,7 +182,7 @@ class Sync:
 
     def fetch_block(self, block_hash: Hash, holders: tuple[PeerId, ...]) -> None:
         """Ask for a block; whatever comes goes to the inbox. The core asks again while it wants it."""
-        if block_hash not in self._fetching and not self._to_fetch.full():
+        if block_hash not in self._fetching and not self._to_fetch.full() and not self.held():
             self._fetching.add(block_hash)
             self._to_fetch.put_nowait((block_hash, holders))
 
@@ -284,8 +284,9 @@ class Sync:
         """Ask some peers for one range each, of those that come next; return whether the final height rose."""
         low = self._committed_height() + 1
         far = [peer for peer in self._far_ahead() if self._believed(peer)]
-        able = [peer for peer in self._in_turn() if peer in far and self._bases.get(peer, 0) < low]
-        if far and not able:
+        linked = [peer for peer in self._in_turn() if peer in far]  # who has said hello is not linked yet
+        able = [peer for peer in linked if self._bases.get(peer, 0) < low]
+        if linked and not able:
             self._complain(low)
         last = self._epoch_end()
         asked = [

@@ -26,8 +26,8 @@ TOKENS_MAX: Final = 256
 FILE_BYTES_MAX: Final = 256 * 1024
 RATE_MAX: Final = 100_000
 
-Scope = Literal["submit", "accounts", "orders", "audit", "admin"]
-SCOPES: Final[tuple[Scope, ...]] = ("submit", "accounts", "orders", "audit", "admin")
+Scope = Literal["submit", "accounts", "orders", "index", "audit", "admin"]
+SCOPES: Final[tuple[Scope, ...]] = ("submit", "accounts", "orders", "index", "audit", "admin")
 _Rate = Annotated[int, msgspec.Meta(ge=0, le=RATE_MAX)]
 
 log = structlog.get_logger("tokens")

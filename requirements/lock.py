@@ -40,7 +40,8 @@ def main() -> None:
     write(
         "hsm.txt", "a signer whose key is in a device", compiled([*run, *extras["hsm"]], "hsm.txt", pinned("run.txt"))
     )
-    develop = compiled([*run, *extras["hsm"], *extras["dev"]], "dev.txt", pinned("run.txt"))
+    write("index.txt", "the indexer", compiled([*run, *extras["index"]], "index.txt", pinned("run.txt")))
+    develop = compiled([*run, *extras["hsm"], *extras["index"], *extras["dev"]], "dev.txt", pinned("run.txt"))
     write("dev.txt", "developers: run.txt and the tools", develop)
     write("schemas.txt", "tests against the official ISO 20022 schemas", "".join(map(hashed, schemas)), "--no-deps ")
 

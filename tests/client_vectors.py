@@ -66,6 +66,7 @@ NOT_CANONICAL: Final = (
     ("ca3f800000", "a float"),
     ("cb3ff0000000000000", "a double"),
     ("d40000", "an extension"),
+    ("c70001", "an extension of no bytes"),
 )
 AMOUNTS: Final = ("0.01", "1", "1.5", "12.34", "1250.50", "90071992547409.93", "92233720368547758.07")
 NO_AMOUNTS: Final = (

@@ -17,6 +17,7 @@ from tests.architecture.files import (
     files_too_long,
     optimized_runs,
 )
+from tests.architecture.groups import awaits_behind_groups
 from tests.architecture.imports import (
     foreign_imports_of_pure_rooms,
     import_cycles,
@@ -94,6 +95,10 @@ def test_only_storage_and_the_commands_touch_files(modules: tuple[Module, ...]) 
     assert files_opened_outside_storage(modules) == []
 
 
+def test_behind_a_group_of_tasks_only_tasks_of_their_own_are_awaited(modules: tuple[Module, ...]) -> None:
+    assert awaits_behind_groups(modules) == []
+
+
 def test_a_file_has_one_subject(modules: tuple[Module, ...]) -> None:
     assert files_too_long(modules) == []
 
@@ -122,6 +127,10 @@ def test_assertions_off_would_be_seen(line: str) -> None:
 
 Planted = tuple[Rule, str, str]
 
+GROUP: Final = "async def f():\n try:\n  async with asyncio.TaskGroup(): await g()\n %s"
+LOOPED: Final = (
+    "async def f():\n while x:\n  try:\n   async with asyncio.TaskGroup(): g()\n  except OSError: pass\n  %s"
+)
 BROKEN: Final[list[Planted]] = [
     (foreign_imports_of_pure_rooms, "consensus.core", "import time"),
     (foreign_imports_of_pure_rooms, "consensus.core", "from asyncio import sleep"),
@@ -189,6 +198,9 @@ BROKEN: Final[list[Planted]] = [
     (files_opened_outside_storage, "network.identity", "os.unlink(path)"),
     (files_opened_outside_storage, "network.identity", "tempfile.mkdtemp()"),
     (files_too_long, "node.sync", "x = 1\n" * (LINES_MAX + 1)),
+    (awaits_behind_groups, "network.x", GROUP % "finally: await h()"),
+    (awaits_behind_groups, "network.x", GROUP % "except* OSError: pass" + "\n await h()"),
+    (awaits_behind_groups, "network.x", LOOPED % "async with asyncio.timeout(1): y()"),
 ]
 
 SOUND: Final[list[Planted]] = [
@@ -214,6 +226,9 @@ SOUND: Final[list[Planted]] = [
     (files_opened_outside_storage, "node.storage.store", "open('x')"),
     (files_opened_outside_storage, "node.ledger.account", "account = accounts.open(number)"),
     (files_too_long, "node.sync", "x = 1\n" * LINES_MAX),
+    (awaits_behind_groups, "network.x", "async def f():\n async with asyncio.TaskGroup(): await g()\n await h()"),
+    (awaits_behind_groups, "network.x", GROUP % "except* OSError: pass\n finally: await asyncio.create_task(h())"),
+    (awaits_behind_groups, "network.x", LOOPED % "z()"),
 ]
 
 

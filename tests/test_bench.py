@@ -28,7 +28,7 @@ from devnet.bench_measure import Machine
 from devnet.bench_network import BenchNetwork, names_of
 from devnet.bench_plots import BEGIN, END, NONE_YET, PageError, charts, figures, put_between, read_all
 from devnet.bench_plots import main as plots_main
-from devnet.bench_prepare import Maker, Prepared, bench_genesis, link_data, prepared, wallet_tyiyn
+from devnet.bench_prepare import Prepared, bench_genesis, link_data, prepared, wallet_tyiyn
 from devnet.bench_profile import OTHER, PARTS, fold
 from devnet.bench_quick import BASELINE, BaselineError, Figures, compare, read_baseline
 from devnet.bench_results import (
@@ -64,6 +64,7 @@ from devnet.bench_sign import (
 )
 from devnet.generate import VALIDATORS
 from devnet.money import BANK_TYIYN
+from devnet.offline import Maker
 from devnet.processes import LOOPBACK
 from devnet.svg import draw
 from node.config import Config

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,29 +13,11 @@ from click.testing import CliRunner, Result
 
 from node.cli import main
 from node.cli.chain import SHELLS
-from node.cli.help_texts import HELP_TEXTS
+from node.cli.help_money import HELP_OF_MONEY
+from node.cli.help_nodes import HELP_OF_NODES
+from node.cli.help_texts import FIRST_TEXTS, HELP_TEXTS
 from node.rpc.chain import VERSION
 from tests.cli_lab import Som, som_lab
-
-# What speaks to people who pay, are paid, look or decide, and the groups of which every member does. Who runs a node
-# reads docs/operations.md, too, and its commands may be in English.
-FOR_PEOPLE = (
-    *("pay", "issue", "redeem", "hold", "receipt", "qr", "iso", "account", "tx", "key", "watch", "net"),
-    *(
-        "status",
-        "rpc",
-        "version",
-        "completion",
-        "genesis",
-        "validator",
-        "asset",
-        "attest",
-        "order",
-        "param",
-        "scenario",
-    ),
-)
-WHOLLY_FOR_PEOPLE = ("account", "tx", "key", "watch", "net")
 
 
 def tree(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -44,8 +27,15 @@ def tree(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[t
             yield from tree(each, (*path, name))
 
 
-def first_paragraph(command: click.Command) -> str:
-    return " ".join(inspect.cleandoc(command.help or "").split("\n\n")[0].split())
+def texts(command: click.Command) -> Iterator[str]:
+    """Yield all that a command's help says in words: paragraphs, options, and those defaults that are words."""
+    yield from (" ".join(part.split()) for part in inspect.cleandoc(command.help or "").split("\n\n"))
+    for param in command.params:
+        if isinstance(param, click.Option) and param.help:
+            sentence, _, default = param.help.partition(" [default: ")
+            yield sentence
+            if " " in default:
+                yield default.removesuffix("]")
 
 
 def run(*arguments: str, **environment: str) -> Result:
@@ -53,20 +43,26 @@ def run(*arguments: str, **environment: str) -> Result:
     return CliRunner(env=clean).invoke(main, list(arguments), prog_name="som", catch_exceptions=False)
 
 
-def test_every_command_for_people_is_translated() -> None:
-    meant: set[tuple[str, ...]] = {(name,) for name in FOR_PEOPLE}
-    meant |= {path for path, _ in tree(main) if len(path) == 2 and path[0] in WHOLLY_FOR_PEOPLE}
-    missing = [path for path, command in tree(main) if path in meant and first_paragraph(command) not in HELP_TEXTS]
-    assert missing == [], "their first paragraphs belong into node/cli/help_texts.py"
+def test_every_help_text_is_translated() -> None:
+    missing = {text: path for path, command in tree(main) for text in texts(command) if text not in HELP_TEXTS}
+    assert missing == {}, "they belong into node/cli/help_texts.py, help_money.py or help_nodes.py"
 
 
 def test_no_translation_is_of_a_text_that_is_gone() -> None:
-    said = {"Show this message and exit."}
-    for _, command in tree(main):
-        said.add(first_paragraph(command))
-        options = [param.help for param in command.params if isinstance(param, click.Option) and param.help]
-        said |= {text.partition(" [default: ")[0] for text in options}
+    said = {"Show this message and exit."}.union(*(texts(command) for _, command in tree(main)))
     assert sorted(set(HELP_TEXTS) - said) == []
+
+
+def test_no_text_is_translated_twice() -> None:
+    assert len(HELP_TEXTS) == len(FIRST_TEXTS) + len(HELP_OF_MONEY) + len(HELP_OF_NODES)
+
+
+def test_what_is_no_word_stands_in_every_language() -> None:
+    """Names of commands, options, files and arguments, as they are typed."""
+    typed = re.compile(r"--[a-z][a-z-]+|`[^`]+`|\b[A-Z]{4,}\b|[a-z]+\.[0-9.]+[0-9]|docs/[a-z]+\.md")
+    for english, others in HELP_TEXTS.items():
+        for text in others:
+            assert sorted(typed.findall(text)) == sorted(typed.findall(english)), text
 
 
 def test_the_languages_differ_and_none_is_empty() -> None:
@@ -95,12 +91,26 @@ def test_help_speaks_the_language_wherever_it_is_chosen(
 
 def test_the_list_of_commands_is_in_the_language_and_help_in_english_stays_as_it_was() -> None:
     listed = run("--help", SOM_LANG="ru")
+    assert listed.stdout.startswith("Вызов: som")
+    assert "\nПараметры:\n" in listed.stdout
+    assert "\nКоманды:\n" in listed.stdout
     assert "Показать эту справку" in listed.stdout
     assert "Счета: остатки" in listed.stdout
     assert "Accounts: balances" not in listed.stdout
     again = run("--help")
+    assert again.stdout.startswith("Usage: som [OPTIONS] COMMAND")
     assert "Accounts: balances" in again.stdout
     assert "Show this message" in again.stdout
+
+
+def test_all_that_help_says_in_kyrgyz_and_russian_is_in_their_letters() -> None:
+    """No sentence of three words is left in English: what is Latin there is typed, or a name."""
+    sentence = re.compile(r"(?:\b[A-Za-z][a-z']+ ){3}(?:\b[a-z]+)")
+    typed = re.compile(r"(?:som|eval|\$).*|--[\w-]+ [A-Z|]+")
+    for path, _ in tree(main):
+        for language in ("ky", "ru"):
+            said = run(*path, "--help", "--lang", language).stdout
+            assert sentence.findall(typed.sub("", said)) == [], path
 
 
 def test_every_command_has_help_and_its_help_ends_with_0() -> None:

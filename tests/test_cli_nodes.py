@@ -13,10 +13,13 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from consensus.events import SignVote
+from consensus.messages import Hash, Kind
 from node.cli import main
 from node.config import ConfigError, parse_config
-from node.home import open_home
+from node.home import open_home, read_config
 from node.ledger.genesis import Validator, format_genesis, parse_genesis
+from node.signing.requests import Answer, Declined, SignBatch, SignReadiness
 from node.storage.store import Store
 from tests.solo_chain import solo_genesis
 
@@ -139,6 +142,65 @@ def test_a_node_with_a_signer_gets_neither_its_key_nor_a_guard(tmp_path: Path) -
     before = (home / "data" / "store").stat().st_ino
     assert som("resync", "--home", home).exit_code == 0
     assert (home / "data" / "store").stat().st_ino != before
+
+
+def observed(tmp_path: Path) -> Path:
+    """Make an observer's home."""
+    genesis_file, home = founded(tmp_path / "founding"), tmp_path / "home"
+    options = ("init", "--home", home, "--name", "watch-1", "--observer", "--genesis", genesis_file, "--devnet")
+    made = som(*options, "--peer", "solo=10.0.0.1:26600", "--json")
+    assert made.exit_code == 0, made.output
+    shown = json.loads(made.stdout)
+    assert shown.keys() == {"name", "node_key"}
+    assert som(*options).exit_code == 7, "it is made once"
+    return home
+
+
+def test_an_observer_has_no_key_to_vote_with_and_signs_nothing(tmp_path: Path) -> None:
+    home = observed(tmp_path)
+    assert sorted(path.name for path in (home / "keys").iterdir()) == ["node.json"]
+    config = parse_config((home / "config.toml").read_text())
+    with ExitStack() as resources:
+        signer = open_home(home, config, None, resources).signer
+        answers: list[Answer] = []
+        vote = SignVote(Kind.NOTARIZE, 0, 1, Hash(bytes(32)))
+        for request in (vote, SignBatch(b""), SignReadiness("solo", bytes(32), 1, bytes(32))):
+            signer.ask(request, answers.append)
+        assert [type(answer) for answer in answers] == [Declined] * 3
+        assert signer.memory is not None
+        assert not signer.memory.suspended
+
+
+def test_an_observers_home_is_checked_and_resynchronized_and_has_no_key_to_release(tmp_path: Path) -> None:
+    home = observed(tmp_path)
+    assert som("config", "check", "--home", home).exit_code == 0
+    checks = json.loads(som("doctor", "--home", home, "--offline", "--json").stdout)
+    found = {check["name"]: check["level"] for check in checks}
+    assert (found["keys"], found["permissions"]) == ("ok", "ok")
+    assert som("resync", "--home", home).exit_code == 0
+    assert (home / "data.1").is_dir()
+    for command in ("status", "release"):
+        refused = som("signer", command, "--home", home)
+        assert (refused.exit_code, "an observer has no consensus key" in refused.stderr) == (7, True)
+
+
+def test_a_key_beside_an_observer_is_refused(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    genesis_file = founded(home)
+    assert som("init", "--home", home, "--name", "solo", "--genesis", genesis_file).exit_code == 0
+    text = (home / "config.toml").read_text()
+    (home / "config.toml").write_text(text.replace("observer = false", "observer = true"))
+    with ExitStack() as resources, pytest.raises(ConfigError, match="an observer has no key to vote with"):
+        open_home(home, read_config(home), None, resources)
+    checked = json.loads(som("doctor", "--home", home, "--offline", "--json").stdout)
+    assert {check["name"]: check["level"] for check in checked}["keys"] == "fail", "a validator's node key"
+
+
+def test_an_observer_neither_joins_nor_has_a_signer(tmp_path: Path) -> None:
+    options = ("init", "--home", tmp_path / "h", "--name", "x", "--observer", "--devnet")
+    assert som(*options, "--joins").exit_code == 2
+    assert som(*options, "--signer", "/run/socket", "--consensus-key", "ab" * 32).exit_code == 2
+    assert not (tmp_path / "h").exists()
 
 
 def test_two_places_of_one_key_are_refused(tmp_path: Path) -> None:

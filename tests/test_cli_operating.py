@@ -24,7 +24,8 @@ from node.cli.doctor_texts import DO
 from node.cli.draining import spare
 from node.cli.stall_texts import TEXTS, told
 from node.cli.stalls import MOVES_MS, OF_REASON, RUNBOOK, Cause, Facts, Voter, diagnose
-from node.config import format_config, parse_config
+from node.config import parse_config
+from node.config_text import format_config
 from node.ledger.errors import LANGUAGES
 from tests.node_lab import make_lab, network
 
@@ -58,6 +59,13 @@ SITUATIONS: Final = {
     "it moves, one is away": (
         replace(STANDS, block_age_ms=0, voters=voters(d=GONE)),
         [Cause.MOVES, Cause.SOME_AWAY],
+        (),
+    ),
+    "the genesis' time has not come": (
+        replace(
+            STANDS, height=0, finalized_height=0, block_age_ms=-9_000_000, reasons=("the last block is of the future",)
+        ),
+        [Cause.FUTURE, Cause.PROPOSAL_AWAITED],
         (),
     ),
     "it moves, we are fenced": (replace(STANDS, block_age_ms=0, reasons=("fenced",)), [Cause.MOVES, Cause.FENCED], ()),
@@ -202,6 +210,39 @@ def test_a_home_is_examined_and_what_is_wrong_has_its_advice(tmp_path: Path) -> 
     assert (nowhere.exit_code, json.loads(nowhere.stdout)[-1]["name"]) == (1, "home")
 
 
+FED: Final = {
+    "som_height": 50_000.0,
+    "som_snapshot_height": 49_152.0,
+    "som_snapshot_bytes": 5_000_000.0,
+    "som_disk_free_bytes": 9_000_000.0,
+    "som_snapshots_unproven_total": 0.0,
+    "som_pruned_height": 0.0,
+    "som_prune_due_blocks": 1_023.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        ({}, set()),
+        ({"som_snapshot_height": 16_384.0}, set()),
+        ({"som_snapshot_height": 0.0}, {"snapshots"}),
+        ({"som_snapshot_bytes": 9_000_001.0}, {"snapshots"}),
+        ({"som_snapshots_unproven_total": 1.0}, {"snapshots"}),
+        ({"som_prune_due_blocks": 3_073.0}, {"pruning"}),
+    ],
+)
+def test_snapshots_that_are_missed_or_have_no_room_and_a_chain_that_is_not_pruned_are_seen(
+    changes: dict[str, float], warned: set[str]
+) -> None:
+    config = parse_config('name = "x"\n')
+    found = {check.name: check.level for check in checks.history(config, FED | changes)}
+    assert found.keys() == {"snapshots", "pruning"}
+    assert {name for name, level in found.items() if level is Level.WARN} == warned
+    none = parse_config('name = "x"\n[snapshot]\nevery = 0\n')
+    assert "snapshots" not in {check.name for check in checks.history(none, FED | changes)}
+
+
 def test_odd_settings_lost_peers_taken_ports_and_mixed_homes_are_seen(tmp_path: Path) -> None:
     lab = make_lab(tmp_path, 2)
     home = lab.directory / "nbkr"
@@ -212,7 +253,7 @@ def test_odd_settings_lost_peers_taken_ports_and_mixed_homes_are_seen(tmp_path: 
         (check,) = found
         return check.level
 
-    text = format_config(config)
+    text = "\n".join(line for line in format_config(config).splitlines() if not line.startswith("#"))
     assert level(checks.settings(config, genesis)) is Level.OK
     for old, new in (
         ('[rpc]\nhost = "127.0.0.1"', '[rpc]\nhost = "0.0.0.0"'),

@@ -64,6 +64,12 @@ def test_every_command_block_of_the_page_works_when_pasted(som: Som) -> None:
     assert [text for text in ("applied", "12.50", '"jsonrpc"') if text not in everything] == []
     first, second = next(text for text in said if "which block" in text).splitlines()
     assert first == second  # run twice, paid once
+    # Whether the time-out was one depends on the machine. Whatever it was, it is one transaction, final, paid once.
+    (late,) = [text for block, text in zip(blocks(), said, strict=True) if "--timeout 0" in block]
+    assert len(set(re.findall(r"\b[0-9a-f]{64}\b", late))) == 1, late
+    assert late.rpartition("Status")[2].split()[0] == "applied", late
+    paid = [entry["amount"] for entry in som.json("account", "history", "bakyt", "--limit", "200")["entries"]]
+    assert (paid.count("1250"), paid.count("300")) == (1, 1)
 
 
 async def test_the_library_block_of_the_page_pays_and_proves(tmp_path: Path) -> None:

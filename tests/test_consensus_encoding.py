@@ -84,6 +84,8 @@ def test_a_number_has_one_form(five: bytes) -> None:
         b"\xcb" + bytes(8),
         b"\xd4\x01\x00",  # extension types
         b"\xd6\xff\x00\x00\x00\x00",
+        b"\xc7\x00\x01",  # one of no bytes
+        b"\x91\xc7\x00\xff",
         b"\xc1",  # never used
         b"\xa2\xff\xfe",  # text that is no UTF-8
         b"\xdc\x00\x01\x05",  # a longer form of an array than needed

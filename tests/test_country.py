@@ -9,11 +9,12 @@ import pytest
 from consensus.messages import Hash, decode_block, decode_certificate
 from consensus.verify import certificate_valid
 from devnet import country_chain
-from devnet.bench_sign import wallet
+from devnet.bench_sign import Chain, wallet
 from devnet.country import CALL, LEGS, _calls, main
-from devnet.country_chain import Country, kept, pension, prepare, recipients, serials, supply
+from devnet.country_chain import LIFETIME_MS, Country, kept, pension, prepare, recipients, serials, supply
 from devnet.country_check import Expected, examine
 from devnet.generate import TREASURY, make_genesis, write_network
+from devnet.offline import Openings, making, openings
 from devnet.processes import place_store
 from node.epochs import Epochs
 from node.home import committee_of
@@ -74,6 +75,17 @@ def test_the_prepared_state_has_every_wallet_and_the_money_for_all(country: Coun
     treasury = ledger.account(TREASURY)
     assert treasury is not None
     assert treasury.balance(SOM) == supply(ACCOUNTS)
+
+
+async def test_a_chain_of_which_a_transaction_is_refused_is_not_made(country: Country, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    place_store(country.chain.store, tmp_path / "store")
+    chain = Chain(country.genesis.network, country.genesis.hash)
+    again = openings(Openings(chain, country.genesis.time_ms + LIFETIME_MS - 1, 1, 1, 2))
+    with pytest.raises(ExceptionGroup) as failed:
+        async with making(tmp_path / "store", country.genesis) as maker:
+            await maker.add_block(again)
+    assert failed.group_contains(AssertionError, match="what is prepared is good")
 
 
 def test_a_chain_is_kept_for_its_number_of_wallets_and_only_when_whole(country: Country) -> None:

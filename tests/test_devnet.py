@@ -12,7 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
+from click.testing import CliRunner
 
 from consensus.crypto import SecretKey
 from devnet.demo import Mismatch, check_balance
@@ -29,10 +31,12 @@ from devnet.generate import (
 from devnet.money import PERSON_TYIYN, bank_key, fund_people, issue
 from devnet.pensions import Run, pensions, write_pensions
 from devnet.processes import LOOPBACK, DevnetError, LocalNetwork, free_ports
+from node.cli import main as som
 from node.client.client import Client
 from node.client.errors import NotReachable, RequestFailed
 from node.client.outbox import State
-from node.config import CONFIG_NAME
+from node.config import CONFIG_NAME, Peer
+from node.config_text import format_config
 from node.home import read_config, read_genesis
 from node.ledger.account import SOM, Kind, format_account, parse_account
 from node.ledger.pay import Pay
@@ -333,12 +337,29 @@ async def test_an_observer_follows_without_being_admitted_and_sends_clients_on(t
     where = [Place(name, LOOPBACK, LOOPBACK, port, 0) for name, port in zip((*names, "observer"), ports, strict=True)]
     write_network(tmp_path, where[:2], genesis, observers=where[2:])
     lab = Lab(tmp_path, genesis, names)
+    made = ["init", "--observer", "--home", str(tmp_path / "made"), "--name", "made", "--devnet", "--json"]
+    made += ["--genesis", str(tmp_path / "genesis.json"), "--listen", "127.0.0.1:0", "--rpc", "127.0.0.1:0"]
+    made += [f"--peer={place.name}={place.host}:{place.p2p_port}" for place in where[:2]]
+    shown = json.loads(CliRunner().invoke(som, made, catch_exceptions=False).stdout)
+    home = tmp_path / "nbkr"
+    told = Peer("made", LOOPBACK, 1, shown["node_key"])
+    config = read_config(home)
+    (home / "config.toml").write_text(format_config(msgspec.structs.replace(config, peers=(*config.peers, told))))
     try:
-        await lab.start(*names, "observer")
+        await lab.start(*names, "observer", "made")
         await lab.fund("nbkr")
-        assert lab.nodes["observer"].driver.core.me is None
+        for name in ("observer", "made"):
+            assert sorted(path.name for path in (tmp_path / name / "keys").iterdir()) == ["node.json"], name
+            assert lab.nodes[name].driver.core.me is None
         (refused,) = await lab.submit("observer", lab.pension())
         assert refused.code == NOT_A_VALIDATOR.code
         await lab.until(lambda: lab.nodes["observer"].service.status().ready, "the observer is ready")
+        # This one is linked with one validator of two: it has the whole chain, by its own execution.
+        paid = lab.pension()
+        await lab.accept("nbkr", paid)
+        await lab.settled(paid)
+        assert lab.nodes["made"].links.connected() == [lab.nodes["nbkr"].mesh.identity.peer]
+        await lab.until(lambda: lab.nodes["made"].service.status().ready, "which is all that it needs")
+        assert lab.same_chain() >= 2
     finally:
         await lab.stop(*lab.running)

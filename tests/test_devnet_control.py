@@ -39,10 +39,11 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     for name, port in zip(VALIDATORS, free_ports(len(VALIDATORS)), strict=True):
         network.places[name] = Place(name, LOOPBACK, LOOPBACK, port, port)
     async with Client(network.urls()) as client, aiohttp.ClientSession() as session:
-        control = Control(network, client)
+        control = Control(network)
         await control.start()
         try:
-            yield Desk(control, network, client, session)
+            with control.standing(client):
+                yield Desk(control, network, client, session)
         finally:
             await control.stop()
 
@@ -54,11 +55,11 @@ async def test_its_address_leads_a_validators_page_to_it(desk: Desk) -> None:
     listed = body["validators"]
     assert isinstance(listed, list)
     assert [each["name"] for each in listed] == list(VALIDATORS)
-    assert body["acts"] == ["faucet", "kill", "restart"]  # without proxies nothing can be cut off
+    assert body["acts"] == ["down", "faucet", "kill", "reset", "restart"]  # without proxies nothing can be cut off
 
 
 async def test_the_secret_is_another_each_time_and_none_does_without(desk: Desk) -> None:
-    assert Control(desk.network, desk.client).url.rpartition("/")[2] != desk.control.url.rpartition("/")[2]
+    assert Control(desk.network).url.rpartition("/")[2] != desk.control.url.rpartition("/")[2]
     base, _, secret = desk.control.url.rpartition("/")
     assert len(secret) == 64
     for wrong in ("0" * 64, secret[:-1], secret + "0", "%D0%BA"):
@@ -89,19 +90,21 @@ async def test_who_is_no_validator_is_not_killed(desk: Desk, path: str) -> None:
 
 
 async def test_what_it_cannot_do_it_says(desk: Desk) -> None:
-    assert await desk.ask("POST", "partition?name=nbkr") == (404, {"error": "one of faucet, kill, restart"})
+    assert await desk.ask("POST", "partition?name=nbkr") == (
+        404,
+        {"error": "one of down, faucet, kill, reset, restart"},
+    )
 
 
 @pytest.mark.parametrize(
-    "query",
+    ("query", "status"),
     [
-        "",
-        "account=0011000000010058&amount=1",
-        *(f"account={AIDA}&amount={amount}" for amount in ("0", "-1", "1.5", "٣", str(FAUCET_TYIYN_MAX + 1))),
-        f"account={AIDA}&amount=1",  # as it should be, but no validator answers
+        ("", 400),
+        ("account=0011000000010058&amount=1", 400),
+        *((f"account={AIDA}&amount={amount}", 400) for amount in ("0", "-1", "1.5", "٣", str(FAUCET_TYIYN_MAX + 1))),
+        (f"account={AIDA}&amount=1", 502),  # as it should be, but no validator answers
     ],
 )
-async def test_the_faucet_says_why_it_gives_nothing(desk: Desk, query: str) -> None:
-    status, body = await desk.ask("POST", f"faucet?{query}")
-    assert status == 400
-    assert body["error"]
+async def test_the_faucet_says_why_it_gives_nothing(desk: Desk, query: str, status: int) -> None:
+    answered, body = await desk.ask("POST", f"faucet?{query}")
+    assert (answered, bool(body["error"])) == (status, True)

@@ -22,7 +22,8 @@ from node.archive_verify import Invalid
 from node.archive_verify import verify as verify_archive
 from node.client.client import Client
 from node.client.trust import Trust
-from node.config import Peer, Snapshot, format_config
+from node.config import Peer, Snapshot
+from node.config_text import format_config
 from node.decree import DecreeConflict, SignedDecree
 from node.home import open_decrees, read_config
 from node.ledger.execute import genesis_changes

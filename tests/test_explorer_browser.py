@@ -3,14 +3,15 @@
 Run by `make test-browser`, which installs Chromium where that is possible.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
 
-from devnet.generate import bank_account, demo_accounts
+from devnet.generate import bank_account, demo_accounts, seed_of
 from node.ledger.account import format_account
-from tests.devnet_lab import Program, lab_address, program
+from tests.devnet_lab import ROOT, Program, lab_address, paste, program
 
 pytest.importorskip("playwright", reason="NO PLAYWRIGHT: the explorer is not looked at; make install")
 
@@ -26,7 +27,9 @@ pytestmark = [
     pytest.mark.skipif(chromium() is None, reason=f"NO CHROMIUM: the explorer is not looked at; {' '.join(INSTALL)}"),
 ]
 
-AIDA: Final = next(format_account(demo.number) for demo in demo_accounts() if demo.name == "aida")
+AIDA, BAKYT = (
+    next(format_account(demo.number) for demo in demo_accounts() if demo.name == name) for name in ("aida", "bakyt")
+)
 BANK: Final = format_account(bank_account(1))
 # Every page, and those that show what an argument names.
 PATHS: Final = (*PAGES, f"account/{AIDA}", f"disbursement/{BANK}/40/400000", "block/1")
@@ -148,6 +151,46 @@ def test_a_payment_is_followed_from_the_faucet_to_its_receipt(chrome: Browser, u
         assert (visited.said, visited.foreign) == ([], [])
 
 
+def test_the_javascript_client_computes_what_the_vectors_say(chrome: Browser, url: str) -> None:
+    """The same checks as under Node.js (tests/explorer/vectors.test.mjs), by this browser's cryptography."""
+    vectors = json.loads((ROOT / "tests" / "vectors" / "client.json").read_text())
+    with visit(chrome, url) as visited:
+        bring(visited, "vectors.mjs")
+        failed, count = visited.page.evaluate(
+            """async (vectors) => {
+                const som = await import("/explorer/som/som.js");
+                const checks = (await import("/explorer/vectors.mjs")).checksOf(som, vectors);
+                const failed = [];
+                for (const { name, run } of checks) await run().catch((error) => failed.push(`${name}: ${error}`));
+                return [failed, checks.length];
+            }""",
+            vectors,
+        )
+        assert failed == []
+        assert count == 1 + sum(len(part) for part in vectors.values() if isinstance(part, list))
+        assert (visited.said, visited.foreign) == ([], [])
+
+
+def test_a_payment_that_the_page_signs_becomes_final(chrome: Browser, url: str) -> None:
+    with visit(chrome, url) as visited:
+        paid = visited.page.evaluate(
+            """async ([seed, payer, to]) => {
+                const som = await import("/explorer/som/som.js");
+                const rpc = new som.Rpc({ url: location.origin });
+                const key = await som.Key.fromSeed(som.bytesOf(seed));
+                const info = await rpc.call("chain_getInfo");
+                const legs = [{ to, amount: som.parseSom("1.50") }];
+                const signed = await som.signPayment(info, { payer, legs }, [key]);
+                const send = () => rpc.call("tx_submit", { tx: signed.raw, wait: "final", timeout_ms: 8000 });
+                const results = [await send(), await send()];
+                while (!results[1].outcome.final) results[1] = await send();
+                return [signed.tx_id, results[0].tx_id, results[1].tx_id, results[1].outcome.status];
+            }""",
+            [seed_of("aida").hex(), AIDA, BAKYT],
+        )
+        assert paid == [paid[0], paid[0], paid[0], "applied"]  # the same bytes again are the same payment
+
+
 def test_a_method_is_called_from_the_form_that_its_types_make(chrome: Browser, url: str) -> None:
     with visit(chrome, url) as visited:
         visited.go("lab")
@@ -195,7 +238,28 @@ def test_a_network_without_a_quorum_says_whom_it_waits_for(chrome: Browser, url:
         expect(state).to_contain_text("The network runs", timeout=2 * PATIENCE_MS)
 
 
+def test_a_page_that_is_open_goes_on_with_the_devnet_that_was_reset(chrome: Browser, url: str, devnet: Program) -> None:
+    with visit(chrome, url, fragment=fragment(devnet)) as visited:
+        loaded, before = visited.page.evaluate("performance.timeOrigin"), visited.height()
+        paste(["som devnet reset"], devnet.output.parent)
+        visited.page.wait_for_function(
+            "([loaded, height]) => performance.timeOrigin !== loaded && document.body.dataset.ready"
+            " && Number(document.querySelector('#state .height').innerText.replace(/\\D/g, '')) < height",
+            arg=[loaded, before],
+            timeout=2 * PATIENCE_MS,
+        )
+        expect(visited.page.locator("[data-lab=bank-2]")).to_contain_text("runs", timeout=PATIENCE_MS)
+        rises(visited, visited.height())
+
+
 # --- steps ---
+
+
+def bring(visited: Visit, name: str) -> None:
+    """Put a file of tests/explorer beside the explorer's own, for this visit."""
+    text = (ROOT / "tests" / "explorer" / name).read_text()
+    kind = "text/javascript; charset=utf-8"
+    visited.page.route(f"**/explorer/{name}", lambda route: route.fulfill(body=text, content_type=kind))
 
 
 def fragment(devnet: Program) -> str:

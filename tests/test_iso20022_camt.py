@@ -236,7 +236,7 @@ def test_any_statement_is_valid_and_adds_up(amounts: list[int], refs: list[bytes
 
 
 @pytest.mark.slow
-def test_a_statement_of_100_000_entries_takes_no_more_memory_than_a_short_one() -> None:
+def test_a_statement_of_many_entries_takes_no_more_memory_than_a_short_one() -> None:
     def peak(entries: int) -> int:
         with TemporaryFile() as spool, Path("/dev/null").open("wb") as out:
             tracemalloc.start()
@@ -250,7 +250,7 @@ def test_a_statement_of_100_000_entries_takes_no_more_memory_than_a_short_one() 
         return found
 
     few = peak(1_000)
-    assert peak(100_000) < few + 256 * 1024
+    assert peak(10_000) < few + 64 * 1024
 
 
 def test_a_notification_has_its_entries_and_is_the_same_message_every_time() -> None:

@@ -15,7 +15,6 @@ from node.iso20022.record import (
     encode_entry,
     read_entries,
     refusals,
-    sent,
     whole_bytes,
 )
 from node.iso20022.resume import Rejected
@@ -80,8 +79,3 @@ def test_refusals_are_those_of_the_file_and_the_network() -> None:
         Refused(Ref(bytes(16)), Code.INSUFFICIENT),
     ]
     assert refusals(entries, FILE, GENESIS) == {REF: Rejected(Code.PAYEE_BLOCKED)}
-
-
-def test_what_was_sent_is_asked_for_first() -> None:
-    entries: list[Entry] = [*ENTRIES, Begun(OTHER_FILE, "M", GENESIS, 0), Sent(0, bytes(32), 1, 0)]
-    assert sent(entries, FILE, GENESIS) == (Sent(0, bytes(32), 1_788_000_900_000, 0),)

@@ -16,7 +16,8 @@ import node.snapshot_fetch
 from consensus.crypto import SecretKey
 from devnet.generate import DISK, seed_of
 from devnet.processes import LOOPBACK, free_ports
-from node.config import Config, Listen, Peer, Rpc, Snapshot, format_config
+from node.config import Config, Listen, Peer, Rpc, Snapshot
+from node.config_text import format_config
 from node.home import create_home, read_config
 from node.snapshot_fetch import SnapshotReady
 from tests.long_chain import grow

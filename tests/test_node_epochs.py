@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from network.wire import CloseCode, PeerId, code_word
-from node.config import format_config
+from node.config_text import format_config
 from node.home import read_config
 from node.ledger.param import Listed
 from node.links import FAREWELL_HEIGHTS

@@ -11,7 +11,8 @@ from consensus.messages import NO_HASH, Hash, Kind, Vote, vote_statement
 from devnet.generate import key_of
 from devnet.processes import free_ports
 from node.cli import main
-from node.config import Signer, format_config
+from node.config import Signer
+from node.config_text import format_config
 from node.fence import FINALIZATIONS, NEAR_HEIGHTS, STALL_MS, Fence, Wall
 from node.home import create_data, read_config
 from node.storage.guard import Guard

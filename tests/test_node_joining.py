@@ -9,9 +9,11 @@ import node.snapshot_fetch
 from consensus.encoding import as_tuple, decode, encode
 from devnet.generate import bank_account
 from node.client.errors import ProofInvalid
-from node.config import Snapshot, format_config
+from node.config import Snapshot
+from node.config_text import format_config
 from node.epochs import Boundary, Epochs
 from node.home import create_data, read_config
+from node.node import Node
 from node.pruning import Pruner
 from node.snapshot_fetch import Chosen, Shown, SnapshotReady, found_store
 from node.snapshot_proof import CONTENTS, FIRST, PROOF, decode_contents, verify_proof
@@ -46,6 +48,12 @@ async def restarted(lab: Lab, name: str) -> None:
     await lab.start(name)
 
 
+def metric(node: Node, name: str) -> float:
+    """Return what a node tells Prometheus under a name."""
+    (line,) = [line for line in node.metrics.render().decode().splitlines() if line.startswith(f"{name} ")]
+    return float(line.split()[1])
+
+
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node.snapshot_fetch, "LISTEN_SECONDS", 0.3)
@@ -65,9 +73,20 @@ async def test_a_validator_that_lost_its_data_begins_at_a_snapshot_and_votes_aga
         others = [lab.nodes[name] for name in lab.names[:3]]
         await lab.accept(lab.names[0], *(lab.pension() for _ in range(20)))
         await lab.until(lambda: all(node.snapshots.heights()[-1:] >= [32] for node in others), "snapshots")
+        assert [metric(node, "som_snapshot_sent_bytes_total") for node in others] == [0] * 3
+        for node in others:
+            heights, sizes = node.snapshots.heights(), node.snapshots.sizes()
+            assert metric(node, "som_snapshot_height") == heights[-1]
+            assert metric(node, "som_snapshots_made_total") >= len(heights) == 2
+            assert metric(node, "som_snapshot_bytes") == sizes[heights[-1]] > 1_000
+            assert metric(node, "som_snapshots_bytes") == sum(sizes.values()) > sizes[heights[-1]]
+            assert metric(node, "som_snapshot_seconds") > 0
         await restarted(lab, late)
+        assert sum(metric(node, "som_snapshot_sent_bytes_total") for node in others) > 1_000
         joined = lab.nodes[late]
         base = joined.store.base()
+        assert metric(joined, "som_pruned_height") == base
+        assert (metric(joined, "som_snapshot_height"), metric(joined, "som_snapshot_every")) == (0, 8)
         assert base >= 16
         assert base % 8 == 0
         await lab.linked()
@@ -114,9 +133,9 @@ async def test_committees_are_followed_from_genesis_whatever_a_snapshot_or_pruni
             await change.next_epoch()
             await change.next_epoch()
         server = lab.nodes["nbkr"]
-        server.maker._every = 1
+        server.maker.every = 1
         await lab.until(server.snapshots.heights, "a snapshot")
-        server.maker._every = 0
+        server.maker.every = 0
         await lab.until(lambda: server.maker.making is None)
         height = server.snapshots.heights()[-1]
     shelf = Shelf(tmp_path / "nbkr" / "data" / "snapshots")

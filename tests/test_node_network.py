@@ -16,7 +16,8 @@ import node.payloads
 from consensus.encoding import encode
 from consensus.messages import Kind, Status, Vote, encode_message
 from consensus.timing import Timing
-from devnet.generate import ISSUER, TREASURY, bank_account, key_of
+from devnet.generate import ISSUER, TREASURY, Place, bank_account, key_of, make_genesis, write_network
+from devnet.processes import LOOPBACK
 from node.batches import encode_batch_message, make_batch
 from node.ledger.account import SOM
 from node.ledger.errors import Code
@@ -440,3 +441,17 @@ async def test_an_idle_network_with_the_usual_timers_is_quiet(tmp_path: Path) ->
         assert blocks[1].timestamp_ms - blocks[0].timestamp_ms >= usual.idle_ms * 9 // 10
         assert QUICK.idle_ms < usual.idle_ms
         assert encode((RANGE,))
+
+
+async def test_before_the_networks_first_moment_no_block_is_made_and_the_nodes_say_so(tmp_path: Path) -> None:
+    genesis = replace(make_genesis(unix_ms() + 3_600_000, ("nbkr",)), tree_depth=2)
+    write_network(tmp_path, [Place("nbkr", LOOPBACK, LOOPBACK, 0, 0)], genesis)
+    lab = Lab(tmp_path, genesis, ("nbkr",))
+    try:
+        await lab.start("nbkr")
+        node = lab.nodes["nbkr"]
+        await lab.until(lambda: node.driver.core.view > 1, "views pass")
+        assert node.service.status().reasons == ("the last block is of the future",)
+        assert node.store.tip.height == 0
+    finally:
+        await lab.stop(*lab.running)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 import node.sync
 from consensus.encoding import DecodeError, as_tuple, decode, encode
@@ -442,6 +443,19 @@ async def test_a_block_that_nobody_has_may_be_asked_for_again(follower: Follower
     assert follower.wire.blamed == []
 
 
+async def test_no_block_is_asked_for_while_a_snapshot_is_on_its_way(follower: Follower) -> None:
+    follower.wire.answers[PEERS[1]] = lambda method, payload: LONG[5].encoded
+    coming = True
+    follower.sync.held = lambda: coming
+    async with at_work(follower):
+        follower.sync.fetch_block(LONG[5].hash, (PEERS[1],))
+        assert follower.sync._to_fetch.empty()
+        coming = False
+        follower.sync.fetch_block(LONG[5].hash, (PEERS[1],))
+        await eventually(lambda: follower.fetched)
+    assert follower.asked(BLOCK) == [PEERS[1]]
+
+
 def serve_batches(*batches: Batch) -> Answer:
     def answer(method: int, payload: bytes) -> bytes:
         names = decode(payload)
@@ -571,6 +585,22 @@ async def test_who_has_pruned_what_is_asked_says_so_and_is_neither_doubted_nor_a
         follower.sync.heard(PEERS[2], 40)
         await eventually(lambda: follower.height >= 40 - BEHIND_HEIGHTS)
     assert follower.wire.blamed == []
+
+
+async def test_it_is_said_that_nobody_has_a_block_any_more_only_when_who_is_linked_has_said_so(
+    follower: Follower,
+) -> None:
+    said = encode((40, 20, (), b""))
+    follower.wire.peers.remove(PEERS[1])  # its hello is heard before its link is up
+    with capture_logs() as lines:
+        async with at_work(follower):
+            follower.sync.heard(PEERS[1], 40)
+            await passes()
+            assert [line["event"] for line in lines] == []
+            follower.wire.answers[PEERS[1]] = lambda method, payload: said
+            follower.wire.peers.append(PEERS[1])
+            await eventually(lambda: lines)
+    assert [(line["event"], line["height"]) for line in lines] == [("blocks_pruned", 1)]
 
 
 async def test_a_store_that_begins_later_serves_what_it_has_and_says_where_it_begins(tmp_path: Path) -> None:

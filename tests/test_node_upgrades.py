@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from consensus.events import BlocksSynced, Started
 from consensus.messages import Certificate, Hash, Kind
 from devnet.generate import CENTRAL_BANK, key_of
-from node.config import Config, ConfigError, Protocol, format_config
+from node.config import Config, ConfigError, Protocol
+from node.config_text import format_config
 from node.epochs import Epochs
 from node.executor import Diverged
 from node.home import read_config

@@ -6,15 +6,12 @@ import json
 import re
 import shutil
 import subprocess
-import tomllib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-import msgspec
 import pytest
 from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
@@ -23,7 +20,6 @@ import node.storage.errors as storage_errors
 from devnet.generate import make_genesis
 from devnet.processes import free_ports
 from node.cli import main as som
-from node.config import Config, Peer, format_config
 from node.ledger.genesis import Validator, format_genesis
 from node.node import EXIT_CODES
 from node.storage.errors import StorageError
@@ -51,37 +47,6 @@ def quoted(text: str) -> list[str]:
 
 
 # --- settings ---
-
-
-def settings(struct: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for field in msgspec.structs.fields(struct):
-        default = field.default
-        if isinstance(default, msgspec.Struct):
-            yield from settings(type(default), f"{prefix}{field.name}.")
-        elif field.name == "peers":
-            yield from settings(Peer, "peers[].")
-        else:
-            yield f"{prefix}{field.name}", default
-
-
-def test_the_page_lists_every_setting_with_its_default() -> None:
-    listed = {quoted(row[0])[0]: row[1] for row in rows("3. Settings")}
-    expected = dict(settings(Config))
-    assert set(listed) == set(expected)
-    for name, default in expected.items():
-        if default is msgspec.NODEFAULT:
-            assert listed[name] == "required", name
-        else:
-            value = tomllib.loads(f"value = {quoted(listed[name])[0]}")["value"]
-            assert value == (list(default) if isinstance(default, tuple) else default), name
-
-
-def test_a_configuration_file_shows_every_setting() -> None:
-    shown = tomllib.loads(format_config(Config("x", peers=(Peer("y", "z", 1),))))
-    for name, _ in settings(Config):
-        value: Any = shown
-        for part in name.split("."):
-            value = value["peers"][0] if part == "peers[]" else value[part]
 
 
 def test_the_page_names_every_variable_of_the_environment() -> None:
@@ -261,8 +226,9 @@ def test_the_unit_restarts_what_a_restart_may_mend_and_nothing_else() -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here")
-def test_systemd_understands_the_unit(tmp_path: Path) -> None:
-    copy = tmp_path / UNIT.name
-    copy.write_text(UNIT.read_text().replace("/opt/som/bin/som", shutil.which("true") or "/bin/true"))
+@pytest.mark.parametrize("path", [UNIT, SIGNER_UNIT], ids=lambda path: path.stem)
+def test_systemd_understands_the_unit(tmp_path: Path, path: Path) -> None:
+    copy = tmp_path / path.name
+    copy.write_text(path.read_text().replace("/opt/som/bin/som", shutil.which("true") or "/bin/true"))
     checked = subprocess.run(["systemd-analyze", "verify", copy], capture_output=True, text=True, check=False)
-    assert (checked.returncode, [line for line in checked.stderr.splitlines() if UNIT.name in line]) == (0, [])
+    assert (checked.returncode, [line for line in checked.stderr.splitlines() if path.name in line]) == (0, [])

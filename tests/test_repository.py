@@ -11,6 +11,7 @@ import pytest
 
 ROOT: Final = Path(__file__).parent.parent
 LOCKS: Final = ("run.txt", "hsm.txt", "dev.txt", "build.txt", "schemas.txt")
+PICTURE_BYTES_MAX: Final = 300_000
 PAGES: Final = sorted(path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 
 
@@ -74,6 +75,13 @@ def test_each_machine_gets_its_own_binding_of_leveldb(binding: str, machine: str
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
     assert [target for target in targets if "://" not in target and not (page.parent / target).exists()] == []
+
+
+def test_pictures_are_shown_and_small() -> None:
+    shown = {name for page in PAGES for name in re.findall(r"screenshots/([\w-]+\.png)", page.read_text())}
+    pictures = {path.name: path.stat().st_size for path in (ROOT / "docs" / "screenshots").iterdir()}
+    assert set(pictures) == shown
+    assert max(pictures.values()) < PICTURE_BYTES_MAX
 
 
 def test_what_runs_before_a_merge_can_run() -> None:

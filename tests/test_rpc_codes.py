@@ -17,7 +17,8 @@ import pytest
 
 from consensus.encoding import encode
 from devnet.generate import bank_account, key_of
-from node.config import format_config, parse_config
+from node.config import parse_config
+from node.config_text import format_config
 from node.ledger.account import SOM, Kind, account_number, kinds_mask
 from node.ledger.account_ops import CloseAccount, OpenAccount, SetKeys
 from node.ledger.asset import RegisterAsset, SetAssetStatus

@@ -27,7 +27,8 @@ from node.cli.session import Session
 from node.cli.stalls import diagnose
 from node.client.client import Client
 from node.client.errors import ClientError
-from node.config import ConfigError, format_config
+from node.config import ConfigError
+from node.config_text import format_config
 from node.home import read_config, read_genesis
 from node.rpc import admin_types
 from node.rpc.chain import VERSION

@@ -25,12 +25,6 @@ SHELLS: Final = ("bash", "zsh", "fish")
 COMPLETION_VARIABLE: Final = "_SOM_COMPLETE"  # as click derives it from the program's name
 
 
-class AnyResult(msgspec.Struct, frozen=True):
-    """Whatever a method answers."""
-
-    value: Any
-
-
 @click.command(cls=SomCommand)
 @click.pass_obj
 def status(session: Session) -> None:

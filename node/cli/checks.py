@@ -8,7 +8,7 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
@@ -28,6 +28,8 @@ SYNC_BYTES: Final = 4_096
 SYNC_WARN_MS: Final = 20.0  # the slowest of SYNCS: each vote waits for one
 SYNC_FAIL_MS: Final = 100.0
 CONNECT_SECONDS: Final = 2.0
+SNAPSHOTS_MISSED_MAX: Final = 3  # so many intervals without one: something is wrong
+PRUNE_DUE_MAX: Final = 3_072  # blocks that may go and are still there: three steps of node/pruning.py
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 OTHERS: Final = 0o077
 WRITERS: Final = 0o022  # of the home itself others may read: what is secret is closed by itself
@@ -72,7 +74,7 @@ def permissions(home: Path, config: Config) -> Iterator[Check]:
     """Look who may read what is secret."""
     keys = config.keys
     files = [home / keys.node, home / config.rpc.tokens_file]
-    if not config.signer.socket:
+    if config.own_key:
         files += [home / keys.consensus, home / keys.guard]
     directories = {path.parent for path in files} | {home}
     wrong = []
@@ -93,6 +95,9 @@ def identity(home: Path, config: Config, genesis: Genesis) -> Iterator[Check]:
     """Look whether the genesis knows these keys, or another seat has one of them."""
     try:
         node_key = str(key_header(home / config.keys.node)["pub"])
+        if config.observer:
+            yield _observing(node_key, config, genesis)
+            return
         consensus_key = config.signer.public_key or str(key_header(home / config.keys.consensus)["pub"])
     except (ConfigError, StorageError, KeyError) as error:
         yield Check("keys", Level.FAIL, str(error))
@@ -106,6 +111,13 @@ def identity(home: Path, config: Config, genesis: Genesis) -> Iterator[Check]:
             yield Check("keys", Level.FAIL, f"{row.name}: {consensus_key} / {node_key}")
             return
     yield Check("keys", Level.WARN, f"∉ {genesis.hash.hex()}")  # it joined later, or not yet
+
+
+def _observing(node_key: str, config: Config, genesis: Genesis) -> Check:
+    seat = next((row.name for row in genesis.validators if row.node_key.hex() == node_key), None)
+    if seat is not None:
+        return Check("keys", Level.FAIL, f"observer, {seat}: {node_key}")
+    return Check("keys", Level.OK, f"{config.name}: observer {node_key}, {genesis.hash.hex()}")
 
 
 def settings(config: Config, genesis: Genesis) -> Iterator[Check]:
@@ -138,6 +150,25 @@ def disk(home: Path, config: Config) -> Iterator[Check]:
     slowest = max(_sync_milliseconds(data))
     level = Level.FAIL if slowest > SYNC_FAIL_MS else Level.WARN if slowest > SYNC_WARN_MS else Level.OK
     yield Check("sync", level, f"{slowest:.1f} ms")
+
+
+def history(config: Config, numbers: Mapping[str, float]) -> Iterator[Check]:
+    """Look whether a running node makes snapshots for newcomers, whether the next has room, and whether it prunes.
+
+    ``numbers`` are its metrics that have no label.
+    """
+    height, newest = numbers.get("som_height", 0), numbers.get("som_snapshot_height", 0)
+    every, size = config.snapshot.every, numbers.get("som_snapshot_bytes", 0)
+    free = numbers.get("som_disk_free_bytes", 0)
+    if every:
+        old = height - newest > SNAPSHOTS_MISSED_MAX * every
+        vain = numbers.get("som_snapshots_unproven_total", 0)
+        level = Level.WARN if old or vain or size > free else Level.OK
+        detail = f"{newest:.0f} / {height:.0f}, {size / 2**20:.1f} / {free / 2**20:.0f} MiB"
+        yield Check("snapshots", level, detail + (f", unproven {vain:.0f}" if vain else ""))
+    pruned, due = numbers.get("som_pruned_height", 0), numbers.get("som_prune_due_blocks", 0)
+    level = Level.WARN if due > PRUNE_DUE_MAX else Level.OK
+    yield Check("pruning", level, f"{pruned + 1:.0f} - {height:.0f}, {due:.0f}")
 
 
 def _sync_milliseconds(directory: Path) -> list[float]:

@@ -107,7 +107,10 @@ def _running(
     down = [f"{link.name}: {link.last_error}" for link in links.peers if not link.connected]
     linked = len(links.peers) - len(down)
     yield Check("links", Level.WARN if down else Level.OK, f"{linked}/{len(links.peers)} {'; '.join(down)}".strip())
-    yield from clock(offsets(read_metrics(config)))
+    metrics = read_metrics(config)
+    yield from clock(offsets(metrics))
+    if metrics:
+        yield from checks.history(config, unlabelled(metrics))
 
 
 def clock(offsets: dict[str, float]) -> Iterator[Check]:
@@ -131,6 +134,16 @@ def offsets(metrics: str) -> dict[str, float]:
         for family in text_string_to_metric_families(metrics)
         if family.name == OFFSET
         for sample in family.samples
+    }
+
+
+def unlabelled(metrics: str) -> dict[str, float]:
+    """Return the values that have no label, by name."""
+    return {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(metrics)
+        for sample in family.samples
+        if not sample.labels
     }
 
 

@@ -78,5 +78,15 @@ DO: Final[dict[str, Words]] = {
         "Это другая сеть: сравните файл генезиса",
         "This is another network: compare the genesis file",
     ),
+    "snapshots": Words(
+        "Сүрөт жасалбай жатат же ага орун жок: журналдан snapshot_ саптарын окуңуз; snapshot.every = 0 өчүрөт",
+        "Снимки не делаются, или им нет места: строки snapshot_ в журнале; snapshot.every = 0 выключает",
+        "None is made, or the next has no room: the snapshot_ lines of the log; snapshot.every = 0 makes none",
+    ),
+    "pruning": Words(
+        "Эски блоктор өчпөй жатат: журналды караңыз, түйүндү кайра иштетиңиз",
+        "Старые блоки не удаляются: посмотрите журнал, перезапустите узел",
+        "What is old does not go: look at the log, restart the node",
+    ),
     "home": Words("som init аны түзөт", "Его создаёт som init", "som init makes it"),
 }

@@ -14,7 +14,7 @@ from typing import Any, Final
 import click
 import msgspec
 
-from consensus.crypto import PUBLIC_KEY_BYTES
+from consensus.crypto import PUBLIC_KEY_BYTES, SecretKey
 from consensus.encoding import DecodeError
 from node.ceremony import (
     Chain,
@@ -24,6 +24,7 @@ from node.ceremony import (
     open_consensus_key,
     plan,
     report,
+    report_of_observer,
     sign_as_bank,
     sign_as_validator,
 )
@@ -50,6 +51,7 @@ from node.ledger.validators import Keys, Seat, as_address, as_name
 from node.signing.home import read_signer_config
 from node.signing.signer import OwnSigner
 from node.storage.files import DISK, write_file
+from node.storage.keystore import read_key
 
 SEAT_BYTES_MAX: Final = 4_096
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -80,13 +82,17 @@ def write_report(
 ) -> None:
     """Say, signed, what this validator has, after closing its guard: it never again votes as before. No way back.
 
-    The node and its signer must not run. Done again, it says the same.
+    The node and its signer must not run. Done again, it says the same. An observer, which has no guard, reports too: it
+    may have what the lost had.
     """
     with _explained(session), ExitStack() as resources:
         chain = open_chain(home, resources)
-        signer = _key(session, chain, signer_home, passphrase_file, resources)
-        confirm(session, "close_guard", signer.public)
-        made = report(chain, signer, resources, _now_ms())
+        if chain.config.observer:
+            made = report_of_observer(chain, _node_key(session, chain, passphrase_file), resources, _now_ms())
+        else:
+            signer = _key(session, chain, signer_home, passphrase_file, resources)
+            confirm(session, "close_guard", signer.public)
+            made = report(chain, signer, resources, _now_ms())
     write_file(out, made.encoded)
     say = session.say
     rows = [
@@ -218,7 +224,9 @@ def apply_decree(session: Session, /, home: Path, decree_file: Path, digest: str
     with _explained(session), ExitStack() as resources:
         signed = _decree(decree_file)
         chain = open_chain(home, resources)
-        signer = _key(session, chain, given["signer_home"], given["passphrase_file"], resources)
+        signer = None
+        if not chain.config.observer:
+            signer = _key(session, chain, given["signer_home"], given["passphrase_file"], resources)
         fresh = apply(chain, signer, signed, accepted)
     decree = signed.decree
     value = {"digest": decree.digest.hex(), "term": decree.term, "base_height": decree.base_height, "applied": fresh}
@@ -253,6 +261,12 @@ def _key(
     else:
         secret = passphrase_of(session, chain.home / chain.config.keys.consensus, passphrase_file)
     return open_consensus_key(chain, signer_home, secret, resources)
+
+
+def _node_key(session: Session, chain: Chain, passphrase_file: Path | None) -> SecretKey:
+    path, genesis = chain.home / chain.config.keys.node, chain.genesis
+    secret = passphrase_of(session, path, passphrase_file)
+    return read_key(path, "node", secret, devnet=genesis.kind == "devnet", chain=genesis.hash.hex()[:16])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,17 @@
 """What `som --help` says in Kyrgyz and in Russian, found by the English text that stands in the code.
 
 One rule: the English text is the key, so one that is changed loses its translations until somebody looks at them
-(tests/test_cli_help.py finds it). What is not here is shown in English.
+(tests/test_cli_help.py finds it). Here are the first sentences; details of money and of nodes have files of their own.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
+from node.cli.help_money import HELP_OF_MONEY
+from node.cli.help_nodes import HELP_OF_NODES
+from node.cli.texts import Translated
 from node.ledger.errors import Language
 
-
-class Translated(NamedTuple):
-    """One text in the other languages."""
-
-    ky: str
-    ru: str
-
-
-HELP_TEXTS: Final[dict[str, Translated]] = {
+FIRST_TEXTS: Final[dict[str, Translated]] = {
     "The digital som: run a validator, look at the chain, pay.": Translated(
         "Санарип сом: валидаторду иштетүү, чынжырды кароо, төлөө.",
         "Цифровой сом: запустить валидатор, посмотреть цепочку, заплатить.",
@@ -35,6 +30,15 @@ HELP_TEXTS: Final[dict[str, Translated]] = {
     ),
     "Show this message and exit.": Translated("Ушул билдирүүнү көрсөтүп, бүтүрүү.", "Показать эту справку и выйти."),
     "Show the version and exit.": Translated("Версияны көрсөтүп, бүтүрүү.", "Показать версию и выйти."),
+    # What is in force where nothing is said
+    ".devnet/accounts.json if it is there": Translated(
+        ".devnet/accounts.json, эгер бар болсо", ".devnet/accounts.json, если он есть"
+    ),
+    "the next one": Translated("кийинкиси", "следующая"),
+    "no bound of its own": Translated("өз чеги жок", "без собственного предела"),
+    "where temporary files go": Translated("убактылуу файлдар турган жерде", "там, где временные файлы"),
+    "of the home's key file": Translated("папканын ачкыч файлынан", "из файла ключа папки"),
+    "one for each block": Translated("ар бир блокко бирден", "по одному на каждый блок"),
     # Money
     "Pay AMOUNT som: som pay --from treasury --to 0011000000010057 1250.50": Translated(
         "AMOUNT сом төлөө: som pay --from treasury --to 0011000000010057 1250.50",
@@ -261,6 +265,72 @@ HELP_TEXTS: Final[dict[str, Translated]] = {
         "Бул компьютердеги төрт валидатор, ачкычтары баарына белгилүү.",
         "Четыре валидатора на этом компьютере, с ключами, известными всем.",
     ),
+    "Start the devnet and keep it running until Ctrl-C or `som devnet down`.": Translated(
+        "Сыноо тармагын баштап, Ctrl-C же `som devnet down` чейин иштетүү.",
+        "Запустить тестовую сеть, пока её не остановят Ctrl-C или `som devnet down`.",
+    ),
+    "Of the validators that are started; made anew.": Translated(
+        "Башталуучу валидаторлордун папкасы; жаңыдан түзүлөт.", "Папка запускаемых валидаторов; создаётся заново."
+    ),
+    "How long a byte is on its way from one validator to another.": Translated(
+        "Бир валидатордон экинчисине байт канча убакыт барат.", "Сколько байт идёт от одного валидатора к другому."
+    ),
+    "Make the home directories of a devnet whose validators run on hosts of their own, and its genesis.": Translated(
+        "Валидаторлору өзүнчө хосттордо иштеген сыноо тармагынын папкаларын жана генезисин түзүү.",
+        "Создать папки и генезис тестовой сети, валидаторы которой работают на отдельных хостах.",
+    ),
+    "A directory for all of it.": Translated("Баары үчүн папка.", "Папка для всего этого."),
+    "Names of validators and hosts.": Translated(
+        "Валидаторлордун жана хосттордун аттары.", "Имена валидаторов и хостов."
+    ),
+    "Names of nodes that only follow and serve, and of their hosts.": Translated(
+        "Ээрчип, кызмат кылган гана түйүндөрдүн жана алардын хостторунун аттары.",
+        "Имена узлов, которые только следуют и обслуживают, и их хостов.",
+    ),
+    "For validators.": Translated("Валидаторлор үчүн.", "Для валидаторов."),
+    "For clients.": Translated("Кардарлар үчүн.", "Для клиентов."),
+    "Where they listen.": Translated("Кайсы даректе угушат.", "На каком адресе слушают."),
+    "Where the devnet wrote how it is asked.": Translated(
+        "Сыноо тармагы кантип суралары жазылган файл.", "Файл, куда тестовая сеть записала, как к ней обращаться."
+    ),
+    "Who runs, who is cut off, and where each answers.": Translated(
+        "Ким иштейт, ким бөлүнгөн жана ар бири кайсы даректе жооп берет.",
+        "Кто работает, кто отрезан и по какому адресу отвечает каждый.",
+    ),
+    "Kill validators as a power cut would. They stay dead until `som devnet restart`.": Translated(
+        "Валидаторлорду ток өчкөндөй өчүрүү. `som devnet restart` чейин өчүк бойдон калат.",
+        "Выключить валидаторы, как при отключении тока. Не работают до `som devnet restart`.",
+    ),
+    "Start validators again; one that runs is killed first. They fetch what they missed by themselves.": Translated(
+        "Валидаторлорду кайра баштоо; иштеп жатканы адегенде өчүрүлөт. Калтырганын өздөрү алышат.",
+        "Запустить валидаторы снова; работающий сначала выключается. Пропущенное они получают сами.",
+    ),
+    "Cut all links between these validators and all others. Clients reach them as before.": Translated(
+        "Бул валидаторлордун башкалары менен бардык байланышын үзүү. Кардарлар аларга мурдагыдай жетет.",
+        "Оборвать все связи этих валидаторов с остальными. Клиентам они доступны, как прежде.",
+    ),
+    "Mend the links of these validators, or of all that are cut off.": Translated(
+        "Бул валидаторлордун же бөлүнгөндөрдүн баарынын байланышын калыбына келтирүү.",
+        "Восстановить связи этих валидаторов или всех отрезанных.",
+    ),
+    "Let a bank of the devnet pay AMOUNT som to ACCOUNT, up to 100,000.": Translated(
+        "Сыноо тармагынын банкы ACCOUNT эсебине AMOUNT сом төлөйт, 100 000ге чейин.",
+        "Банк тестовой сети платит AMOUNT сомов на счёт ACCOUNT, до 100 000.",
+    ),
+    "Let the banks pay each other a tyiyn again and again, and show how soon that was final.": Translated(
+        "Банктар бири-бирине кайра-кайра бир тыйындан төлөп, канчалык тез акыркы болгонун көрсөтүү.",
+        "Банки снова и снова платят друг другу по тыйыну; показать, как скоро это окончательно.",
+    ),
+    "Transactions a second.": Translated("Секундасына транзакция.", "Транзакций в секунду."),
+    "For how long.": Translated("Канча убакыт.", "Как долго."),
+    "Begin anew: another genesis, a new chain with the first money, old addresses. What was is gone.": Translated(
+        "Жаңыдан баштоо: башка генезис, биринчи акчасы бар бош чынжыр, ошол эле даректер. Мурдагысы жок болот.",
+        "Начать заново: другой генезис, пустая цепочка с первыми деньгами, те же адреса. Прежнее исчезает.",
+    ),
+    "Stop the devnet that runs, and return when all of it has ended.": Translated(
+        "Иштеп жаткан сыноо тармагын токтотуп, баары бүткөндө кайтуу.",
+        "Остановить работающую тестовую сеть и вернуться, когда всё завершено.",
+    ),
     "The consensus key and its guard: in a process of its own, or in a node's home.": Translated(
         "Консенсус ачкычы жана анын кароолу: өзүнчө процессте же түйүндүн папкасында.",
         "Ключ консенсуса и его страж: в отдельном процессе или в папке узла.",
@@ -362,7 +432,34 @@ HELP_TEXTS: Final[dict[str, Translated]] = {
         "Улуттук банк жарыялаган буйрук: жаңы каталог үчүн.",
         "Указ, как его объявил Национальный банк: для нового каталога.",
     ),
+    "Follow the chain into a PostgreSQL database: blocks, transactions, entries, holds, assets, orders.": Translated(
+        "Чынжырды PostgreSQL базасына көчүрүп туруу: блоктор, транзакциялар, жазуулар, кармоолор, активдер, чечимдер.",
+        "Вести цепочку в базу PostgreSQL: блоки, транзакции, проводки, блокировки сумм, активы, постановления.",
+    ),
+    "Each block is there exactly once, whatever dies and when, and only when a quorum has certified what it did. One "
+    "indexer writes a database; name several nodes with --node, and it goes on at the next one. docs/indexer.md has "
+    "the tables, and questions that banks ask.": Translated(
+        "Эмне качан токтосо да, ар бир блок базада так бир жолу турат жана кворум анын жыйынтыгын күбөлөндүргөндө гана "
+        "жазылат. Базага бир индексатор жазат; --node менен бир нече түйүн атаңыз, ал кийинкисинде улантат. Таблицалар "
+        "жана банктардын суроолору: docs/indexer.md.",
+        "Каждый блок есть в базе ровно один раз, что бы и когда ни отказало, и лишь после того, как кворум удостоверил "
+        "его итог. В базу пишет один индексатор; назовите несколько узлов через --node, и он продолжит на следующем. "
+        "Таблицы и вопросы банков: docs/indexer.md.",
+    ),
+    "The database. A password belongs into ~/.pgpass or PGPASSWORD.": Translated(
+        "Маалымат базасы. Сырсөздүн орду — ~/.pgpass же PGPASSWORD.",
+        "База данных. Паролю место в ~/.pgpass или PGPASSWORD.",
+    ),
+    "End when this height is indexed.": Translated("Ушул бийиктикке жеткенде бүтүү.", "Закончить на этой высоте."),
+    "Prove that the sums equal the chain's, and end.": Translated(
+        "Суммалар чынжырга дал келерин далилдеп, бүтүү.", "Доказать, что суммы равны суммам цепочки, и закончить."
+    ),
+    "Of --verify: how many accounts, by chance; 0 compares all.": Translated(
+        "--verify үчүн: канча эсеп, туш келди; 0 — баары.", "Для --verify: сколько счетов, наугад; 0 — все."
+    ),
 }
+
+HELP_TEXTS: Final = {**FIRST_TEXTS, **HELP_OF_MONEY, **HELP_OF_NODES}
 
 
 def in_language(english: str, language: Language) -> str:

@@ -1,4 +1,4 @@
-"""init, start, resync, audit, config, devnet: running validators."""
+"""init, start, resync, audit, config: running validators."""
 
 import os
 import secrets
@@ -15,7 +15,8 @@ from consensus.crypto import SEED_BYTES, PublicKey
 from node.cli.chain import COMMANDS as CHAIN_COMMANDS
 from node.cli.session import Exit, Session, SomCommand, SomGroup
 from node.cli.signing import key_header, passphrase_of, read_passphrase
-from node.config import CONFIG_NAME, Config, ConfigError, Listen, Peer, Rpc, Signer, format_config, parse_config
+from node.config import CONFIG_NAME, Config, ConfigError, Listen, Peer, Rpc, Signer, parse_config
+from node.config_text import format_config
 from node.home import create_data, read_config, read_genesis
 from node.ledger.errors import InvariantViolation
 from node.ledger.execute import Ledger
@@ -57,6 +58,7 @@ class HomeCommand(SomCommand):
 @click.option("--rpc", "rpc", default="127.0.0.1:26657", show_default=True, metavar="HOST:PORT")
 @click.option("--peer", "peers", multiple=True, metavar="NAME=HOST:PORT", help="Where another validator listens.")
 @click.option("--joins", is_flag=True, help="The genesis does not name it: it follows, and may be admitted later.")
+@click.option("--observer", is_flag=True, help="No key to vote with: it follows, verifies and serves clients.")
 @click.option("--devnet", is_flag=True, help="Keys without a passphrase, for a devnet only.")
 @click.option("--signer", "socket", default="", metavar="SOCKET", help="Where a signer process has the consensus key.")
 @click.option("--consensus-key", "public_key", default="", metavar="HEX", help="And its public half.")
@@ -67,10 +69,14 @@ def init(session: Session, /, home: Path, name: str, genesis_file: Path | None, 
 
     Without --genesis: make the consensus key and the node key, and show their public halves, which the network's
     founders write into the genesis. With --genesis: check that it names these keys, and make the chain at height 0.
-    A validator that joins a running network does both at once, with --joins (docs/operations.md).
+    A validator that joins a running network does both at once, with --joins (docs/operations.md). So does an observer,
+    with --observer; validators let it link by the node key that is shown.
     """
+    if given["observer"] and (given["joins"] or given["socket"]):
+        raise click.UsageError("--observer: neither --joins nor --signer")
     config = Config(
         name=name,
+        observer=given["observer"],
         listen=Listen(*_address(given["listen"])),
         rpc=Rpc(*_address(given["rpc"])),
         peers=tuple(_peer(text) for text in given["peers"]),
@@ -78,15 +84,15 @@ def init(session: Session, /, home: Path, name: str, genesis_file: Path | None, 
     )
     parse_config(format_config(config))  # what it would be refused for is said now
     _make_keys(session, home, config, given["devnet"], given["passphrase_file"])
-    keys = {
-        "name": name,
-        "consensus_key": config.signer.public_key or key_header(home / config.keys.consensus)["pub"],
-        "node_key": key_header(home / config.keys.node)["pub"],
-        "weight": 1,
-    }
+    keys: dict[str, Any] = {"name": name}
+    if not config.observer:
+        keys["consensus_key"] = config.signer.public_key or key_header(home / config.keys.consensus)["pub"]
+    keys["node_key"] = key_header(home / config.keys.node)["pub"]
+    if not config.observer:
+        keys["weight"] = 1
     if genesis_file is not None:
         genesis = read_genesis(genesis_file)
-        if not given["joins"]:
+        if not given["joins"] and not config.observer:
             _require_named(genesis, keys)
         _make_chain(home, config, genesis)
     session.data(keys, lambda: session.pairs([(session.say("created"), home), *keys.items()]))
@@ -172,7 +178,9 @@ def check(session: Session, home: Path) -> None:
     found = read_config(home)
     genesis = read_genesis(home / found.genesis)
     known = {row.name for row in genesis.validators}
-    strangers = [name for name in (found.name, *(peer.name for peer in found.peers)) if name not in known]
+    strangers = [peer.name for peer in found.peers if peer.name not in known and not peer.node_key]
+    if not found.observer and found.name not in known and _is_named(genesis, key_header(home / found.keys.node)["pub"]):
+        strangers.insert(0, found.name)
     if strangers:
         session.end(Exit.CONFIG, f"{session.say('error')}: {', '.join(strangers)} ∉ {', '.join(sorted(known))}")
     session.data(
@@ -194,38 +202,12 @@ def show(session: Session, home: Path) -> None:
         click.echo(format_config(found), nl=False)
 
 
-@click.group(cls=SomGroup)
-def devnet() -> None:
-    """Four validators on this computer, with keys that everybody knows."""
-
-
-_REST = {"ignore_unknown_options": True, "help_option_names": []}
-
-
-@devnet.command("up", cls=click.Command, context_settings=_REST)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def up(arguments: tuple[str, ...]) -> None:
-    """Start the devnet and keep it running until Ctrl-C."""
-    from devnet.local import main as run_devnet
-
-    sys.exit(run_devnet(list(arguments)))
-
-
-@devnet.command("init", cls=click.Command, context_settings=_REST)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def devnet_init(arguments: tuple[str, ...]) -> None:
-    """Make a devnet's home directories: --output DIR --hosts A,B,C,D."""
-    from devnet.generate import main as generate
-
-    generate(list(arguments))
-
-
-COMMANDS: Final = (init, start, resync, audit, config, devnet, *CHAIN_COMMANDS)
+COMMANDS: Final = (init, start, resync, audit, config, *CHAIN_COMMANDS)
 
 
 def _make_keys(session: Session, home: Path, config: Config, devnet: bool, passphrase_file: Path | None) -> None:
     paths = {"node": home / config.keys.node}
-    if not config.signer.socket:
+    if config.own_key:
         paths["consensus"] = home / config.keys.consensus
     missing = {use: path for use, path in paths.items() if not path.exists()}
     if not missing:
@@ -248,8 +230,12 @@ def _require_named(genesis: Genesis, keys: dict[str, Any]) -> None:
     raise ConfigError(f"the genesis has no validator named {keys['name']}")
 
 
+def _is_named(genesis: Genesis, node_key: str) -> bool:
+    return any(row.node_key.hex() == node_key for row in genesis.validators)
+
+
 def _make_chain(home: Path, config: Config, genesis: Genesis) -> None:
-    if not config.signer.socket:
+    if config.own_key:
         consensus_key = PublicKey(bytes.fromhex(key_header(home / config.keys.consensus)["pub"]))
         Guard.create(home / config.keys.guard, consensus_key, genesis.hash)
     create_data(home, config, genesis)
@@ -259,7 +245,7 @@ def _make_chain(home: Path, config: Config, genesis: Genesis) -> None:
 
 def _stand_still(home: Path, config: Config, genesis: Genesis, resources: ExitStack) -> None:
     """Keep a node from starting meanwhile; raise InUse if it runs, GuardError if its own guard is not there."""
-    if config.signer.socket:
+    if not config.own_key:
         held = home / config.data / "journal" / "lock"
         if held.exists():
             resources.callback(os.close, lock(held))

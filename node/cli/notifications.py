@@ -21,7 +21,7 @@ from node.cli.session import Exit, Session, SomCommand
 from node.cli.signing import account_of
 from node.client.client import Client
 from node.client.errors import NotReachable, RequestFailed
-from node.client.history import EntrySource, Page, PolledHistory
+from node.client.history import EntrySource, Page, SubscribedHistory
 from node.client.proofs import entry_of
 from node.config import ConfigError
 from node.iso20022.camt import Line, Unwritable
@@ -35,6 +35,7 @@ CURSOR_BYTES_MAX: Final = 4_096
 CURSOR_SUFFIX: Final = ".cursor"
 LOCK_SUFFIX: Final = ".lock"
 RETRY_SECONDS: Final = 2.0
+TICK_SECONDS_MAX: Final = 1.0  # so much later than meant a file may come
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,11 @@ class Grouping:
 
     entries_max: int = ENTRIES_DEFAULT
     every_seconds: float = 0.0
+
+    @property
+    def tick_seconds(self) -> float | None:
+        """How often to look at the clock; never, if a file is what a block booked."""
+        return min(self.every_seconds, TICK_SECONDS_MAX) or None
 
 
 class Outbox:
@@ -157,7 +163,8 @@ def notify(session: Session, /, number: str, directory: Path, start: str, once: 
             outbox.put((), first)
         while True:
             try:
-                await follow(client, PolledHistory(client, account), outbox, genesis_hash, grouping, tell, once=once)
+                source = SubscribedHistory(client, account, grouping.tick_seconds)
+                await follow(client, source, outbox, genesis_hash, grouping, tell, once=once)
             except (NotReachable, RequestFailed) as error:
                 if once or (isinstance(error, RequestFailed) and not error.retryable):
                     raise

@@ -183,8 +183,26 @@ def explain(session: Session, error: Exception) -> tuple[Exit, str] | None:
     return None
 
 
+class _Headed(click.HelpFormatter):
+    """Help whose headings are in a language; click looks for its own in the environment's."""
+
+    language: Language = "en"
+
+    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
+        super().write_usage(prog, args, f"{say('usage', self.language)}: ")
+
+    def write_heading(self, heading: str) -> None:
+        super().write_heading(say(heading.lower(), self.language))
+
+
 class Speaking(click.Command):
     """What a command says about itself, in the user's language."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        formatter = _Headed(width=ctx.terminal_width, max_width=ctx.max_content_width)
+        formatter.language = _session(ctx).language
+        self.format_help(ctx, formatter)
+        return formatter.getvalue().rstrip("\n")
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         option = super().get_help_option(ctx)
@@ -332,9 +350,10 @@ def _session(ctx: click.Context) -> Session:
 
 
 def _option_help(text: str, language: Language) -> str:
-    """Return an option's help in a language; a default that it names stands after it."""
+    """Return an option's help in a language; a default that it names, which may be words, stands after it."""
     sentence, bracket, default = text.partition(" [default: ")
-    return f"{in_language(sentence, language)}{bracket}{default}"
+    words = in_language(default.removesuffix("]"), language)
+    return f"{in_language(sentence, language)}{bracket}{words}{']' if bracket else ''}"
 
 
 def _again(ctx: click.Context, param: click.Parameter) -> bool:

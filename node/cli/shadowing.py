@@ -18,7 +18,7 @@ TOLD_SECONDS: Final = 2.0  # between two words of progress
 
 
 @click.command(cls=HomeCommand)
-@click.option("--from", "low", default=0, metavar="HEIGHT", help="Below it, compare roots only.  [default: 0]")
+@click.option("--from", "low", default=0, metavar="HEIGHT", help="Below it, compare roots only. [default: 0]")
 @click.option("--signatures", is_flag=True, help="Check all signatures too: of transactions, batches, certificates.")
 @click.option(
     "--scratch",

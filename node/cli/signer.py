@@ -227,6 +227,8 @@ def _papers(home: Path) -> Papers:
         genesis, guard = read_genesis(home / config.genesis), home / config.guard
     else:
         found = read_config(home)
+        if found.observer:
+            raise ConfigError(f"{home}: an observer has no consensus key")
         if found.signer.socket:
             raise ConfigError(f"{home}: its key is with the signer at {found.signer.socket}")
         public = key_header(home / found.keys.consensus)["pub"]

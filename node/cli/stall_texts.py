@@ -32,6 +32,18 @@ TEXTS: Final[dict[Cause, Advice]] = {
         ),
         Words("Жаңы программаны орнотуңуз", "Установите новую программу", "Install the newer software"),
     ),
+    Cause.FUTURE: Advice(
+        Words(
+            "Акыркы блоктун убактысы {seconds} секунддан кийин келет: тармак али башталган жок, же бул саат артта",
+            "Время последнего блока наступит через {seconds} с: сеть ещё не началась, или эти часы отстают",
+            "The time of the last block comes in {seconds} seconds: the network has not begun, or this clock is behind",
+        ),
+        Words(
+            "Генезистин убактысын жана саатты караңыз: som status, som doctor",
+            "Сверьте время генезиса и часы: som status, som doctor",
+            "Look at the genesis' time and at the clock: som status, som doctor",
+        ),
+    ),
     Cause.DISK_FULL: Advice(
         Words("Диск толуп калды", "Диск почти полон", "The disk is nearly full"),
         Words(

@@ -15,6 +15,7 @@ class Cause(StrEnum):
 
     MOVES = "moves"
     VERSION_UNKNOWN = "version-unknown"
+    FUTURE = "future"
     DISK_FULL = "disk-full"
     SIGNER_AWAY = "signer-away"
     SIGNER_SUSPENDED = "signer-suspended"
@@ -34,6 +35,7 @@ class Cause(StrEnum):
 # A reason of /readyz that is a cause by itself. The others follow from what the validators do.
 OF_REASON: Final = {
     "the next protocol version is unknown to this node": Cause.VERSION_UNKNOWN,
+    "the last block is of the future": Cause.FUTURE,
     "the disk is nearly full": Cause.DISK_FULL,
     "the signer is away": Cause.SIGNER_AWAY,
     "the signer is suspended": Cause.SIGNER_SUSPENDED,
@@ -43,6 +45,7 @@ OF_REASON: Final = {
 }
 RUNBOOK: Final = {  # cause -> page of docs/runbook/
     Cause.VERSION_UNKNOWN: "upgrade-needed",
+    Cause.FUTURE: "clock-off",
     Cause.DISK_FULL: "disk-fills",
     Cause.SIGNER_AWAY: "signer-away",
     Cause.SIGNER_SUSPENDED: "key-used-elsewhere",
@@ -117,7 +120,7 @@ def diagnose(facts: Facts) -> list[Finding]:
     """Return what is wrong, the gravest first; never nothing."""
     own = _own(facts)
     away = [voter for voter in facts.voters if not voter.connected and voter.name != facts.node]
-    if facts.block_age_ms <= MOVES_MS:
+    if abs(facts.block_age_ms) <= MOVES_MS:
         return [Finding(Cause.MOVES, figures={"height": facts.height}), *own, *_some_away(away)]
     return [*own, *_standstill(facts, away)] or [Finding(Cause.UNEXPLAINED)]
 
@@ -125,7 +128,11 @@ def diagnose(facts: Facts) -> list[Finding]:
 def _own(facts: Facts) -> list[Finding]:
     """Return what is wrong with the node itself, in the order of Cause."""
     found = {OF_REASON[reason] for reason in facts.reasons if reason in OF_REASON}
-    figures: dict[str, int | str] = {"next": facts.version_next, "known": facts.version_known}
+    figures: dict[str, int | str] = {
+        "next": facts.version_next,
+        "known": facts.version_known,
+        "seconds": -facts.block_age_ms // 1_000,
+    }
     return [Finding(cause, figures=figures) for cause in Cause if cause in found]
 
 

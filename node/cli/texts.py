@@ -16,7 +16,17 @@ class Words(NamedTuple):
     en: str
 
 
+class Translated(NamedTuple):
+    """A text that stands in English in the code, in the other languages."""
+
+    ky: str
+    ru: str
+
+
 TEXTS: Final[dict[str, Words]] = {
+    "usage": Words("Колдонуу", "Вызов", "Usage"),
+    "options": Words("Тандоолор", "Параметры", "Options"),
+    "commands": Words("Буйруктар", "Команды", "Commands"),
     "network": Words("Тармак", "Сеть", "Network"),
     "genesis": Words("Генезис", "Генезис", "Genesis"),
     "height": Words("Бийиктик", "Высота", "Height"),
@@ -157,6 +167,32 @@ TEXTS: Final[dict[str, Words]] = {
     "runs": Words("Иштеп жатат", "Работает", "Runs"),
     "device": Words("Аппарат", "Устройство", "Device"),
     "passphrase_again": Words("Сырсөздү кайталаңыз", "Повторите парольную фразу", "Repeat the passphrase"),
+    "accounts": Words("Эсептер", "Счета", "Accounts"),
+    "again": Words("Кайра аракет", "Новая попытка", "Another try"),
+    "lag": Words("артта калуу", "отставание", "lag"),
+    "transactions_a_second": Words("транзакция/с", "транзакций/с", "transactions/s"),
+    "rows_a_second": Words("сап/с", "строк/с", "rows/s"),
+    "sums_equal": Words("Суммалар чынжырга дал келет", "Суммы равны суммам цепочки", "The sums equal the chain's"),
+    "index_pruned": Words(
+        "Түйүндөрдө бул бийиктиктер сакталган эмес: баарын сактаган түйүндү же архивден куруланын атаңыз",
+        "Узлы не хранят этих высот: назовите узел, хранящий всё, или восстановленный из архива",
+        "No node has kept these heights: name one that keeps all, or one made of an archive (som archive import)",
+    ),
+    "index_unknown": Words(
+        "Индексатор муну билбейт, аны жаңыртыңыз",
+        "Индексатор этого не знает: обновите его",
+        "The indexer does not know this: update it",
+    ),
+    "index_incomplete": Words(
+        "Базада сап жетишпейт, аны кимдир бирөө өзгөрткөн: индексти жаңыдан түзүңүз",
+        "В базе не хватает строки, её кто-то изменил: создайте индекс заново",
+        "The database lacks a row, somebody has changed it: make the index anew",
+    ),
+    "index_behind": Words(
+        "Индекс артта калды: som index иштеп турганда кайра текшериңиз",
+        "Индекс отстаёт: проверьте снова при работающем som index",
+        "The index is behind the proof: verify while som index runs",
+    ),
     "created": Words("Түзүлдү", "Создано", "Created"),
     "heights": Words("Бийиктиктер", "Высоты", "Heights"),
     "segments": Words("Бөлүктөр", "Части", "Segments"),
@@ -357,6 +393,41 @@ TEXTS: Final[dict[str, Words]] = {
     "check_ok": Words("жакшы", "хорошо", "ok"),
     "check_warn": Words("көңүл буруңуз", "внимание", "warn"),
     "check_fail": Words("жараксыз", "плохо", "fail"),
+    "batch_too_large": Words("таблица өтө чоң", "таблица слишком велика", "the table is too large"),
+    "batch_not_utf8": Words("таблица UTF-8 эмес", "таблица не в UTF-8", "the table is not UTF-8"),
+    "batch_no_table": Words("бул таблица эмес", "это не таблица", "this is no table"),
+    "batch_columns": Words(
+        "биринчи сап мамычаларды бирден атайт",
+        "первая строка называет столбцы, каждый один раз",
+        "the first line names the columns, each once",
+    ),
+    "batch_cells": Words("уячалардын саны туура эмес", "число ячеек не то", "the number of cells is wrong"),
+    "batch_empty": Words("таблицада төлөм жок", "в таблице нет платежей", "there is no payment in the table"),
+    "batch_ref": Words("шилтеме: 1–35 белги", "ссылка: от 1 до 35 знаков", "a reference of 1 to 35 characters"),
+    "batch_ref_twice": Words(
+        "бул шилтеме таблицада мурда болгон", "эта ссылка в таблице уже была", "the reference stood in the table before"
+    ),
+    "no_devnet": Words(
+        "Бул жерде сыноо тармагы иштебейт: make devnet же som devnet up",
+        "Здесь не работает тестовая сеть: make devnet или som devnet up",
+        "No devnet runs here: make devnet, or som devnet up",
+    ),
+    "devnet_ended": Words("Сыноо тармагы токтоду", "Тестовая сеть остановлена", "The devnet has ended"),
+    "runs_now": Words("иштеп жатат", "работает", "runs"),
+    "not_ready": Words("даяр эмес", "не готов", "not ready"),
+    "dead": Words("өчүк", "выключен", "dead"),
+    "cut_off": Words("бөлүнгөн", "отрезан", "cut off"),
+    "sent": Words("Жөнөтүлдү", "Отправлено", "Sent"),
+    "accepted": Words("Кабыл алынды", "Принято", "Accepted"),
+    "a_second": Words("секундасына", "в секунду", "a second"),
+    "ms": Words("мс", "мс", "ms"),
+    "not_final": Words("Акыркы эмес", "Не окончательно", "Not final"),
+    "not_answered": Words("Жооп жок", "Без ответа", "Not answered"),
+    "load_not_whole": Words(
+        "Баары эле аткарылган жок",
+        "Исполнено не всё",
+        "Not all of it was applied",
+    ),
     "devnet_only": Words(
         "бул ачкычтар ачык: devnet'тен башка тармакта колдонулбайт",
         "эти ключи общеизвестны: они годятся только для devnet",

@@ -5,15 +5,15 @@ is found out.
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from node.client.client import Client
 from node.client.errors import ProofInvalid
+from node.ledger.account import format_account
 from node.rpc import types
-
-POLL_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +32,58 @@ class EntrySource(Protocol):
         ...
 
 
-class PolledHistory:
-    """The entries of an account by asking for them again and again (account_getHistory)."""
+class SubscribedHistory:
+    """The entries of an account: those that are there by asking, and others as soon as a node tells that they are.
 
-    def __init__(self, client: Client, account: int, pause_seconds: float = POLL_SECONDS) -> None:
+    The subscription is a bell: it goes on from its cursor at whichever node answers, and what it tells of is read as a
+    page, in which all that a block booked stands together. While nothing is booked, nothing is asked.
+    """
+
+    def __init__(self, client: Client, account: int, tick_seconds: float | None = None) -> None:
+        """``tick_seconds``: yield an empty page so often, for who closes groups by the clock; no node is asked."""
         self._client = client
         self._account = account
-        self._pause_seconds = pause_seconds
+        self._tick_seconds = tick_seconds
 
     async def after(self, first: int) -> AsyncIterator[Page]:
-        """As EntrySource. Raises ProofInvalid if the node leaves out an entry."""
-        while True:
-            page = await read_page(self._client, self._account, first)
-            first += len(page.entries)
-            yield page
-            if not page.more:
-                await asyncio.sleep(self._pause_seconds)
+        """As EntrySource. Raises ProofInvalid if the node leaves out an entry, and what Client.subscribe raises."""
+        bell = asyncio.Event()
+        listening: asyncio.Task[None] | None = None
+        try:
+            while True:
+                page = await read_page(self._client, self._account, first)
+                first += len(page.entries)
+                yield page
+                if page.more:
+                    continue
+                if listening is None:  # its beginning rings: what was booked before that is read then
+                    listening = asyncio.create_task(self._listen(bell))
+                while not await _rings(bell, listening, self._tick_seconds):
+                    yield Page((), False)
+                bell.clear()
+        finally:
+            if listening is not None:
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
+
+    async def _listen(self, bell: asyncio.Event) -> None:
+        account = format_account(self._account)
+        events = self._client.subscribe("account", account=account, begun=bell.set)
+        async with contextlib.aclosing(events):
+            async for _ in events:
+                bell.set()
+
+
+async def _rings(bell: asyncio.Event, listening: asyncio.Task[None], seconds: float | None) -> bool:
+    """Return whether the bell rings within ``seconds``. Raises what ended the listening."""
+    ringing = asyncio.create_task(bell.wait())
+    try:
+        await asyncio.wait((ringing, listening), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        ringing.cancel()
+    if listening.done():
+        listening.result()
+    return bell.is_set()
 
 
 async def read_page(client: Client, account: int, first: int) -> Page:

@@ -19,7 +19,7 @@ from node.rpc.types import GetInfoResult
 PATIENCE_SECONDS: Final = 60.0  # without any node that answers
 SILENCE_SECONDS: Final = 45.0  # three heartbeats: the connection is dead
 PAUSES_SECONDS: Final = (0.0, 0.2, 0.5, 1.0, 2.0)
-MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
+MESSAGE_BYTES_MAX: Final = 32 * 1024 * 1024  # the largest block whole, with its receipts, has half of it
 
 
 class _Message(msgspec.Struct, frozen=True):
@@ -46,12 +46,14 @@ class Feed:
         genesis_hash: bytes | None,
         params: dict[str, Any],
         entitled: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]],
+        begun: Callable[[], object],
     ) -> None:
-        """``entitled`` adds to params what proves that we may ask, each time anew."""
+        """``entitled`` adds to params what proves that we may ask, each time anew; ``begun`` hears of beginnings."""
         self._transport = transport
         self._genesis_hash = genesis_hash
         self._params = params
         self._entitled = entitled
+        self._begun = begun
         self._cursor: str | None = None
         self._answered = False  # a node has, since the last try
 
@@ -99,6 +101,7 @@ class Feed:
             begun = msgspec.json.decode(await _call(ws, 2, "sub_subscribe", params), type=SubscribeResult)
             self._cursor = begun.cursor  # what comes from here on is ours, be the next connection another one
             self._answered = True
+            self._begun()
             while True:
                 message = await _next(ws)
                 if message.method == "sub_event":

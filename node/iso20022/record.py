@@ -102,21 +102,6 @@ def refusals(entries: Iterable[Entry], file_digest: bytes, genesis_hash: bytes) 
     return found
 
 
-def sent(entries: Iterable[Entry], file_digest: bytes, genesis_hash: bytes) -> tuple[Sent, ...]:
-    """Return what was about to be sent of this file on this network, in order: ask for these transactions first."""
-    found: list[Sent] = []
-    ours = False
-    for entry in entries:
-        match entry:
-            case Begun():
-                ours = (entry.file_digest, entry.genesis_hash) == (file_digest, genesis_hash)
-            case Sent() if ours:
-                found.append(entry)
-            case Sent() | Refused():
-                pass
-    return tuple(found)
-
-
 def _fields(entry: Entry) -> list[str | int]:
     match entry:
         case Begun():

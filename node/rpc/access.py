@@ -20,7 +20,7 @@ from node.ledger.recent import ONCE, SEEN
 from node.ledger.recovery import RECOVERY
 from node.ledger.state import ACCOUNT_PREFIX, ASSET_PREFIX, PARAMETER_PREFIX, account_key
 from node.ledger.transaction import decode_transaction
-from node.rpc import ledger_types, types
+from node.rpc import event_types, ledger_types, types
 from node.rpc.auth import AUTH_MS_MAX, auth_statement, namespace_of
 from node.rpc.errors import FORBIDDEN, UNAUTHORIZED, RpcError
 from node.rpc.ports import Grant, Ports
@@ -34,7 +34,8 @@ class Scope(StrEnum):
 
     PUBLIC = "public"  # anybody
     SUBMIT = "submit"  # a token that meters; the transaction itself says who pays
-    PERSONAL = "personal"  # the owner's signature, a token of its bank, or a token with `orders` and an order's number
+    # The owner's signature, a token of its bank, one with `orders` and an order's number, or one with `index`
+    PERSONAL = "personal"
     ORDERS = "orders"  # a token with `orders`, and an order's number
     AUDIT = "audit"  # a token with `audit` or `admin`, or the socket in the node's home
     ADMIN = "admin"  # a token with `admin`, or the socket in the node's home
@@ -62,7 +63,7 @@ PERMISSIONS: Final[dict[str, Scope]] = {
     "validator": Scope.PUBLIC,
     "evidence": Scope.PUBLIC,
     "net": Scope.PUBLIC,
-    "sub": Scope.PERSONAL,  # the topic `account`; the others are public
+    "sub": Scope.PERSONAL,  # the topic `account`; `executed` wants a token with `index`; the others are public
     "admin": Scope.ADMIN,
     "admin_getStatus": Scope.AUDIT,
     "admin_getAuditLog": Scope.AUDIT,
@@ -115,8 +116,11 @@ async def require(ports: Ports, caller: Caller, method: str, params: types.Param
         if not caller.local and not caller.has("submit"):
             raise _refusal(caller, "a token with the scope submit")
         return
+    if isinstance(params, event_types.SubscribeParams) and params.topic == "executed":
+        await _require_index(ports, caller, method, params)
+        return
     subjects = Subjects(()) if scope is Scope.ORDERS else _subjects(ports, params)
-    if subjects is NOBODY:
+    if subjects is NOBODY or (scope is Scope.PERSONAL and caller.has("index")):
         return
     under_order = getattr(params, "under_order", None)
     if caller.local or (caller.has("orders") and under_order is not None):
@@ -143,6 +147,16 @@ async def _require_admin(ports: Ports, caller: Caller, method: str, scope: Scope
         await ports.record(caller.name, method, told, allowed)
     if not allowed:
         raise _refusal(caller, f"a token with the scope {scope}, or the socket in the node's home")
+
+
+async def _require_index(ports: Ports, caller: Caller, method: str, params: event_types.SubscribeParams) -> None:
+    """Who takes the whole chain is written down each time that it begins, not for every block."""
+    allowed = caller.local or caller.has("index")
+    begins = str(params.from_height or params.from_cursor or "")
+    if caller.local or caller.grant is not None:  # a stranger's tries are counted, not written down
+        await ports.record(caller.name, method, {"topic": params.topic, "from": begins}, allowed)
+    if not allowed:
+        raise _refusal(caller, "a token with the scope index")
 
 
 def _sees(ports: Ports, caller: Caller, method: str, params: types.Params, subjects: Subjects) -> bool:

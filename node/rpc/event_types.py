@@ -4,12 +4,12 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from node.rpc.forms import LIMIT_MAX, AccountNumber, Count, Cursor, Hash, Height, OrderNumber
+from node.rpc.forms import INTEGER_MAX, LIMIT_MAX, AccountNumber, Bytes, Count, Cursor, Hash, Height, OrderNumber
 from node.rpc.history_types import BlockSummary
 from node.rpc.types import Auth, Entry, GetConsensusResult, Outcome, Params, Result
 from node.rpc.validator_types import ValidatorView
 
-Topic = Literal["blocks", "account", "transactions", "validators", "consensus"]
+Topic = Literal["blocks", "account", "transactions", "validators", "consensus", "executed"]
 SubscriptionId = Annotated[int, Meta(ge=1, le=2**53, description="of this connection")]
 
 WATCHED_MAX: Final = LIMIT_MAX  # transactions of one subscription
@@ -19,11 +19,13 @@ class SubscribeParams(Params, frozen=True, kw_only=True):
     """``account`` belongs to the topic account, ``tx_ids`` to transactions (without it all of every block).
 
     Without ``from_cursor`` events begin now: with the next block or entry; transactions that are named and final
-    already are told at once.
+    already are told at once. Instead of a cursor ``from_height`` begins with that block, of the topics blocks,
+    transactions and executed.
     """
 
     topic: Topic
     from_cursor: Cursor | None = None
+    from_height: Annotated[int, Meta(ge=1, le=INTEGER_MAX)] | None = None
     account: AccountNumber | None = None
     tx_ids: Annotated[tuple[Hash, ...], Meta(min_length=1, max_length=WATCHED_MAX)] | None = None
     auth: Auth | None = None
@@ -64,10 +66,29 @@ class ValidatorsEvent(Struct, frozen=True, kw_only=True):
     validators: tuple[ValidatorView, ...]
 
 
+class ExecutedBlock(Struct, frozen=True, kw_only=True):
+    """A final block whole, as who keeps a copy of the chain takes it: every byte of it can be verified.
+
+    ``block`` is header and payload, ``batches`` those that the payload names, in its order. ``receipts`` has one for
+    each transaction, in the order of execution; null for one whose envelope failed (it may come again, and has no
+    result): then ``leaves`` has its outcome's leaf hash, in order. ``certificate`` is null if that of a later block
+    finalizes this one. With the root of the block before, ``state_tree_root`` and the outcomes give the root that a
+    later header names.
+    """
+
+    height: Height
+    block: Bytes
+    certificate: Bytes | None
+    batches: tuple[Bytes, ...]
+    receipts: tuple[Bytes | None, ...]
+    leaves: tuple[Hash, ...]
+    state_tree_root: Hash
+
+
 class Event(Struct, frozen=True, kw_only=True):
     """The params of the notification ``sub_event``. ``cursor`` is where events go on after this one.
 
-    One of the last five is there, as the topic says.
+    One of the last six is there, as the topic says.
     """
 
     subscription: SubscriptionId
@@ -79,6 +100,7 @@ class Event(Struct, frozen=True, kw_only=True):
     transaction: TransactionEvent | None = None
     validators: ValidatorsEvent | None = None
     consensus: GetConsensusResult | None = None
+    executed: ExecutedBlock | None = None
 
 
 class Position(Struct, frozen=True, kw_only=True):

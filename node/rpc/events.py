@@ -4,27 +4,32 @@ One rule: what is live is read from the store as what is replayed is, so between
 Only the topic consensus has no past: it tells how things stand, not what is final.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from consensus.encoding import DecodeError, as_int, as_tuple, decode, digest, encode
 from consensus.messages import decode_block
+from node.batches import decode_payload
 from node.ledger.account import decode_account
+from node.ledger.commitment import outcome_leaf
 from node.ledger.state import account_key
 from node.ledger.statement import decode_entry
 from node.rpc.chain import consensus_view
 from node.rpc.cursors import List, decode_cursor_bytes, encode_cursor
-from node.rpc.errors import INVALID_PARAMS, NOT_FOUND, RpcError
-from node.rpc.event_types import Event, SubscribeParams, TransactionEvent, ValidatorsEvent
+from node.rpc.errors import INVALID_PARAMS, NOT_FOUND, PRUNED, RpcError
+from node.rpc.event_types import Event, ExecutedBlock, SubscribeParams, TransactionEvent, ValidatorsEvent
 from node.rpc.history import summary_view
 from node.rpc.ports import Ports
-from node.rpc.reading import block_at, block_ids, checked_number, consumed, outcome_of
+from node.rpc.reading import block_at, block_ids, checked_number, consumed, outcome_leaves, outcome_of
 from node.rpc.validator_types import ValidatorView
 from node.rpc.views import entry_view
+from node.storage.records import StoredBlock
 from node.storage.store import Snapshot
 
 EVENTS_AT_ONCE: Final = 32  # of one look at the store, between two turns of the event loop
+RECEIPTS_AT_ONCE: Final = 64  # likewise, of a whole block; about 2 ms
 
 Place = tuple[int, int]  # height, entry or epoch; and the index within a block
 Told = tuple[Place, Event]  # where to go on after it, and what is told
@@ -40,7 +45,7 @@ class Source(Protocol):
     def begin(self, store: Snapshot) -> Place:
         """Return where one begins who has no cursor."""
 
-    def read(self, store: Snapshot, place: Place) -> tuple[list[Told], Place]:
+    async def read(self, store: Snapshot, place: Place) -> tuple[list[Told], Place]:
         """Return what is told from ``place`` on, and where to go on: the same place if there is nothing new."""
 
 
@@ -58,7 +63,7 @@ class Blocks:
     def begin(self, store: Snapshot) -> Place:
         return store.tip.height + 1, 0
 
-    def read(self, store: Snapshot, place: Place) -> tuple[list[Told], Place]:
+    async def read(self, store: Snapshot, place: Place) -> tuple[list[Told], Place]:
         last = min(store.tip.height, place[0] + EVENTS_AT_ONCE - 1)
         told: list[Told] = []
         for height in range(place[0], last + 1):
@@ -85,7 +90,7 @@ class Entries:
             raise RpcError(NOT_FOUND, path="account")
         return decode_account(self.account, record).length, 0
 
-    def read(self, store: Snapshot, place: Place) -> tuple[list[Told], Place]:
+    async def read(self, store: Snapshot, place: Place) -> tuple[list[Told], Place]:
         told: list[Told] = []
         for number, row in store.entries(self.account, place[0], EVENTS_AT_ONCE):
             entry = entry_view(number, decode_entry(row))
@@ -108,7 +113,7 @@ class AllTransactions:
     def begin(self, store: Snapshot) -> Place:
         return store.tip.height + 1, 0
 
-    def read(self, store: Snapshot, place: Place) -> tuple[list[Told], Place]:
+    async def read(self, store: Snapshot, place: Place) -> tuple[list[Told], Place]:
         height, first = place
         if height > store.tip.height:
             return [], place
@@ -135,7 +140,7 @@ class NamedTransactions:
     def begin(self, store: Snapshot) -> Place:
         return 0, 0
 
-    def read(self, store: Snapshot, place: Place) -> tuple[list[Told], Place]:
+    async def read(self, store: Snapshot, place: Place) -> tuple[list[Told], Place]:
         if place[0] > store.tip.height:
             return [], place
         found = [each for each in _placed(store, self.ids, None) if each[0] >= place][:EVENTS_AT_ONCE]
@@ -157,7 +162,7 @@ class Epochs:
     def begin(self, store: Snapshot) -> Place:
         return self.ports.epochs(store).after_height(store.tip.height) + 1, 0
 
-    def read(self, store: Snapshot, place: Place) -> tuple[list[Told], Place]:
+    async def read(self, store: Snapshot, place: Place) -> tuple[list[Told], Place]:
         told: list[Told] = []
         epochs = self.ports.epochs(store)
         last = epochs.after_height(store.tip.height)  # of the block above the tip: its committee follows from the store
@@ -196,12 +201,35 @@ class Consensus:
     def begin(self, store: Snapshot) -> Place:
         return 0, 0
 
-    def read(self, store: Snapshot, place: Place) -> tuple[list[Told], Place]:
+    async def read(self, store: Snapshot, place: Place) -> tuple[list[Told], Place]:
         seen = consensus_view(self.ports)
         if (seen.epoch, seen.view, seen.votes) == self.last:
             return [], place
         self.last = (seen.epoch, seen.view, seen.votes)
         return [(place, _event(self, self.number, "consensus", store, place, consensus=seen))], place
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """Every final block whole, with its transactions and their receipts."""
+
+    ports: Ports
+    number: int
+
+    @property
+    def of(self) -> List:
+        return ("sub executed", self.ports.network.genesis_hash)
+
+    def begin(self, store: Snapshot) -> Place:
+        return store.tip.height + 1, 0
+
+    async def read(self, store: Snapshot, place: Place) -> tuple[list[Told], Place]:
+        height = place[0]
+        if height > store.tip.height:
+            return [], place
+        following = (height + 1, 0)
+        executed = await _executed(self.ports, store, block_at(store, height))
+        return [(following, _event(self, self.number, "executed", store, following, executed=executed))], following
 
 
 def source_of(ports: Ports, params: SubscribeParams, number: int) -> Source:
@@ -224,6 +252,27 @@ def source_of(ports: Ports, params: SubscribeParams, number: int) -> Source:
             return Epochs(ports, number)
         case "consensus":
             return Consensus(ports, number)
+        case "executed":
+            return Executed(ports, number)
+
+
+def place_in(store: Snapshot, source: Source, params: SubscribeParams) -> Place:
+    """Return where a subscription begins. Raises RpcError (invalid_params; pruned if the node has not kept that)."""
+    begin = source.begin(store)
+    if params.from_cursor is not None and params.from_height is not None:
+        raise RpcError(INVALID_PARAMS, path="from_height", expected="from_cursor or from_height, not both")
+    by_height = isinstance(source, Blocks | AllTransactions | Executed)
+    if params.from_height is not None and not by_height:
+        raise RpcError(INVALID_PARAMS, path="from_height", expected="topic blocks, transactions or executed")
+    place = begin
+    if params.from_cursor is not None:
+        place = place_of(source, params.from_cursor)
+    elif params.from_height is not None:
+        place = (params.from_height, 0)
+    first = store.base() + 1
+    if by_height and place[0] < first:
+        raise RpcError(PRUNED, path="from_height", expected=f"at least {first}", actual=str(place[0]))
+    return place
 
 
 def cursor_of(source: Source, place: Place) -> str:
@@ -256,6 +305,36 @@ def _placed(store: Snapshot, ids: Sequence[bytes], height: int | None) -> list[t
 def _transaction(source: Source, number: int, store: Snapshot, at: Place, tx_id: bytes, following: Place) -> Told:
     event = TransactionEvent(tx_id=tx_id.hex(), height=at[0], index=at[1], outcome=outcome_of(store, tx_id, False))
     return following, _event(source, number, "transactions", store, following, transaction=event)
+
+
+async def _executed(ports: Ports, store: Snapshot, stored: StoredBlock) -> ExecutedBlock:
+    """Return a block whole, in turns with the node's other work. Raises RpcError (pruned)."""
+    height, block, roots = stored.height, decode_block(stored.block_bytes), store.roots(stored.height)
+    batches = [store.batch(name) for name in decode_payload(block.payload)]
+    if roots is None or None in batches:
+        raise RpcError(PRUNED, path="height", actual=str(height))
+    receipts: list[str | None] = []
+    leaves: list[str] = []
+    ids, outcomes = block_ids(ports, store, block), outcome_leaves(store, height)
+    for index, (tx_id, leaf) in enumerate(zip(ids, outcomes, strict=True)):
+        found = store.transaction(tx_id)
+        if found is not None and outcome_leaf(tx_id, found.receipt) == leaf:
+            receipts.append(found.receipt.hex())
+        else:  # of this id another place has the result, or none has
+            receipts.append(None)
+            leaves.append(leaf.hex())
+        if index % RECEIPTS_AT_ONCE == RECEIPTS_AT_ONCE - 1:
+            await asyncio.sleep(0)
+    certificate = store.certificate(height)
+    return ExecutedBlock(
+        height=height,
+        block=stored.block_bytes.hex(),
+        certificate=certificate.hex() if certificate else None,
+        batches=tuple(data.hex() for data in batches if data is not None),
+        receipts=tuple(receipts),
+        leaves=tuple(leaves),
+        state_tree_root=roots.state_tree_root.hex(),
+    )
 
 
 def _event(source: Source, number: int, topic: Any, store: Snapshot, following: Place, **told: Any) -> Event:

@@ -13,7 +13,7 @@ import msgspec
 
 from node.rpc import event_types as types
 from node.rpc.errors import INVALID_REQUEST, LIMIT_EXCEEDED, NOT_FOUND, RpcError
-from node.rpc.events import Place, Source, cursor_of, place_of, source_of
+from node.rpc.events import Place, Source, cursor_of, place_in, source_of
 from node.rpc.ports import Ports
 from node.rpc.registry import Method, Run
 
@@ -62,8 +62,7 @@ class Subscriptions:
         number = self._count + 1
         source = source_of(ports, params, number)
         with ports.store.snapshot() as store:
-            begin = source.begin(store)
-            place = begin if params.from_cursor is None else place_of(source, params.from_cursor)
+            place = place_in(store, source, params)
         self._count = number
         self._open[number] = subscription = _Subscription(source, place, asyncio.Event())
         subscription.task = asyncio.create_task(self._feed(number, subscription, params.topic == "consensus"))
@@ -107,7 +106,7 @@ class Subscriptions:
                 with self._ports.store.snapshot() as store:
                     tip = store.tip.height
                     before = subscription.place
-                    told, after = subscription.source.read(store, before)
+                    told, after = await subscription.source.read(store, before)
                 for place, event in told:
                     await self._send("sub_event", event)
                     subscription.place = place

@@ -15,7 +15,8 @@ from typing import Final
 import msgspec
 
 from consensus.crypto import PublicKey
-from node.config import ConfigError, quote
+from node.config import ConfigError
+from node.config_text import quote
 from node.ledger.genesis import Genesis
 from node.signing.hsm import HsmKey, Place
 from node.signing.signer import OwnSigner

@@ -159,6 +159,23 @@ class OwnSigner:
         return vote_statement(self._genesis_hash, vote.kind, vote.epoch, vote.view, vote.hash)
 
 
+class NoSigner:
+    """An observer's: there is no key, so that whatever the chain admits, nothing is signed here."""
+
+    public: Final = PublicKey(bytes(32))  # no key: a seat is whose both keys it names
+    memory: Final = Memory(public, (0, 0), False, "")
+
+    def ask(self, request: Request, on_answer: Callable[[Answer], None]) -> None:
+        """Decline."""
+        on_answer(Declined("an observer signs nothing"))
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Never tell: nothing changes."""
+
+    async def run(self) -> None:
+        """There is nothing to keep in touch with."""
+
+
 async def signature_of(signer: Signer, request: Request) -> Signature | None:
     """Return the signature that ``request`` asks for, or None if there is none now. At once where the key is here."""
     answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()

@@ -26,10 +26,25 @@ class Shelf:
     def __init__(self, directory: Path) -> None:
         """``directory`` is made with the first snapshot."""
         self._directory = directory
+        self._sizes: dict[int, int] = {}  # of those that are whole: they never change
 
     def heights(self) -> list[int]:
         """Return the heights of the snapshots that are whole, ascending."""
         return sorted(int(name) for name in DISK.names(self._directory) if name.isdecimal())
+
+    def sizes(self) -> dict[int, int]:
+        """Return how many bytes each of them has, by height, ascending."""
+        self._sizes = {height: self._sizes.get(height) or self._size(height) for height in self.heights()}
+        return self._sizes
+
+    def _size(self, height: int) -> int:
+        try:
+            with os.scandir(self._directory / str(height)) as entries:
+                return sum(entry.stat().st_size for entry in entries)
+        except FileNotFoundError:
+            return 0  # it made room for a newer one meanwhile
+        except OSError as error:
+            raise failed("stat", self._directory, error) from error
 
     def read(self, height: int, number: int, offset: int, most: int) -> bytes | None:
         """Return at most so many bytes of a file, from an offset on; None if there is no such file."""

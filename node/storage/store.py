@@ -38,7 +38,8 @@ from node.storage.schema import HASH_BYTES, Table
 
 CHECKED_BLOCKS: Final = 1_000  # at start; what is older is left to the scrub
 EVIDENCE_MAX: Final = 10_000  # rows: a liar can make one a view; the first ones prove enough
-WRITE_BUFFER_BYTES: Final = 16 << 20  # several blocks of 2,000 payments before LevelDB writes a table
+WRITE_BUFFER_BYTES: Final = 8 << 20  # some blocks of 2,000 payments; of 16 MiB too little stays in a core's cache
+TABLE_BYTES_MAX: Final = 16 << 20  # 10 GB are 640 open files; of LevelDB's 2 MiB they were 5,000, most of them closed
 CACHE_BYTES: Final = 64 << 20
 OPEN_FILES_MAX: Final = 500
 # Tables are not compressed: rows are hashes for the most part and shrink by a fifth, and a look-up that need not unpack
@@ -448,6 +449,7 @@ def _open(path: Path, paranoid: bool) -> Any:
             create_if_missing=False,
             paranoid_checks=paranoid,
             write_buffer_size=WRITE_BUFFER_BYTES,
+            max_file_size=TABLE_BYTES_MAX,
             lru_cache_size=CACHE_BYTES,
             max_open_files=OPEN_FILES_MAX,
             bloom_filter_bits=BLOOM_BITS,

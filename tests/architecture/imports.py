@@ -24,6 +24,7 @@ OWNERS: Final = {
     "msgpack": ("consensus.encoding", "node.archive_verify"),
     "plyvel": ("node.storage",),
     "pkcs11": ("node.signing.hsm",),
+    "psycopg": ("node.indexer.database",),
     "aiohttp": ("network", "node.rpc.server", "node.rpc.websocket", "node.client", "devnet.control"),
 }
 # Room -> all of ours that it may import. What is not listed here is bound by the other rules alone.
@@ -32,9 +33,10 @@ MAY_IMPORT: Final = {
     "network": ("network", *BELOW),
     "node.ledger": ("node.ledger", *BELOW),
     "node.storage": ("node.storage", "node.ledger", "consensus"),
-    "node.client": ("node.client", "node.ledger", "node.rpc", "node.decree", "node.terms", "consensus"),
+    "node.client": ("node.client", "node.ledger", "node.rpc", "node.batches", "node.decree", "node.terms", "consensus"),
     "node.decree": ("node.decree", "node.terms", "node.ledger", "consensus"),  # nodes and clients check alike
     "node.terms": ("node.terms",),
+    "node.indexer": ("node.indexer", "node.client", "node.ledger", "node.rpc", "consensus"),
     "node.iso20022": ("node.iso20022", "node.ledger", *BELOW),
     "node.qr": ("node.qr",),
     "node.explorer": ("node.explorer",),
@@ -44,6 +46,7 @@ MAY_BE_IMPORTED_BY: Final = {
     "tests": (),
     "devnet": ("devnet", "node.cli"),
     "node.cli": ("node.cli", "devnet"),
+    "node.indexer": ("node.cli",),  # a program beside the node, which never needs it
     "node.node": ("node.cli", "devnet"),  # the composition root knows all parts; no part knows it
 }
 

@@ -70,4 +70,5 @@ test("the verdict says what is wrong, and with whom", () => {
   const behind = som.judge({ ...facts(all, { syncing: true }), peers: [{ connected: true, height: 100 }, { connected: false, height: 900 }] });
   assert.deepEqual([behind.kind, behind.ahead], ["behind", 91]);
   assert.equal(som.judge({ reachable: false, info: null }).kind, "unreachable");
+  assert.equal(som.judge({ ...facts(all), refused: true }).kind, "refused");
 });

@@ -10,7 +10,8 @@ register("data:text/javascript," + encodeURIComponent(`
 `));
 const som = await import("../../node/explorer/static/som/som.js");
 export const {
-  Rpc, RpcError, Unreachable, bytesOf, formatAccount, formatBasisPoints, formatBytes, formatClock, formatDecimal, formatDuration,
-  formatInteger, formatMoney, formatTime, formatUnits, formatUtc, hexOf, judge, mayFail, parseAccount, parseHash, parseUnits,
-  quantile, readHistogram, readRef,
+  Key, Rpc, RpcError, Unreachable, assemble, bytesOf, decode, encode, formatAccount, formatBasisPoints, formatBytes, formatClock,
+  formatDecimal, formatDuration, formatInteger, formatMoney, formatTime, formatUnits, formatUtc, hexOf, judge, makeAccount, makeBody,
+  mayFail, parseAccount, parseHash, parseSom, parseUnits, quantile, readHistogram, readRef, readStatement, readTransaction, signBody,
+  signPayment, signRead, signaturesValid, transactionId, verify,
 } = som;

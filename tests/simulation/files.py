@@ -58,9 +58,11 @@ class MemoryDisk(Disk):
         self._begin_from({path.as_posix(): bytes(self._state.files[self._live[path]].data) for path in kept})
 
     def damage(self, directory: Path, random: Random) -> None:
-        """Change some bytes of a directory's files, which were durable, under a process that has ended."""
+        """Change some bytes of a directory's files, if it has any, which were durable, under a process that ended."""
         left = {path.as_posix(): bytearray(self._state.files[file].data) for path, file in self._live.items()}
         names = [name for name, data in sorted(left.items()) if data and directory in Path(name).parents]
+        if not names:
+            return  # it has never started
         data = left[random.choice(names)]
         start = random.randrange(len(data))
         match random.choice(("bit", "bit", "byte", "sector", "cut")):

@@ -39,9 +39,15 @@ async function main() {
   drawFrame(shell);
   replace(element("page"), loading(t));
   await live.start();
-  live.on(paced(() => drawState(shell)));
-  drawState(shell);
-  drawAccess(shell);
+  let access = "";
+  const draw = () => {
+    drawState(shell);
+    const now = `${live.info?.access} ${live.refused}`;
+    if (now !== access) drawAccess(shell); // seldom: somebody may be typing there
+    access = now;
+  };
+  live.on(paced(draw));
+  draw();
   let leave = () => {};
   const go = () => {
     leave();
@@ -171,7 +177,7 @@ function showTheme(theme) {
 /** The state of the network, large, for who looks from across the room. */
 function drawState({ live, t, language: spoken }) {
   const { kind, names, spare, ahead, age } = live.verdict;
-  const looks = { running: "good", away: "warn", behind: "warn", stalled: "bad", unreachable: "bad" };
+  const looks = { running: "good", away: "warn", behind: "warn", stalled: "bad", unreachable: "bad", refused: "bad" };
   const values = { names: names.join(", "), count: ahead ? formatInteger(ahead) : "", age: formatDuration(age, spoken) };
   const named = kind === "stalled" && !names.length ? "stalled_alone" : kind === "behind" && !ahead ? "behind_some" : kind;
   const state = element("state");
@@ -190,7 +196,7 @@ function drawState({ live, t, language: spoken }) {
 function drawAccess({ live, rpc, t }) {
   const { info } = live;
   element("network").textContent = info ? `${info.name} · ${info.node}` : "";
-  if (info?.access !== "tokens") return;
+  if (info?.access !== "tokens" && !live.refused) return;
   const input = h("input", { type: "password", autocomplete: "off", spellcheck: "false", maxlength: 64, pattern: "[0-9a-f]{64}" });
   const has = sessionStorage.getItem(TOKEN) !== null;
   const keep = (value) => {
@@ -203,7 +209,7 @@ function drawAccess({ live, rpc, t }) {
     element("access"),
     form(
       () => keep(input.value.trim()),
-      has ? light("good", t("token.kept")) : field(t("token"), input, t("token.hint")),
+      has ? (live.refused ? light("bad", t("token.refused")) : light("good", t("token.kept"))) : field(t("token"), input, t("token.hint")),
       has ? button(t("token.forget"), () => keep("")) : h("button", {}, t("token.use")),
     ),
   );

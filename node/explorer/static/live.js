@@ -3,7 +3,7 @@
  * One rule: there is one copy of it, and pages draw what is here. Nobody else polls for the chain.
  */
 
-import { judge } from "./som/som.js";
+import { RpcError, judge } from "./som/som.js";
 
 const POLL_MS = 2_000;
 export const BLOCKS_KEPT = 120;
@@ -18,6 +18,7 @@ export class Live {
     this.peers = [];
     this.blocks = []; // the latest, oldest first
     this.reachable = false;
+    this.refused = false; // the node does not know our token, and tells us nothing
     this.started = false;
     this.mode = "connecting"; // live, polling
   }
@@ -67,7 +68,10 @@ export class Live {
     if (blocks) calls.push(["chain_getBlocks", { limit: blocks }]);
     try {
       const [info, consensus, peers, page] = await this._rpc.batch(calls);
+      this.refused = info instanceof RpcError && info.name === "unauthorized";
       this.reachable = !(info instanceof Error);
+      // A devnet was reset: nothing on this page is of the network that answers now.
+      if (this.reachable && this.info && this.info.genesis_hash !== info.genesis_hash) location.reload();
       if (this.reachable) this.info = info;
       if (!(consensus instanceof Error)) this.consensus = consensus;
       if (!(peers instanceof Error)) this.peers = peers.peers;

@@ -9,10 +9,12 @@ OUTBOX: Final = "node/client/outbox.py"
 SUBSCRIPTIONS: Final = "node/client/subscriptions.py"
 HELP_TEXTS: Final = "node/cli/help_texts.py"
 SESSION: Final = "node/cli/session.py"
+HISTORY: Final = "node/client/history.py"
 
 IN_PAYMENTS: Final = suite("client_payments")
 IN_SUBSCRIPTIONS: Final = suite("client_subscriptions", only="another_node")
 IN_HELP: Final = suite("cli_help")
+IN_HISTORY: Final = suite("client_subscriptions")
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
     one(
@@ -69,5 +71,23 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         *("a language that is chosen after --help is not heard", "command line: help", SESSION),
         *("option.is_eager = False", "option.is_eager = True"),
         IN_HELP,
+    ),
+    one(
+        *("what is booked before a subscription begins is not told", "client: each entry, when it is booked", HISTORY),
+        *("account=account, begun=bell.set)", "account=account)"),
+        IN_HISTORY,
+    ),
+    one(
+        *("an entry that is told is not read", "client: each entry, when it is booked", HISTORY),
+        *(
+            "            async for _ in events:\n                bell.set()",
+            "            async for _ in events:\n                pass",
+        ),
+        IN_HISTORY,
+    ),
+    one(
+        *("the end of a subscription is not noticed", "client: each entry, when it is booked", HISTORY),
+        *("        listening.result()", "        pass"),
+        IN_HISTORY,
     ),
 )

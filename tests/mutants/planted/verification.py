@@ -211,6 +211,11 @@ ENCODINGS: Final = (
         suite("consensus_encoding"),
     ),
     one(
+        *("extensions of no bytes are values", "one value, one encoding", ENCODING),
+        *("            ext_hook=_refuse_extension,", "           "),
+        suite("consensus_encoding"),
+    ),
+    one(
         *("maps are values", "one value, one encoding", ENCODING),
         *('raise DecodeError("maps are not values")', "return _"),
         suite("consensus_encoding"),

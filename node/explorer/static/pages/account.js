@@ -6,17 +6,23 @@ import { accountLink, button, facts, field, form, h, hash, light, loading, panel
 const PAGE = 50;
 
 export default async function account(context) {
-  const { args, body, t } = context;
+  const { args, body, live, t } = context;
   const input = h("input", { class: "mono", inputmode: "numeric", maxlength: 24, value: args[0] ?? "" });
+  const order = live.info?.access === "tokens" && h("input", { maxlength: 35, value: args[1] ?? "" }); // whoever acts on one
   const result = h("div");
-  replace(body, panel(t("account.which"), form(() => (location.hash = `#/account/${input.value.replace(/\s/g, "")}`), field(t("account.number"), input, t("account.hint")), h("button", {}, t("find")))), result);
+  const find = () => {
+    const under = order && order.value.trim() ? `/${encodeURIComponent(order.value.trim())}` : "";
+    location.hash = `#/account/${input.value.replace(/\s/g, "")}${under}`;
+  };
+  const fields = [field(t("account.number"), input, t("account.hint")), order && field(t("governance.under"), order, t("optional"))];
+  replace(body, panel(t("account.which"), form(find, fields, h("button", {}, t("find"))), order && h("p", { class: "empty" }, t("account.who"))), result);
   if (!args[0]) return;
   const number = parseAccount(args[0]);
   if (!number) replace(result, h("p", { class: "problem", role: "alert" }, t("account.bad")));
-  else await follow(context, number, result);
+  else await follow(context, number, args[1] ? { under_order: args[1] } : {}, result);
 }
 
-async function follow({ rpc, t, money, number: digits, signal, assets, onLeave }, account, place) {
+async function follow({ rpc, t, money, number: digits, signal, assets, onLeave }, account, under, place) {
   replace(place, loading(t));
   const [summary, statement, held] = [h("div"), h("div"), h("div")];
   let entries = [];
@@ -36,15 +42,15 @@ async function follow({ rpc, t, money, number: digits, signal, assets, onLeave }
     replace(statement, panel(t("account.statement"), table(t("account.statement"), columns, rows, t("account.no_entries")), cursor && button(t("more"), more, { "data-key": "more" })));
   };
   const more = async () => {
-    const page = await rpc.call("account_getHistory", { account, limit: PAGE, cursor }, signal);
+    const page = await rpc.call("account_getHistory", { ...under, account, limit: PAGE, cursor }, signal);
     entries.push(...page.entries);
     cursor = page.next_cursor;
     drawStatement();
   };
   const drawSummary = async () => {
     const [{ account: found }, holds] = await Promise.all([
-      rpc.call("account_get", { account }, signal),
-      rpc.pages("hold_list", { account }, "holds", 2, signal),
+      rpc.call("account_get", { ...under, account }, signal),
+      rpc.pages("hold_list", { ...under, account }, "holds", 2, signal),
     ]);
     const flags = found.flags.length ? found.flags.map((flag) => h("div", {}, light("warn", t(`flag.${flag}`)))) : light("good", t("account.free"));
     const balances = found.holdings.map((each) => [each.code, money(each.balance, each), money(each.held, each), money(each.available, each)]);
@@ -69,12 +75,12 @@ async function follow({ rpc, t, money, number: digits, signal, assets, onLeave }
   };
   try {
     known = await assets();
-    const [page] = await Promise.all([rpc.call("account_getHistory", { account, limit: PAGE }, signal), drawSummary()]);
+    const [page] = await Promise.all([rpc.call("account_getHistory", { ...under, account, limit: PAGE }, signal), drawSummary()]);
     [entries, cursor] = [page.entries, page.next_cursor];
     replace(place, summary, held, statement);
     drawStatement();
     onLeave(
-      rpc.subscribe("account", { account }, ({ entry }) => {
+      rpc.subscribe("account", { ...under, account }, ({ entry }) => {
         if (entries.some((each) => each.number === entry.number)) return;
         entries.unshift(entry);
         drawStatement();

@@ -10,6 +10,22 @@ export function parseAccount(text) {
   return number > 0n && (number / 100n) % 97n === number % 100n ? digits : null;
 }
 
+/** The account number of a participant's serial, with its check digits; null outside 0..9999 and 0..9,999,999,999, and for 0, 0. */
+export function makeAccount(participant, serial) {
+  const [bank, own] = [BigInt(participant), BigInt(serial)];
+  if (bank < 0n || bank > 9_999n || own < 0n || own > 9_999_999_999n || bank + own === 0n) return null;
+  const first = bank * 10n ** 10n + own;
+  return String(first * 100n + (first % 97n)).padStart(16, "0");
+}
+
+/** Tyiyn, as BigInt, of an amount as programs write it: som with a point and two decimals at the most. Null for anything else. */
+export function parseSom(text) {
+  const found = /^(0|[1-9][0-9]{0,18})(?:\.([0-9]{1,2}))?$/.exec(text);
+  if (!found) return null;
+  const tyiyn = BigInt(found[1] + (found[2] ?? "").padEnd(2, "0"));
+  return tyiyn > 0n && tyiyn < 2n ** 63n ? tyiyn : null;
+}
+
 /** A hash as 64 digits of lower-case hex, else null. */
 export function parseHash(text) {
   const hex = text.trim().toLowerCase();

@@ -16,8 +16,9 @@ export function mayFail(votes, quorum) {
   return count;
 }
 
-/** {kind, names, spare, ahead, age}: kind is unreachable, behind, stalled, away or running. */
-export function judge({ reachable, info, consensus, peers }) {
+/** {kind, names, spare, ahead, age}: kind is refused, unreachable, behind, stalled, away or running. */
+export function judge({ refused, reachable, info, consensus, peers }) {
+  if (refused) return { kind: "refused", names: [], spare: 0, ahead: 0, age: 0 };
   if (!reachable || !info) return { kind: "unreachable", names: [], spare: 0, ahead: 0, age: 0 };
   const votes = consensus?.votes ?? [];
   const spare = consensus ? mayFail(votes, consensus.quorum_weight) : 0;
