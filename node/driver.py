@@ -45,15 +45,7 @@ from consensus.events import (
     VoteSigned,
     WorkChanged,
 )
-from consensus.messages import (
-    Block,
-    Certificate,
-    Hash,
-    Status,
-    Vote,
-    decode_message,
-    encode_message,
-)
+from consensus.messages import Block, Certificate, Hash, Status, Vote, decode_message, encode_message
 from consensus.records import decode_record, encode_record
 from consensus.rounds import carried_certificates
 from consensus.timing import NEVER, Timing
@@ -74,7 +66,6 @@ from node.storage.journal import Journal
 from node.storage.store import Store
 from node.sync import Sync
 from node.tempo import Tempo
-from node.terms import end_height as end_height_of
 from node.upgrades import told
 from node.voting import Voting
 
@@ -172,7 +163,7 @@ class Driver:
         self._tasks: asyncio.TaskGroup | None = None
         self._answered_at: dict[PeerId, int] = {}
         self._ended: EpochEnded | None = None  # the last epoch that ended here
-        self._following = Following(epochs, store, lambda name: self.sync.fetch_block(name, ()), timing.retry_ms)
+        self._following = Following(epochs, store, pool, executor, lambda: self.sync, timing.retry_ms)
         self._later: list[bytes] = []  # records of epochs after the core's, until they begin
         self.counters = Counters()
         self.tempo = Tempo()
@@ -281,7 +272,7 @@ class Driver:
                 began = loop.time()
         await self._fire_timer()
         self._begin_next_epoch()
-        self._follow_decree()
+        self._following.step(self.core, self.clock_ms())
         self._listen()
         self._tell_of_work()
         self.blocks.try_check()
@@ -517,10 +508,9 @@ class Driver:
 
     def _begin_epoch(self, members: Members, root: Block, floor: Certificate | None) -> None:
         self.members = members
-        over = self._following.decree(members.epoch) is not None  # the term is. R64
-        self._me = None if over else members.place(self._own_peer, self._signer.public)
+        self._me = self._following.place(members, self._own_peer, self._signer.public)
         self._verifier = Verifier(members.committee, self._genesis_hash)
-        end_height = end_height_of(members.epoch, self._epochs.length)
+        end_height = self._epochs.end_height(members.epoch)
         self.core = Core(members.committee, self._genesis_hash, self._me, root, floor, end_height, self._timing)
         self.presence.begin_epoch(members.committee, [row.name for row in members.rows], self._me)
         self.blocks.begin_epoch()
@@ -533,10 +523,7 @@ class Driver:
         """
         while self._ended is not None and self._ended.block.header.epoch == self.core.epoch:
             root = self._ended.block
-            decree = self._following.decree(self.core.epoch)
-            if decree is not None and decree.base_height == root.header.height:
-                return
-            members = self._epochs.after(root)
+            members = None if self._following.ends(root) else self._epochs.after(root)
             if members is None:
                 return
             if members.version not in self._supported:
@@ -550,16 +537,6 @@ class Driver:
             self._step(Started())
             for peer in self._links.connected():
                 self._take(LinkChanged(peer, True))
-
-    def _follow_decree(self) -> None:
-        """Take what lies between our tip and a decree's base for final. Raises TermBegins, DecreeConflict. R65"""
-        blocks = self._following.way(self.core, self.clock_ms())
-        if blocks:
-            for block in blocks:
-                self._pool.finalized(decode_payload(block.payload), block.header.height)
-            self._executor.finalized(blocks, None)
-            self.sync.committed()
-            log.warning("decree_followed", base=blocks[-1].header.height, blocks=len(blocks))
 
     def _stand_still(self, members: Members) -> None:
         """Begin no epoch whose rules we do not know: the old core goes on to help, and nothing new is judged. R61"""
@@ -601,9 +578,7 @@ class Driver:
         records = [(BATCH_RECORD, held.batch.encoded) for held in self._pool.held()]
         facts: dict[bytes, None] = {}
         for final in self._executor.waiting():
-            facts[encode_record(final.block)] = None
-            if final.certificate is not None:
-                facts[encode_record(final.certificate)] = None
+            facts |= dict.fromkeys(encode_record(fact) for fact in final.facts)
         facts |= dict.fromkeys(self.core.records())
         facts |= dict.fromkeys(self._later)
         return records + [(CONSENSUS_RECORD, fact) for fact in facts]

@@ -114,6 +114,10 @@ class Epochs:
             epoch = epoch_of(ended.decree, self.length)
         return epoch
 
+    def end_height(self, epoch: int) -> int:
+        """Return the last height of an epoch, unless a decree ends it earlier."""
+        return end_height(epoch, self.length)
+
     def first_height(self, epoch: int) -> int:
         """Return the first height of an epoch."""
         return max(begin_height(epoch, self.length), self._begun_above(term_of(epoch))) + 1

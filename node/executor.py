@@ -36,6 +36,11 @@ class FinalBlock:
     block: Block
     certificate: Certificate | None
 
+    @property
+    def facts(self) -> tuple[Block | Certificate, ...]:
+        """What the journal has to keep of it until it is stored."""
+        return (self.block,) if self.certificate is None else (self.block, self.certificate)
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:

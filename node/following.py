@@ -5,24 +5,53 @@ beside it. When the base is stored this life of the node ends, and the next one 
 """
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, Protocol
+
+import structlog
 
 from consensus.core import Core
 from consensus.messages import Block, Hash
+from network.wire import PeerId
+from node.batches import BatchPool, decode_payload
 from node.decree import Decree, DecreeConflict, TermBegins
 from node.epochs import Epochs
+from node.executor import Executor
+from node.members import Members
 from node.storage.store import Store
 
 BLOCKS_MAX: Final = 1_024  # fetched by their hashes, down from the base; further away ranges of the chain come first
 
 
-class Following:
-    """What is known of the blocks between our tip and the base. ``fetch`` asks peers for a block by its hash."""
+log = structlog.get_logger("emergency")
 
-    def __init__(self, epochs: Epochs, store: Store, fetch: Callable[[Hash], None], retry_ms: int) -> None:
+
+class Sync(Protocol):
+    """What this room asks of who fetches."""
+
+    def fetch_block(self, block_hash: Hash, holders: tuple[PeerId, ...]) -> None:
+        """Ask for a block."""
+
+    def committed(self) -> None:
+        """Hear that the final height rose."""
+
+
+class Following:
+    """What is known of the blocks between our tip and the base."""
+
+    def __init__(
+        self,
+        epochs: Epochs,
+        store: Store,
+        pool: BatchPool,
+        executor: Executor,
+        sync: Callable[[], Sync],
+        retry_ms: int,
+    ) -> None:
         self._epochs = epochs
         self._store = store
-        self._fetch = fetch
+        self._pool = pool
+        self._executor = executor
+        self._sync = sync
         self._retry_ms = retry_ms
         self._blocks: dict[Hash, Block] = {}
         self._asked_ms = -retry_ms
@@ -32,6 +61,15 @@ class Following:
         """Return the decree that ends the term of an epoch: nobody votes in that term any more. R64"""
         signed = self._epochs.decree_after(epoch)
         return None if signed is None else signed.decree
+
+    def place(self, members: Members, peer: PeerId, key: bytes) -> int | None:
+        """Return our place in a committee, None in one of a term that is over. R64"""
+        return members.place(peer, key) if self.decree(members.epoch) is None else None
+
+    def ends(self, boundary: Block) -> bool:
+        """Return whether no epoch of the same term follows this last block of an epoch: it is the base."""
+        decree = self.decree(boundary.header.epoch)
+        return decree is not None and decree.base_height == boundary.header.height
 
     def require_within(self, block: Block) -> None:
         """Raise DecreeConflict if a final block is one that the decree leaves out."""
@@ -43,6 +81,16 @@ class Following:
         """Keep a fetched block if it is on the way."""
         if block.hash in self._wanted(core):
             self._blocks[block.hash] = block
+
+    def step(self, core: Core, now_ms: int) -> None:
+        """Take what lies between our tip and the base for final, once it is all here. Raises as ``way``."""
+        blocks = self.way(core, now_ms)
+        if blocks:
+            for block in blocks:
+                self._pool.finalized(decode_payload(block.payload), block.header.height)
+            self._executor.finalized(blocks, None)
+            self._sync().committed()
+            log.warning("decree_followed", base=blocks[-1].header.height, blocks=len(blocks))
 
     def way(self, core: Core, now_ms: int) -> list[Block]:
         """Return the blocks from the committed tip up to the base, once, when all are here; else nothing.
@@ -72,7 +120,7 @@ class Following:
             if block is None:
                 if now_ms - self._asked_ms >= self._retry_ms:
                     self._asked_ms = now_ms
-                    self._fetch(name)
+                    self._sync().fetch_block(name, ())
                 return []
             path.append(block)
         path.reverse()

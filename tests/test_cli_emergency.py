@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from consensus.crypto import SecretKey
 from devnet.generate import CENTRAL_BANK, seed_of
 from node.cli import main
+from node.config_text import format_config
 from node.decree import decode_decree
 from node.home import create_data, read_config
 from node.ledger.account import format_account
@@ -280,3 +282,27 @@ async def test_a_validator_signs_no_decree_that_leaves_out_what_it_has(tmp_path:
     assert both.exit_code == 1
     assert "acknowledged payments may be lost" in both.stderr
     assert "two chains" not in both.stderr
+
+
+async def test_an_observer_without_a_key_to_vote_with_reports_what_it_has_and_applies_a_decree(desk: Desk) -> None:
+    """It weighs nothing, and may be the only one who has what the lost had."""
+    home = desk.home("nbkr")
+    watcher = desk.home("watcher")
+    shutil.copytree(home, watcher, ignore=shutil.ignore_patterns("*.sock"))
+    for name in ("consensus.json", "guard", "guard.lock"):
+        (watcher / "keys" / name).unlink()
+    config = read_config(watcher)
+    (watcher / "config.toml").write_text(format_config(msgspec.structs.replace(config, observer=True)))
+    out = desk.folder / "watcher.report"
+    assert desk.run("report", "--home", watcher, "--out", out).exit_code == 0
+    alone = desk.plan(out)
+    assert alone.exit_code == 1
+    assert "two chains" in alone.stderr
+    assert desk.plan(desk.report("nbkr"), desk.report("bank-1"), out).exit_code == 0
+    decree = desk.folder / "decree"
+    signed = desk.sign(decree, "1", "--home", watcher)
+    assert signed.exit_code == 7, "it has nothing to sign with"
+    assert desk.sign(decree, "1", *desk.by_bank(decree, *BOARD)).exit_code == 0
+    assert desk.sign(desk.folder / "1", "2", "--home", home).exit_code == 0
+    assert desk.sign(desk.folder / "2", "3", "--home", desk.home("bank-1")).exit_code == 0
+    assert shown(desk.run("apply", desk.folder / "3", "--home", watcher, "--json"))["applied"] is True

@@ -9,7 +9,8 @@ import pytest
 from consensus.crypto import SecretKey
 from consensus.encoding import DecodeError, encode
 from consensus.events import Finalize
-from consensus.messages import Block
+from consensus.messages import Block, Hash
+from network.wire import PeerId
 from node.adoption import METHOD, Adoption
 from node.decree import DecreeConflict, SignedDecree, TermBegins, decode_decree
 from node.epochs import Epochs
@@ -161,6 +162,19 @@ def test_decrees_are_shown_by_their_term(tmp_path: Path, store: Store) -> None:
 # --- in a term that is over ---
 
 
+class Fetching:
+    """Notes which blocks are asked for."""
+
+    def __init__(self, asked: list[bytes]) -> None:
+        self.asked = asked
+
+    def fetch_block(self, block_hash: Hash, _: tuple[PeerId, ...]) -> None:
+        self.asked.append(block_hash)
+
+    def committed(self) -> None:
+        pass
+
+
 def seat(tmp_path: Path, decree: SignedDecree) -> Seat:
     cluster = Cluster(tmp_path)
     found = cluster.seats[0]
@@ -191,7 +205,7 @@ def test_the_way_to_the_base_is_taken_once_whole_and_only_above_what_is_final(tm
     blocks = chain_of(4)
     one = seat(tmp_path, stands(blocks[4]))
     asked: list[bytes] = []
-    following = Following(one.epochs, one.store, asked.append, 100)
+    following = Following(one.epochs, one.store, one.pool, one.executor, lambda: Fetching(asked), 100)
     core = one.driver.core
     assert following.way(core, 0) == []
     for number, block in enumerate(reversed(blocks[1:]), 1):
@@ -208,7 +222,7 @@ def test_a_base_beside_what_is_final_here_ends_the_node(tmp_path: Path) -> None:
     blocks = chain_of(1)
     beside = child(replace(blocks[0], hash=blocks[1].hash))
     one = seat(tmp_path, stands(beside))
-    following = Following(one.epochs, one.store, lambda _: None, 100)
+    following = Following(one.epochs, one.store, one.pool, one.executor, lambda: Fetching([]), 100)
     following.take(beside, one.driver.core)
     with pytest.raises(DecreeConflict, match="not above"):
         following.way(one.driver.core, 0)

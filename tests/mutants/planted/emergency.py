@@ -172,8 +172,11 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         IN_ADOPTION,
     ),
     one(
-        *("a validator votes on in a term that a decree has ended", "R64", "node/driver.py"),
-        *("self._me = None if over else members.place(", "self._me = members.place("),
+        *("a validator votes on in a term that a decree has ended", "R64", FOLLOWING),
+        *(
+            "return members.place(peer, key) if self.decree(members.epoch) is None else None",
+            "return members.place(peer, key)",
+        ),
         IN_ADOPTION,
     ),
     one(
