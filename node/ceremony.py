@@ -27,6 +27,7 @@ from node.decree import (
     Standing,
     central_bank,
     could_go_on,
+    decode_decree,
     merged,
     require_stands,
     standing_of,
@@ -181,7 +182,7 @@ class Plan:
 
 
 def plan(chain: Chain, reports: Sequence[Report], account: int, roster: Roster, reason: str, now_ms: int) -> Plan:
-    """Return the decree that the reports lead to. Raises ReportInvalid, DecreeInvalid."""
+    """Return the decree that the reports lead to. Raises ReportInvalid, DecreeInvalid, DecodeError."""
     require_reports(reports, chain.genesis.hash, chain.next_term, chain.known)
     sound = without_stale(reports, chain.known)
     base = choose_base(sound, chain.header)
@@ -203,7 +204,7 @@ def plan(chain: Chain, reports: Sequence[Report], account: int, roster: Roster, 
         now_ms,
     )
     signed = SignedDecree(decree, header, certificate, () if begun else _following(chain, header))
-    chain.standing(signed)  # whatever is wrong with it is said now
+    chain.standing(decode_decree(signed.encoded))  # whatever is wrong with it is said now
     before = None if chain.before is None else chain.before.decree
     committees = could_go_on(signed, chain.epochs.length, before, chain.known)
     return Plan(signed, base, tuple(share_of(committee, sound) for committee in committees))

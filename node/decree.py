@@ -205,8 +205,8 @@ def standing_of(
         raise DecreeInvalid(f"a decree of term {decree.term}, which is not the next one")
     if before is not None and decree.base_height < before.base_height:
         raise DecreeInvalid("the base lies below that of the decree before")
-    if not safe_committee([row.weight for row in members(decree.roster)], allow_dominant=True):
-        raise DecreeInvalid("the new validators make no committee")
+    if not safe_committee([row.weight for row in members(decree.roster)], allow_dominant=False):
+        raise DecreeInvalid("the new validators make no safe committee")
     bank = _bank_weight(signed, dict(decree.authority.keys))
     for key, signature in signed.validators:
         _require_signature(decree, key, signature)

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from consensus.crypto import SecretKey
 from devnet.generate import CENTRAL_BANK, seed_of
 from node.cli import main
+from node.config import Signer
 from node.config_text import format_config
 from node.decree import decode_decree
 from node.home import create_data, read_config
@@ -306,3 +307,35 @@ async def test_an_observer_without_a_key_to_vote_with_reports_what_it_has_and_ap
     assert desk.sign(desk.folder / "1", "2", "--home", home).exit_code == 0
     assert desk.sign(desk.folder / "2", "3", "--home", desk.home("bank-1")).exit_code == 0
     assert shown(desk.run("apply", desk.folder / "3", "--home", watcher, "--json"))["applied"] is True
+
+
+async def test_a_key_that_a_signer_process_has_reports_and_signs_from_the_signers_home(desk: Desk) -> None:
+    home, apart = desk.home("nbkr"), desk.folder / "signer"
+    desk.by_bank(Path())  # writes the genesis
+    adopted = CliRunner().invoke(
+        main,
+        ["signer", "init", "--home", str(apart), "--genesis", str(desk.folder / "genesis.json"), "--adopt", str(home)],
+        catch_exceptions=False,
+    )
+    assert adopted.exit_code == 0, adopted.output
+    public = keys_of("nbkr").consensus_key.hex()
+    config = msgspec.structs.replace(read_config(home), signer=Signer("signer.sock", public))
+    (home / "config.toml").write_text(format_config(config))
+    out = desk.folder / "nbkr.report"
+    elsewhere = desk.run("report", "--home", home, "--out", out, typed=public[:8])
+    assert elsewhere.exit_code == 7
+    assert "its key is with the signer" in elsewhere.stderr
+    done = desk.run("report", "--home", home, "--signer-home", apart, "--out", out, typed=public[:8])
+    assert done.exit_code == 0, done.output
+    assert desk.plan(out, desk.report("bank-1")).exit_code == 0
+    assert desk.sign(desk.folder / "decree", "1", "--home", home, "--signer-home", apart).exit_code == 0
+
+
+async def test_two_validators_with_one_key_make_no_decree(desk: Desk) -> None:
+    twin = desk.seat("fresh-1")
+    value = json.loads(twin.read_text()) | {"consensus_key": keys_of("bank-1").consensus_key.hex(), "name": "twin"}
+    (desk.folder / "twin.json").write_text(json.dumps(value))
+    result = desk.plan(desk.report("nbkr"), desk.report("bank-1"), "--admit", desk.folder / "twin.json")
+    assert result.exit_code == 1
+    assert "twice" in result.stderr
+    assert not (desk.folder / "decree").exists()

@@ -74,6 +74,7 @@ BASE = header(13)
 UNSIGNED = decreed(BASE, certified(BASE))
 SOUND = signed(UNSIGNED)
 
+HEAVY: Final = list(zip(seats_of(NEW), (5, 1, 1, 1), strict=True))
 REFUSED: Final = {
     "of another network": signed(decreed(BASE, certified(BASE), genesis_hash=b"x" * 32)),
     "one key of the bank": signed(UNSIGNED, bank=BANK[:1]),
@@ -92,6 +93,9 @@ REFUSED: Final = {
     "a certificate of another epoch": signed(decreed(BASE, replace(certified(BASE), epoch=2))),
     "a term too far": signed(decreed(BASE, certified(BASE), term=2)),
     "no validators": signed(decreed(BASE, certified(BASE), roster=())),
+    "one validator that outweighs what may be faulty": signed(
+        decreed(BASE, certified(BASE), roster=tuple(seat._replace(weight=weight) for seat, weight in HEAVY))
+    ),
     "too many validators": signed(
         decreed(BASE, certified(BASE), roster=seats_of([SecretKey(bytes([n, 9]) * 16) for n in range(32)]))
     ),
