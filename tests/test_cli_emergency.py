@@ -16,6 +16,7 @@ from node.cli import main
 from node.config import Signer
 from node.config_text import format_config
 from node.decree import decode_decree
+from node.emergency import decode_report
 from node.home import create_data, read_config
 from node.ledger.account import format_account
 from node.ledger.genesis import format_genesis
@@ -172,13 +173,21 @@ async def test_a_plan_that_may_lose_payments_says_so_and_is_written_only_on_dema
     assert "too little weight" in refused.stderr
     digest = decode_decree(short.read_bytes()).decree.digest.hex()
     assert desk.run("apply", short, "--home", desk.home("bank-1"), "--digest", digest).exit_code == 0
+    # What it follows its guard remembers, whatever becomes of the file.
+    shutil.rmtree(desk.home("bank-1") / "decrees")
+    assert desk.plan(only, "--may-lose", "--without", "nbkr", out="other").exit_code == 0
+    second = desk.sign(desk.folder / "other", "3", "--home", desk.home("bank-1"))
+    assert second.exit_code == 7
+    assert "another DECREE" in second.stderr
 
 
 async def test_a_home_whose_data_is_lost_is_closed_and_not_whole(desk: Desk) -> None:
     home = desk.home("bank-1")
     (home / "data").rename(home / "data.1")
     create_data(home, read_config(home), desk.lab.genesis)
-    result = desk.plan(desk.report("nbkr"), desk.report("bank-1"))
+    lost = desk.report("bank-1")
+    assert not decode_report(lost.read_bytes()).whole, "its guard knows"
+    result = desk.plan(desk.report("nbkr"), lost)
     assert result.exit_code == 1
     assert "acknowledged payments may be lost" in result.stderr
     assert "two chains" not in result.stderr

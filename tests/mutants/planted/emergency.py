@@ -126,7 +126,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     one(
         *("a report comes before the guard is closed", "R64", CEREMONY),
         *("spoken = signer.close_below(epoch)  # first", "spoken = Spoken((0, 0), False)  # first"),
-        IN_CEREMONY,
+        suite("cli_emergency", only="data_is_lost"),
     ),
     one(
         *("a validator signs a decree that leaves out what it has", "R64", CEREMONY),
@@ -136,7 +136,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     one(
         *("who applies a decree may follow another one later", "R64", CEREMONY),
         *("        signer.guard.remember_decree(epoch, decree.digest)\n", ""),
-        IN_CEREMONY,
+        suite("cli_emergency", only="may_lose"),
     ),
     one(
         *("the lost validate again from the next epoch on", "R65", EPOCHS),
