@@ -9,7 +9,8 @@ import aiohttp
 import msgspec
 import pytest
 
-from node.client.client import PERSONAL_METHODS, Client
+from node.client.access import PERSONAL_METHODS
+from node.client.client import Client
 from node.client.errors import RequestFailed
 from node.ledger.orders import order_key
 from node.ledger.pay import Pay

@@ -17,7 +17,7 @@ from typing import Any, Final, Self, TypeVar
 import msgspec
 
 from consensus.crypto import SecretKey
-from node.client.chain import ChainBlock, ChainCheck, ChainPlace
+from node.client.access import Access
 from node.client.errors import ClientError, NotReachable, ProofInvalid, Refused, RequestFailed
 from node.client.outbox import REPLACEABLE, Outbox, Row, State
 from node.client.proofs import (
@@ -39,33 +39,12 @@ from node.ledger.operations import Operation
 from node.ledger.statement import Entry
 from node.ledger.transaction import Transaction, assemble, decode_transaction, make_body, sign_body
 from node.rpc import ledger_types, types, validator_types
-from node.rpc.auth import namespace_of, sign_auth
 from node.rpc.event_types import Event, Topic
 from node.rpc.forms import LIMIT_MAX, SUBMIT_MANY_MAX
-from node.rpc.types import Auth
 
 LIFETIME_MS: Final = 5 * 60_000  # of a transaction; persons may sign for 10 minutes ahead
 WAIT_MS: Final = 8_000  # one call's wait for the final result, before another node is asked
 PAUSE_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)  # between attempts, the last one again and again
-PROOF_MS: Final = 4 * 60_000  # of a proof whose accounts we may read; the node takes 10 minutes
-# What takes ``auth`` and ``under_order``: what is about somebody.
-PERSONAL_METHODS: Final = frozenset(
-    (
-        "account_get",
-        "account_getHistory",
-        "account_getProof",
-        "account_getRecovery",
-        "hold_get",
-        "hold_list",
-        "order_get",
-        "order_list",
-        "state_getProof",
-        "sub_subscribe",
-        "tx_get",
-        "tx_getByRef",
-        "tx_simulate",
-    )
-)
 PROVE_AFTER_TRIES: Final = 20  # with pauses of 0.5 s: views without a proposal may take seconds
 MANY_AT_ONCE: Final = SUBMIT_MANY_MAX
 MANY_HEX_MAX: Final = 3 * 1024 * 1024  # of one call; a body has at most 4 MiB
@@ -120,9 +99,7 @@ class Client:
         ``socket`` is the node's own, for its operator.
         """
         self._transport = Transport(urls, language, token, socket)
-        self._reader = reader
-        self._under_order = under_order
-        self._proofs: dict[str, Auth] = {}  # by namespace
+        self._access = Access(reader, under_order, self._moment)
         self.outbox = outbox or Outbox(":memory:")
         self._trust = trust
         self._info: types.GetInfoResult | None = None
@@ -143,13 +120,13 @@ class Client:
 
     async def request(self, method: str, params: dict[str, Any], result: type[R]) -> R:
         """Return the result of any method that may be called twice."""
-        found = await self._transport.call(method, await self._entitled(method, params), result)
+        found = await self._transport.call(method, await self._access.entitled(method, params), result)
         self._seen_height = max(self._seen_height, height_of(found))
         return found
 
     async def raw(self, method: str, params: dict[str, Any]) -> msgspec.Raw:
         """Return the result of any method as JSON. It may be asked of several nodes."""
-        return await self._transport.raw(method, await self._entitled(method, params))
+        return await self._transport.raw(method, await self._access.entitled(method, params))
 
     async def subscribe(
         self,
@@ -166,58 +143,12 @@ class Client:
         Raises RequestFailed, NotReachable when no node has answered for a minute, ProofInvalid (another network).
         """
         genesis_hash = None if self._trust is None else self._trust.genesis_hash
-        entitled = partial(self._entitled, "sub_subscribe")
+        entitled = partial(self._access.entitled, "sub_subscribe")
         feed = Feed(self._transport, genesis_hash, {"topic": topic, **options}, entitled, begun)
         async with contextlib.aclosing(feed.events(from_cursor)) as events:
             async for event in events:
                 self._seen_height = max(self._seen_height, event.at_height)
                 yield event
-
-    async def follow_chain(
-        self, place: ChainPlace | None = None, *, from_cursor: str | None = None
-    ) -> AsyncGenerator[ChainBlock, None]:
-        """Yield every block after ``place`` (the genesis if None) whole, verified from the genesis, for ever.
-
-        A block comes once a later final one names the root after it: then its transactions, their receipts and the
-        root are certain. ``from_cursor`` is that of the block at ``place``; without it the height is asked for.
-        Raises as ``subscribe``; RequestFailed (pruned) if the node has not kept that height.
-        """
-        check = ChainCheck(self._trusted(), place)
-        start: dict[str, Any] = {} if from_cursor is not None else {"from_height": check.height + 1}
-        events = self.subscribe("executed", from_cursor=from_cursor, **start)
-        async with contextlib.aclosing(events):
-            async for event in events:
-                if event.executed is None:
-                    raise ProofInvalid("an event without a block")
-                try:
-                    blocks = check.add(event.executed, event.cursor, event.at_height)
-                except CommitteeUnknown:
-                    self._trust = check.trust = await self._learned(check.trust)
-                    blocks = check.certified()
-                for block in blocks:
-                    yield block
-
-    async def _entitled(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Return params with what entitles us to the answer, for a method that is about somebody."""
-        if method not in PERSONAL_METHODS:
-            return params
-        given = dict(params)
-        if self._under_order is not None:
-            given.setdefault("under_order", self._under_order)
-        if self._reader is not None:
-            given.setdefault("auth", msgspec.to_builtins(await self._proof(namespace_of(method))))
-        return given
-
-    async def _proof(self, namespace: str) -> Auth:
-        assert self._reader is not None
-        info = self._info or await self.info()
-        now_ms = self._now_ms() + self._clock_offset_ms
-        known = self._proofs.get(namespace)
-        if known is None or known.expires_ms - now_ms < PROOF_MS // 2:
-            account, key = self._reader
-            known = sign_auth(bytes.fromhex(info.genesis_hash), account, now_ms + PROOF_MS, namespace, key)
-            self._proofs[namespace] = known
-        return known
 
     async def info(self) -> types.GetInfoResult:
         """Return which network this is and where it stands. Raises ProofInvalid if it is not the trusted one."""
@@ -366,8 +297,17 @@ class Client:
         try:
             return verify(trust)
         except CommitteeUnknown:
-            self._trust = await self._learned(trust)
-            return verify(self._trust)
+            return verify(await self.learn(trust))
+
+    @property
+    def trust(self) -> Trust:
+        """What proofs are checked against. Raises ProofInvalid if nothing is trusted."""
+        return self._trusted()
+
+    async def learn(self, trust: Trust) -> Trust:
+        """Return ``trust`` with all committees that followed, and check by it from now on. Raises ProofInvalid."""
+        self._trust = await self._learned(trust)
+        return self._trust
 
     async def _learned(self, trust: Trust) -> Trust:
         more = True
@@ -567,6 +507,10 @@ class Client:
         row = self.outbox.by_id(tx_id)
         assert row is not None
         return Settled(row.key, tx_id, row.state, row.expires_ms, row.height, row.code, message)
+
+    async def _moment(self) -> tuple[bytes, int]:
+        """Return the genesis hash, and the time by the node's clock."""
+        return await self._genesis_hash(), self._now_ms() + self._clock_offset_ms
 
     async def _genesis_hash(self) -> bytes:
         info = self._info or await self.info()
