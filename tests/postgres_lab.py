@@ -54,30 +54,40 @@ def needed() -> pytest.MarkDecorator:
 class Cluster:
     """A server and its data. Killed, it keeps what was committed."""
 
-    def __init__(self, folder: Path, bin_folder: Path) -> None:
+    def __init__(self, folder: Path, bin_folder: Path, durable: bool) -> None:
         self._folder = folder
         self._bin = bin_folder
         self._user = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
         self._count = 0
+        self._settings = SETTINGS if durable else {**SETTINGS, "fsync": "off", "full_page_writes": "off"}
         self._process: subprocess.Popen[bytes] | None = None
         if self._user is not None:
             shutil.chown(folder, self._user)
-        command = [bin_folder / "initdb", "--auth=trust", "--username=som", "--encoding=UTF8", "--locale=C", "data"]
+        command = [
+            bin_folder / "initdb",
+            "--auth=trust",
+            "--username=som",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+            "data",
+        ]
         self._run(list(map(str, command)))
 
     def dsn(self, database: str = "postgres") -> str:
         return f"postgresql://som@/{database}?host={self._folder}"
 
-    def create(self) -> str:
-        """Make a database; return where it is."""
+    def create(self, like: str = "template1") -> str:
+        """Make a database, a copy of ``like``, which nobody may use meanwhile; return its name."""
         self._count += 1
+        name = f"index_{self._count}"
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE index_{self._count}".encode())
-        return self.dsn(f"index_{self._count}")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}".encode())
+        return name
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        settings = [f"-c{name}={value}" for name, value in SETTINGS.items()]
+        settings = [f"-c{name}={value}" for name, value in self._settings.items()]
         arguments = [str(self._bin / "postgres"), "-D", "data", "-k", str(self._folder), *settings]
         with (self._folder / "log.txt").open("ab") as log:
             self._process = subprocess.Popen(
@@ -120,13 +130,16 @@ def _children(pid: int) -> list[str]:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """Run a server in a folder that its user can reach and whose path fits a socket's."""
+def cluster(durable: bool = True) -> Iterator[Cluster]:
+    """Run a server in a folder that its user can reach and whose path fits a socket's.
+
+    Not ``durable``: it waits for no disk, for tests in which nothing dies.
+    """
     found = programs()
     assert found is not None
     folder = Path(tempfile.mkdtemp(prefix="som-pg-"))
     try:
-        made = Cluster(folder, found)
+        made = Cluster(folder, found, durable)
         try:
             made.start()
             yield made

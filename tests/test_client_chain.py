@@ -1,4 +1,4 @@
-"""Client.follow_chain: the whole chain, verified from the genesis; and no node can pass off another one."""
+"""follow_chain: the whole chain, verified from the genesis; and no node can pass off another one."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -16,6 +16,7 @@ from node.batches import BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX, decode_batch
 from node.client.chain import ChainBlock, ChainCheck, ChainPlace
 from node.client.client import Client
 from node.client.errors import ProofInvalid, RequestFailed
+from node.client.following import follow_chain
 from node.client.subscriptions import MESSAGE_BYTES_MAX
 from node.client.trust import CommitteeUnknown, Trust
 from node.ledger.commitment import outcome_leaf
@@ -60,7 +61,7 @@ async def test_every_block_comes_whole_once_a_later_one_certifies_what_it_did(la
     tip = lab.chain.store.tip.height
     seen: list[ChainBlock] = []
     async with Client([lab.url], trust=Trust.of(lab.chain.genesis)) as client, asyncio.timeout(WAIT_SECONDS):
-        async for block in client.follow_chain():
+        async for block in follow_chain(client):
             seen.append(block)
             if block.header.height == tip - 1:
                 break
@@ -82,11 +83,11 @@ async def test_every_block_comes_whole_once_a_later_one_certifies_what_it_did(la
 async def test_it_goes_on_from_a_place_by_cursor_or_by_height(lab: Lab) -> None:
     trust = Trust.of(lab.chain.genesis)
     async with Client([lab.url], trust=trust) as client, asyncio.timeout(WAIT_SECONDS):
-        blocks = client.follow_chain()
+        blocks = follow_chain(client)
         first = [await anext(blocks), await anext(blocks)]
         await blocks.aclose()
-        by_cursor = await anext(client.follow_chain(first[0].place, from_cursor=first[0].cursor))
-        by_height = await anext(client.follow_chain(first[0].place))
+        by_cursor = await anext(follow_chain(client, first[0].place, from_cursor=first[0].cursor))
+        by_height = await anext(follow_chain(client, first[0].place))
     assert by_cursor.place == by_height.place == first[1].place
 
 
@@ -94,13 +95,13 @@ async def test_a_place_of_another_chain_is_found_out_at_the_next_block(lab: Lab)
     trust = Trust.of(lab.chain.genesis)
     async with Client([lab.url], trust=trust) as client, asyncio.timeout(WAIT_SECONDS):
         with pytest.raises(ProofInvalid, match="does not follow"):
-            await anext(client.follow_chain(ChainPlace(2, bytes(32), bytes(32))))
+            await anext(follow_chain(client, ChainPlace(2, bytes(32), bytes(32))))
 
 
 async def test_without_a_genesis_nothing_is_followed(lab: Lab) -> None:
     async with Client([lab.url]) as client:
         with pytest.raises(ProofInvalid, match="genesis"):
-            await anext(client.follow_chain())
+            await anext(follow_chain(client))
 
 
 def changed(**fields: Any) -> Callable[[ExecutedBlock], ExecutedBlock]:
@@ -257,4 +258,4 @@ async def test_heights_that_a_node_has_not_kept_are_refused_with_the_first_that_
     trust = Trust.of(lab.chain.genesis)
     async with Client([lab.url], trust=trust) as client, asyncio.timeout(WAIT_SECONDS):
         with pytest.raises(RequestFailed, match=r"pruned.*at least 4"):
-            await anext(client.follow_chain())
+            await anext(follow_chain(client))

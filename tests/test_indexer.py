@@ -1,9 +1,10 @@
 """som index against a real PostgreSQL: it has the chain, each block once, and proves that its sums are the chain's."""
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -18,10 +19,12 @@ from node.client.client import Client
 from node.client.errors import ProofInvalid
 from node.client.trust import Trust
 from node.indexer.books import rows_of
-from node.indexer.database import Database, DatabaseError, Unavailable
+from node.indexer.database import Database, DatabaseError, Reading, Unavailable, read_place
 from node.indexer.follow import Indexer
+from node.indexer.proof import Verdict, verify
 from node.indexer.rows import BalanceRow, Rows
-from node.indexer.schema import VERSION
+from node.indexer.schema import STEPS, VERSION
+from node.indexer.view import View
 from node.ledger.pay import Pay
 from node.ledger.settle import SettleHold
 from tests.cli_lab import Som, som_lab
@@ -38,13 +41,28 @@ CHAIN_TRANSACTIONS: Final = 600
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Cluster]:
-    with cluster() as found:
+    with cluster(durable=False) as found:
         yield found
 
 
 @pytest.fixture
 def dsn(server: Cluster) -> str:
-    return server.create()
+    return server.dsn(server.create())
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory, server: Cluster) -> Iterator[tuple[Som, str, int]]:
+    """A chain to which nothing is added, the name of its index, and the height of that."""
+    with som_lab(tmp_path_factory.mktemp("quiet")) as som:
+        som.on_chain(live)
+        name = server.create()
+        yield som, name, indexed(som, server.dsn(name))
+
+
+@pytest.fixture
+def copy(quiet: tuple[Som, str, int], server: Cluster) -> str:
+    """A copy of the quiet chain's index."""
+    return server.dsn(server.create(like=quiet[1]))
 
 
 @pytest.fixture
@@ -95,8 +113,10 @@ def query(dsn: str, text: str) -> list[tuple[Any, ...]]:
 # What is there
 
 
-def test_the_index_has_every_block_and_proves_that_its_sums_are_the_chains(som: Som, dsn: str) -> None:
-    height = indexed(som, dsn)
+def test_the_index_has_every_block_and_proves_that_its_sums_are_the_chains(
+    quiet: tuple[Som, str, int], copy: str
+) -> None:
+    som, dsn, height = quiet[0], copy, quiet[2]
     code, found = verdict(som, dsn)
     assert (code, found["equal"], found["faults"], found["height"]) == (0, True, [], height)
     assert found["accounts"] == len(som.chain.genesis.accounts) + 1
@@ -174,13 +194,31 @@ FAKES: Final = {
 
 
 @pytest.mark.parametrize("fake", FAKES)
-def test_the_proof_finds_a_row_that_is_not_the_chains(som: Som, dsn: str, fake: str) -> None:
-    indexed(som, dsn)
-    query(dsn, FAKES[fake] % {"alice": ALICE, "bob": BOB, "nobody": NOBODY})
-    code, found = verdict(som, dsn)
+def test_the_proof_finds_a_row_that_is_not_the_chains(quiet: tuple[Som, str, int], server: Cluster, fake: str) -> None:
+    som, name, _ = quiet
+    genesis = som.chain.genesis
+
+    async def compared(connection: "psycopg.Connection[tuple[Any, ...]]") -> Verdict:
+        @contextmanager
+        def looking() -> Iterator[View]:
+            yield View(Reading(connection), read_place(connection, genesis))
+
+        async with Client([som.url], trust=Trust.of(genesis)) as client:
+            return await verify(client, looking, 0)
+
+    with psycopg.connect(server.dsn(name)) as connection:  # what is faked here nobody else ever sees
+        assert asyncio.run(compared(connection)).faults == ()
+        connection.execute((FAKES[fake] % {"alice": ALICE, "bob": BOB, "nobody": NOBODY}).encode())
+        assert asyncio.run(compared(connection)).faults
+        connection.rollback()
+
+
+def test_sums_that_differ_are_told_and_end_with_1(quiet: tuple[Som, str, int], copy: str) -> None:
+    query(copy, f"UPDATE som.entries SET amount = amount + 1 WHERE account = {ALICE} AND number = 0")
+    code, found = verdict(quiet[0], copy)
     assert code == Exit.ERROR
-    assert found["faults"]
     assert not found["equal"]
+    assert any(f"{ALICE:016d}" in fault for fault in found["faults"])
 
 
 def test_a_proof_of_a_height_that_is_not_indexed_yet_is_no_proof(
@@ -196,18 +234,24 @@ def test_a_proof_of_a_height_that_is_not_indexed_yet_is_no_proof(
 # Refusals
 
 
-def test_a_database_of_another_network_is_refused(som: Som, dsn: str) -> None:
-    indexed(som, dsn)
-    query(dsn, "UPDATE som.chain SET genesis_hash = 'x'")
+def test_a_database_of_another_network_is_refused(quiet: tuple[Som, str, int], copy: str) -> None:
+    query(copy, "UPDATE som.chain SET genesis_hash = 'x'")
     for arguments in (("--until", "1"), ("--verify",)):
-        result = index(som, dsn, *arguments)
+        result = index(quiet[0], copy, *arguments)
         assert (result.exit_code, "another network" in result.output) == (Exit.CONFIG, True)
 
 
-def test_a_database_of_newer_software_is_refused(som: Som, dsn: str) -> None:
-    indexed(som, dsn)
-    query(dsn, f"UPDATE som.chain SET schema_version = {VERSION + 1}")
-    result = index(som, dsn, "--until", "1")
+def test_a_database_of_older_software_grows_and_the_older_software_refuses_it_then(
+    quiet: tuple[Som, str, int], copy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    som, _, height = quiet
+    with monkeypatch.context() as newer:
+        newer.setattr("node.indexer.database.STEPS", (*STEPS, "ALTER TABLE som.holds ADD COLUMN note text"))
+        newer.setattr("node.indexer.database.VERSION", VERSION + 1)
+        assert index(som, copy, "--until", str(height)).exit_code == 0
+        assert index(som, copy, "--until", str(height)).exit_code == 0  # no step twice
+    assert query(copy, "SELECT count(note) FROM som.holds") == [(0,)]
+    result = index(som, copy, "--until", "1")
     assert (result.exit_code, "update it" in result.output) == (Exit.CONFIG, True)
 
 
@@ -244,10 +288,30 @@ def test_a_node_that_has_not_kept_the_beginning_is_told_apart_from_one_that_is_a
     assert (result.exit_code, "archive" in result.output) == (Exit.ERROR, True)
 
 
-def test_where_there_is_no_server_or_no_index_the_command_says_so(som: Som, dsn: str, tmp_path: Path) -> None:
+def test_where_there_is_no_server_or_no_index_the_command_says_so(
+    som: Som, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.indexer.follow.START_SECONDS", 0.3)
     assert index(som, f"postgresql:///x?host={tmp_path}").exit_code == Exit.NOT_REACHABLE
     result = index(som, dsn, "--verify")
     assert (result.exit_code, "no index" in result.output) == (Exit.CONFIG, True)
+
+
+async def test_where_one_node_has_pruned_the_next_one_is_asked(tmp_path: Path, dsn: str) -> None:
+    async with (
+        solo_chain(tmp_path / "a") as pruned,
+        serving(pruned) as one,
+        solo_chain(tmp_path / "b", acting=True) as whole,
+        serving(whole) as other,
+    ):
+        pruned.store.prune([], 3)
+        trust, troubles = Trust.of(whole.genesis), list[str]()
+        indexer = Indexer(
+            dsn, whole.genesis, [one, other], lambda urls: Client(urls, trust=trust), lambda told: None, troubles.append
+        )
+        height = whole.store.tip.height - 1
+        assert await indexer.run(height) == height
+        assert "pruned" in troubles[0]
 
 
 async def test_a_node_that_shows_another_chain_is_left_for_the_next_one(tmp_path: Path, dsn: str) -> None:
@@ -323,19 +387,17 @@ def _plain(value: object) -> object:
 # The page
 
 
-def test_every_question_of_the_page_is_answered_by_the_tables(som: Som, dsn: str) -> None:
-    indexed(som, dsn)
+def test_every_question_of_the_page_is_answered_by_the_tables(copy: str) -> None:
     questions = re.findall(r"^```sql\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
     assert len(questions) >= 8
     for text in questions:
-        rows = query(dsn, text.replace("0011000000010057", f"{ALICE:016d}"))
+        rows = query(copy, text.replace("0011000000010057", f"{ALICE:016d}"))
         assert rows, text
 
 
-def test_every_table_of_the_schema_is_explained_on_the_page_and_in_the_database(som: Som, dsn: str) -> None:
-    indexed(som, dsn)
+def test_every_table_of_the_schema_is_explained_on_the_page_and_in_the_database(copy: str) -> None:
     tables = query(
-        dsn,
+        copy,
         "SELECT relname, obj_description(oid) FROM pg_class "
         "WHERE relnamespace = 'som'::regnamespace AND relkind IN ('r', 'v')",
     )

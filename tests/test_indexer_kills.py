@@ -119,7 +119,10 @@ def kill_and_start(victim: Callable[[], None], again: Callable[[], None], random
 @pytest.mark.parametrize("seed", [1])
 def test_whichever_side_is_killed_the_sums_are_those_of_the_chain(tmp_path: Path, server: Cluster, seed: int) -> None:
     random = Random(seed)
-    with som_lab(tmp_path) as som, running(Indexing(tmp_path, server.create(), som.chain.genesis, [som.url])) as index:
+    with (
+        som_lab(tmp_path) as som,
+        running(Indexing(tmp_path, server.dsn(server.create()), som.chain.genesis, [som.url])) as index,
+    ):
         kills = [(index.kill, index.start)] * 6 + [(server.kill, server.start)] * 6
         random.shuffle(kills)
         for victim, again in kills:
@@ -154,7 +157,7 @@ async def test_on_a_devnet_with_a_validator_that_dies_the_sums_are_those_of_the_
     async with LocalNetwork(tmp_path / "net") as network, Client(network.urls()) as client:
         await issue(client)
         await fund_people(client)
-        index = Indexing(tmp_path, server.create(), network.genesis, network.urls())
+        index = Indexing(tmp_path, server.dsn(server.create()), network.genesis, network.urls())
         with running(index):
             async with paying(client) as paid:
                 first = network.names[0]  # that which the indexer asks

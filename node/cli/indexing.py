@@ -37,7 +37,7 @@ SAMPLE_DEFAULT: Final = 200  # accounts: some seconds
     "genesis_file",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Your own copy of the network's genesis: from there on everything is verified.",
+    help="Your own copy of the network's genesis: from there on everything is proven.",
 )
 @click.option("--until", type=click.IntRange(1), metavar="HEIGHT", help="End when this height is indexed.")
 @click.option("--verify", "verifies", is_flag=True, help="Prove that the sums equal the chain's, and end.")

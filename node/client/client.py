@@ -18,7 +18,6 @@ import msgspec
 
 from consensus.crypto import SecretKey
 from node.client.access import Access
-from node.client.chain import ChainBlock, ChainCheck, ChainPlace
 from node.client.errors import ClientError, NotReachable, ProofInvalid, Refused, RequestFailed
 from node.client.outbox import REPLACEABLE, Outbox, Row, State
 from node.client.proofs import (
@@ -144,37 +143,12 @@ class Client:
         Raises RequestFailed, NotReachable when no node has answered for a minute, ProofInvalid (another network).
         """
         genesis_hash = None if self._trust is None else self._trust.genesis_hash
-        params = {"topic": topic, **options}
         entitled = partial(self._access.entitled, "sub_subscribe")
-        feed = Feed(self._transport, genesis_hash, params, entitled, begun)
+        feed = Feed(self._transport, genesis_hash, {"topic": topic, **options}, entitled, begun)
         async with contextlib.aclosing(feed.events(from_cursor)) as events:
             async for event in events:
                 self._seen_height = max(self._seen_height, event.at_height)
                 yield event
-
-    async def follow_chain(
-        self, place: ChainPlace | None = None, *, from_cursor: str | None = None
-    ) -> AsyncGenerator[ChainBlock, None]:
-        """Yield every block after ``place`` (the genesis if None) whole, verified from the genesis, for ever.
-
-        A block comes once a later final one names the root after it: then its transactions, their receipts and the
-        root are certain. ``from_cursor`` is that of the block at ``place``; without it the height is asked for.
-        Raises as ``subscribe``; RequestFailed (pruned) if the node has not kept that height.
-        """
-        check = ChainCheck(self._trusted(), place)
-        start: dict[str, Any] = {} if from_cursor is not None else {"from_height": check.height + 1}
-        events = self.subscribe("executed", from_cursor=from_cursor, **start)
-        async with contextlib.aclosing(events):
-            async for event in events:
-                if event.executed is None:
-                    raise ProofInvalid("an event without a block")
-                try:
-                    blocks = check.add(event.executed, event.cursor, event.at_height)
-                except CommitteeUnknown:
-                    self._trust = check.trust = await self._learned(check.trust)
-                    blocks = check.certified()
-                for block in blocks:
-                    yield block
 
     async def info(self) -> types.GetInfoResult:
         """Return which network this is and where it stands. Raises ProofInvalid if it is not the trusted one."""
@@ -323,8 +297,17 @@ class Client:
         try:
             return verify(trust)
         except CommitteeUnknown:
-            self._trust = await self._learned(trust)
-            return verify(self._trust)
+            return verify(await self.learn(trust))
+
+    @property
+    def trust(self) -> Trust:
+        """What proofs are checked against. Raises ProofInvalid if nothing is trusted."""
+        return self._trusted()
+
+    async def learn(self, trust: Trust) -> Trust:
+        """Return ``trust`` with all committees that followed, and check by it from now on. Raises ProofInvalid."""
+        self._trust = await self._learned(trust)
+        return self._trust
 
     async def _learned(self, trust: Trust) -> Trust:
         more = True

@@ -15,6 +15,7 @@ from typing import Final
 from node.client.chain import ChainBlock
 from node.client.client import Client
 from node.client.errors import ClientError, NotReachable, ProofInvalid, RequestFailed
+from node.client.following import follow_chain
 from node.indexer.books import rows_of
 from node.indexer.database import Database, Unavailable
 from node.ledger.genesis import Genesis
@@ -24,6 +25,7 @@ BATCH_BLOCKS: Final = 500
 WAITING_BLOCKS: Final = 500  # read ahead of the database, with at most so many transactions and one block more
 WAITING_TRANSACTIONS: Final = 20_000
 PAUSES_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 5.0)  # between tries, the last one again and again
+START_SECONDS: Final = 30.0  # that a server has to answer at first: both may be starting
 REPORT_SECONDS: Final = 5.0
 
 
@@ -78,10 +80,10 @@ class Indexer:
     async def run(self, until: int | None = None) -> int:
         """Follow; return the height if ``until`` is given and reached.
 
-        Raises Unavailable if the server does not answer at the start; DatabaseError, Unknown, Incomplete; Pruned,
+        Raises Unavailable if the server does not answer at first; DatabaseError, Unknown, Incomplete; Pruned,
         ProofInvalid or RequestFailed when that is what each of the nodes has answered.
         """
-        database = await asyncio.to_thread(Database.open, self._dsn, self._genesis)
+        database = await self._opened(0, time.monotonic() + START_SECONDS)
         tries = useless = 0  # nodes, one after the other, that are of no use
         while True:
             height = database.place.height
@@ -99,16 +101,21 @@ class Indexer:
                         raise Pruned(str(error)) from None
                     raise
             tries = 0 if database.place.height > height else tries + 1
-            database = await self._reopened(str(why), tries)
+            self._trouble(str(why))
+            await _pause(tries)
+            database = await self._opened(tries + 1, None)
 
-    async def _reopened(self, why: str, tries: int) -> Database:
+    async def _opened(self, tries: int, deadline: float | None) -> Database:
+        """Return the database once its server answers. Raises Unavailable after the deadline."""
         while True:
-            self._trouble(why)
-            await asyncio.sleep(PAUSES_SECONDS[min(tries, len(PAUSES_SECONDS) - 1)])
             try:
                 return await asyncio.to_thread(Database.open, self._dsn, self._genesis)
             except Unavailable as error:
-                why, tries = str(error), tries + 1
+                if deadline is not None and time.monotonic() > deadline:
+                    raise
+                self._trouble(str(error))
+            await _pause(tries)
+            tries += 1
 
     async def _follow(self, database: Database, until: int | None, first: int) -> int:
         if until is not None and database.place.height >= until:
@@ -116,7 +123,7 @@ class Indexer:
         ahead = _Ahead()
         async with self._connect((*self._urls[first:], *self._urls[:first])) as client:
             place = database.place
-            blocks = client.follow_chain(place.chain, from_cursor=place.cursor)
+            blocks = follow_chain(client, place.chain, from_cursor=place.cursor)
             reading = asyncio.create_task(ahead.read(blocks))
             try:
                 while True:
@@ -197,6 +204,10 @@ class _Ahead:
 
     def _has_room(self) -> bool:
         return len(self._blocks) < WAITING_BLOCKS and self._transactions < WAITING_TRANSACTIONS
+
+
+async def _pause(tries: int) -> None:
+    await asyncio.sleep(PAUSES_SECONDS[min(tries, len(PAUSES_SECONDS) - 1)])
 
 
 def _is_pruned(error: ClientError) -> bool:
