@@ -113,7 +113,7 @@ def _check_us(until: float) -> float:
 def look(at: float, pids: Mapping[str, int], urls: Mapping[str, str], others: Iterable[int]) -> Moment:
     """Read everything. Takes some milliseconds of each validator; call it in a thread. ``others`` are process ids."""
     readings = {name: _reading(pid, urls[name]) for name, pid in pids.items()}
-    return Moment(at, readings, sum(map(_cpu_seconds, others)), time.process_time(), _busy_seconds())
+    return Moment(at, readings, sum(map(cpu_seconds, others)), time.process_time(), _busy_seconds())
 
 
 def _reading(pid: int, url: str) -> Reading:
@@ -125,14 +125,15 @@ def _reading(pid: int, url: str) -> Reading:
         height=int(metrics.get(HEIGHT, 0)),
         nullified=int(metrics.get(NULLIFIED, 0)),
         finality_seconds=metrics.get(FINALITY, 0.0),
-        cpu_seconds=_cpu_seconds(pid),
+        cpu_seconds=cpu_seconds(pid),
         rss_bytes=int(status["VmRSS"].split()[0]) * 1024,
         written_bytes=int(io["write_bytes"]),
         sent_bytes=int(metrics.get(SENT, 0)),
     )
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """Return user and system time of a process."""
     stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(stat[11]) + int(stat[12])) / TICKS
 

@@ -5,18 +5,16 @@ list persists is on disk before anything later in it is signed, sent or finalize
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Final, Protocol, assert_never
+from typing import Any, Final, Protocol, assert_never
 
 import structlog
 
 from consensus.core import Core
 from consensus.encoding import DecodeError
 from consensus.events import (
-    BlockBuilt,
-    BlockChecked,
     BlocksSynced,
     Broadcast,
     BuildBlock,
@@ -61,12 +59,13 @@ from consensus.timing import NEVER, Timing
 from consensus.verify import Invalid, Verifier
 from network.wire import PeerId
 from node.batches import Batch, BatchDigest, BatchPool, decode_payload, names_in
+from node.blocks import Blocks
 from node.epochs import Epochs, epoch_of_message, epoch_of_record
 from node.executor import Diverged, Executor, Stored
 from node.fence import Fence
 from node.inbox import INBOX_MAX, Event, FromPeer, Inbox, LinkChanged, Ours
 from node.members import Members
-from node.payloads import Payloads, Verdict
+from node.payloads import Payloads
 from node.presence import Presence
 from node.signing.signer import Signer
 from node.storage.journal import Journal
@@ -78,18 +77,11 @@ from node.voting import Voting
 
 CONSENSUS_RECORD, BATCH_RECORD = 1, 2  # types in the journal
 
-PACE_MS: Final = 50  # between two blocks, as we saw them: work that comes meanwhile shares a block
-# The same while we have final blocks to execute: sooner would add blocks, and what each costs, not payments.
-PACE_BEHIND_MS: Final = 250
-UNFINAL_MS: Final = 250  # an unfinal parent is helped by an empty block after this
-MISSING_MS: Final = 100  # a batch that a proposal names, and that is not here by then, is asked for
 TURN_SECONDS: Final = 0.005  # of work before the event loop gets its turn
 ROTATE_BYTES: Final = 64 * 1024 * 1024  # of journal beside what it must hold: read in less than a second at start
 UNSYNCED_BYTES_MAX: Final = 8 * 1024 * 1024  # of batches that wait for the next vote's sync: an eighth of its buffer
 LATE_MS: Final = 50  # a timer so late means that we stood still: messages go first
 STATUS_MS: Final = 250  # between two answers to a peer in another epoch
-PROPOSAL_FETCHES: Final = 20  # rounds of asking for a proposal's batches; by then the view is over
-PROPOSALS_FETCHED_MAX: Final = 8  # whose batches are asked for at once: a liar's, which nobody has, hold up no other's
 
 log = structlog.get_logger("consensus")
 
@@ -173,12 +165,7 @@ class Driver:
         self._unsynced = False
         self._unsynced_bytes = 0  # of batches
         self._rotate_at = ROTATE_BYTES
-        self._building: tuple[BuildBlock, int] | None = None  # and since when
-        self._checking: tuple[CheckBlock, int] | None = None
-        self._last_block_at = 0  # when we last saw or made a proposal, monotonic ms
         self._pending_work = False
-        self._asked: set[BatchDigest] = set()
-        self._fetching = 0
         self._tasks: asyncio.TaskGroup | None = None
         self._answered_at: dict[PeerId, int] = {}
         self._ended: EpochEnded | None = None  # the last epoch that ended here
@@ -194,6 +181,18 @@ class Driver:
             lambda: self.core.committed.header.height,
             epochs.next_validators_hash,
             lambda: self.members.version,
+        )
+        self.blocks = Blocks(
+            self.payloads,
+            lambda: executor.queued(),
+            lambda: self.core.committed,
+            timing.idle_ms,
+            self.clock_ms,
+            now_ms,
+            self.deliver,
+            lambda names, rounds: self.sync.fetch_batches(names, rounds),
+            self._begin,
+            self._inbox.wake.set,
         )
         members = epochs.at_start(supported)
         known = max((members.epoch, 0), (floor.epoch, floor.view) if floor else (0, 0))  # earlier epochs are over
@@ -241,8 +240,7 @@ class Driver:
 
     def batches_missing(self) -> int:
         """Return how many batches the proposal under check, or the next final block, still lacks here."""
-        checked = [] if self._checking is None else self.payloads.missing(self._checking[0].block)
-        return len({*checked, *self._executor.missing()})
+        return len({*self.blocks.missing(), *self._executor.missing()})
 
     def named_batches(self) -> frozenset[BatchDigest]:
         """Return the batches that blocks above the committed tip name, those of a later epoch included."""
@@ -281,8 +279,8 @@ class Driver:
         self._begin_next_epoch()
         self._listen()
         self._tell_of_work()
-        self._try_check()
-        next_build = self._try_build()
+        self.blocks.try_check()
+        next_build = self.blocks.try_build()
         self._rotate_journal()
         if not self._inbox:
             await self._sleep_until(next_build)
@@ -307,7 +305,7 @@ class Driver:
         return NEVER if self._timer_at is None else self._timer_at
 
     async def _sleep_until(self, next_build: int | None) -> None:
-        deadlines = [at for at in (self._timer_at, next_build, self._next_check()) if at is not None]
+        deadlines = [at for at in (self._timer_at, next_build, self.blocks.next_check()) if at is not None]
         self._inbox.wake.clear()
         if self._inbox:
             return
@@ -449,10 +447,9 @@ class Driver:
                 case SetTimer():
                     self._timer_at = effect.at_ms
                 case BuildBlock():
-                    self._building = (effect, self.clock_ms())
+                    self.blocks.build(effect)
                 case CheckBlock():
-                    self._checking = (effect, self.clock_ms())
-                    self._last_block_at = self.clock_ms()
+                    self.blocks.check(effect)
                 case FetchBlock():
                     self.sync.fetch_block(effect.hash, tuple(peers[holder] for holder in effect.holders))
                 case Finalize():
@@ -517,7 +514,7 @@ class Driver:
         end_height = (members.epoch + 1) * self._epochs.length
         self.core = Core(members.committee, self._genesis_hash, self._me, root, floor, end_height, self._timing)
         self.presence.begin_epoch(members.committee, [row.name for row in members.rows], self._me)
-        self._building = self._checking = None
+        self.blocks.begin_epoch()
         self._pending_work = False
 
     def _begin_next_epoch(self) -> None:
@@ -552,6 +549,10 @@ class Driver:
 
     # --- blocks ---
 
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        assert self._tasks is not None
+        self._tasks.create_task(work)
+
     def _uncommitted(self, block_hash: bytes) -> Block | None:
         return self.core.block(Hash(block_hash))
 
@@ -561,72 +562,6 @@ class Driver:
         if pending != self._pending_work:
             self._pending_work = pending
             self._step(WorkChanged(pending))
-
-    def _try_build(self) -> int | None:
-        """Build if it is time; return when to look again, None if only an event can make it time."""
-        if self._building is None:
-            return None
-        effect, since = self._building
-        now = self.clock_ms()
-        paced = self._last_block_at + (PACE_BEHIND_MS if self._executor.queued() else PACE_MS)
-        if now < paced:
-            return paced
-        names = self.payloads.choose(effect.parent)
-        due = self._empty_block_at(effect.parent, since)
-        if not names and now < due:
-            return due
-        content = self.payloads.content(effect.parent, names, self._now_ms())
-        if content is None:
-            return None
-        self._building = None
-        self._last_block_at = now
-        self.deliver(BlockBuilt(effect.view, content))
-        return None
-
-    def _empty_block_at(self, parent: Block, since: int) -> int:
-        """Return when a block without batches is worth its while: to certify a root, to finalize, or as a heartbeat."""
-        if parent.header.height > self.core.committed.header.height:
-            return since + UNFINAL_MS
-        if self.payloads.root_waits(parent):
-            return since
-        return since + self._timing.idle_ms
-
-    def _try_check(self) -> None:
-        if self._checking is None:
-            return
-        effect, _ = self._checking
-        verdict = self.payloads.verdict(effect.block, effect.parent, self._now_ms())
-        if verdict is Verdict.UNKNOWN:
-            self._ask_for_missing()
-            return
-        self._checking = None
-        self.deliver(BlockChecked(effect.view, effect.block.hash, verdict is Verdict.VALID))
-
-    def _next_check(self) -> int | None:
-        """Return when an undecided check deserves another look without an event: batches to ask for, or our clock."""
-        if self._checking is None:
-            return None
-        effect, since = self._checking
-        ahead_ms = effect.block.header.timestamp_ms - self._now_ms()
-        return max(self.clock_ms() + max(ahead_ms // 2, PACE_MS), since + MISSING_MS)
-
-    def _ask_for_missing(self) -> None:
-        assert self._checking is not None
-        effect, since = self._checking
-        if self.clock_ms() < since + MISSING_MS or self._fetching >= PROPOSALS_FETCHED_MAX:
-            return
-        missing = [name for name in self.payloads.missing(effect.block) if name not in self._asked]
-        if missing:
-            assert self._tasks is not None
-            self._asked.update(missing)
-            self._fetching += 1
-            self._tasks.create_task(self._fetch_batches(missing))
-
-    async def _fetch_batches(self, names: Sequence[BatchDigest]) -> None:
-        await self.sync.fetch_batches(names, PROPOSAL_FETCHES)
-        self._fetching -= 1
-        self._asked.difference_update(names)
-        self._inbox.wake.set()
 
     # --- housekeeping ---
 

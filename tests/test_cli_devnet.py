@@ -133,7 +133,20 @@ def test_the_commands_limits_are_those_of_what_they_call() -> None:
 
     assert (devnets.LOAD_RATE_MAX, devnets.LOAD_SECONDS_MAX) == (RATE_MAX, SECONDS_MAX)
     assert devnets.DELAY_MS_MAX == DELAY_MS_MAX
-    assert [param.default for param in devnets.status.params if param.name == "control"] == [CONTROL]
+    assert devnets.CONTROL == CONTROL
+
+
+def test_a_shell_is_offered_the_validators_of_the_devnet_that_runs(tmp_path: Path) -> None:
+    def offered(typed: str) -> list[str]:
+        words = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" ")), "_SOM_COMPLETE": "bash_complete"}
+        return CliRunner(env=words).invoke(main, [], prog_name="som", catch_exceptions=False).stdout.split()
+
+    rows = [{"name": name, "url": "http://127.0.0.1:1", "running": False, "cut": False} for name in VALIDATORS]
+    with answering(200, json.dumps({"pid": 1, "validators": rows}).encode()) as address:
+        (tmp_path / "control").write_text(address)
+        typed = f"som devnet kill --control {tmp_path / 'control'}"
+        assert offered(f"{typed} ba") == [f"plain,{name}" for name in VALIDATORS if name.startswith("ba")]
+    assert offered(f"{typed} ba") == []
 
 
 def test_init_makes_homes_and_a_genesis(tmp_path: Path) -> None:

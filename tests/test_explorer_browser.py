@@ -11,7 +11,7 @@ import pytest
 
 from devnet.generate import bank_account, demo_accounts, seed_of
 from node.ledger.account import format_account
-from tests.devnet_lab import ROOT, Program, lab_address, program
+from tests.devnet_lab import ROOT, Program, lab_address, paste, program
 
 pytest.importorskip("playwright", reason="NO PLAYWRIGHT: the explorer is not looked at; make install")
 
@@ -236,6 +236,20 @@ def test_a_network_without_a_quorum_says_whom_it_waits_for(chrome: Browser, url:
             press(visited, "Heal", name)
         rises(visited, stood)
         expect(state).to_contain_text("The network runs", timeout=2 * PATIENCE_MS)
+
+
+def test_a_page_that_is_open_goes_on_with_the_devnet_that_was_reset(chrome: Browser, url: str, devnet: Program) -> None:
+    with visit(chrome, url, fragment=fragment(devnet)) as visited:
+        loaded, before = visited.page.evaluate("performance.timeOrigin"), visited.height()
+        paste(["som devnet reset"], devnet.output.parent)
+        visited.page.wait_for_function(
+            "([loaded, height]) => performance.timeOrigin !== loaded && document.body.dataset.ready"
+            " && Number(document.querySelector('#state .height').innerText.replace(/\\D/g, '')) < height",
+            arg=[loaded, before],
+            timeout=2 * PATIENCE_MS,
+        )
+        expect(visited.page.locator("[data-lab=bank-2]")).to_contain_text("runs", timeout=PATIENCE_MS)
+        rises(visited, visited.height())
 
 
 # --- steps ---

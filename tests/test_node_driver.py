@@ -24,7 +24,8 @@ from consensus.messages import (
 from consensus.records import Intent, decode_record
 from network.wire import PeerId
 from node.batches import AUTHOR_BYTES_MAX, Batch, decode_payload
-from node.driver import BATCH_RECORD, CONSENSUS_RECORD, LATE_MS, PACE_BEHIND_MS, PACE_MS
+from node.blocks import PACE_BEHIND_MS, PACE_MS
+from node.driver import BATCH_RECORD, CONSENSUS_RECORD, LATE_MS
 from node.fence import Wall
 from node.inbox import INBOX_MAX
 from node.payloads import Verdict
@@ -293,10 +294,10 @@ async def test_batches_that_nobody_has_hold_up_no_other_proposals_batches(tmp_pa
     async with asyncio.TaskGroup() as driver._tasks:
         for number in range(3):
             missing = [batch_of(1, pay()).digest]
-            driver._checking = (_check_of(number), driver.clock_ms() - 1_000)
-            driver.payloads = _Lacking(missing)  # type: ignore[assignment]
-            driver._try_check()
-            driver._try_check()
+            driver.blocks._checking = (_check_of(number), driver.clock_ms() - 1_000)
+            driver.blocks.payloads = _Lacking(missing)  # type: ignore[assignment]
+            driver.blocks.try_check()
+            driver.blocks.try_check()
             await passes()
         assert len(asked) == 3
         never.set()

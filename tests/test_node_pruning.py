@@ -16,6 +16,7 @@ from node.rpc.methods import get_by_ref, get_history, get_transaction, submit, s
 from node.storage.schema import Table, table_end
 from node.storage.snapshot_files import Shelf
 from node.storage.store import Store
+from tests.node_parts import eventually, running
 from tests.snapshot_lab import Joiner, joins, made
 from tests.solo_chain import ALICE, BANK, SHOP, SoloChain, digits, solo_chain
 
@@ -118,6 +119,13 @@ async def test_days_blocks_the_window_and_a_snapshot_under_way_hold_it_back(chai
 async def test_nothing_is_pruned_unless_it_is_asked_for(chain: SoloChain) -> None:
     await pruner(chain, keep_blocks=0).run()
     assert chain.store.base() == 0
+
+
+async def test_what_may_go_and_is_not_worth_a_step_yet_is_counted(chain: SoloChain) -> None:
+    waiting = pruner(chain, step=100)
+    async with running(waiting.run()):
+        await eventually(lambda: waiting.due)
+    assert (waiting.due, waiting.blocks, chain.store.base()) == (chain.store.tip.height - 10, 0, 0)
 
 
 async def test_who_asks_for_what_is_gone_is_told_so(chain: SoloChain) -> None:

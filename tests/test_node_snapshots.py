@@ -12,6 +12,7 @@ import node.snapshot_fetch
 import node.snapshot_maker
 from consensus.encoding import DecodeError, as_int, as_tuple, decode, digest, encode
 from node.client.errors import ProofInvalid
+from node.epochs import Epochs
 from node.ledger.execute import Ledger
 from node.ledger.hold import MakeHold
 from node.ledger.holds import Condition
@@ -20,6 +21,7 @@ from node.ledger.recent import EMPTY_CHAIN, SEEN_TAG
 from node.ledger.snapshot import Minutes, Node, folded, frontier, placed, runs_of
 from node.ledger.state import State
 from node.snapshot_fetch import LIST, PIECE
+from node.snapshot_maker import Maker
 from node.snapshot_proof import (
     CONTENTS,
     FIRST,
@@ -35,7 +37,7 @@ from node.snapshot_proof import (
 from node.snapshots import Snapshots
 from node.storage.founding import install
 from node.storage.snapshot_files import FILE_BYTES_MAX, Fetched, Shelf
-from tests.node_parts import eventually
+from tests.node_parts import eventually, running
 from tests.snapshot_lab import PEERS, Joiner, joins, made
 from tests.solo_chain import ALICE, DEVICE, SHOP, SoloChain, solo_chain
 
@@ -392,6 +394,20 @@ async def test_old_snapshots_go_and_half_made_ones_too(chain: SoloChain, tmp_pat
     shelf.begin(heights[-1] + 1)
     assert shelf.heights() == heights[1:]
     assert Snapshots(shelf).serve(PIECE, encode((heights[0], 0, 0))) == b""
+
+
+async def test_a_snapshot_whose_root_no_block_certifies_in_time_is_given_up_and_counted(
+    chain: SoloChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node.snapshot_maker, "PROOF_TRIES", 1)
+    shelf, height = Shelf(tmp_path / "shelf"), chain.store.tip.height
+    maker = Maker(chain.store, Epochs(chain.genesis, chain.store), chain.genesis, shelf, every=height, keep=2)
+    async with running(maker.run()):
+        maker.on_stored(height, behind=False)
+        while maker.making is not None:
+            await asyncio.sleep(0)
+            maker.on_stored(height + 1, behind=False)  # a block came, and no certificate for what it names
+    assert (maker.unproven, maker.made, shelf.heights(), shelf.sizes()) == (1, 0, [], {})
 
 
 async def test_the_same_state_gives_the_same_files_on_every_node(chain: SoloChain, tmp_path: Path) -> None:

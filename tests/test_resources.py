@@ -24,8 +24,8 @@ def test_a_million_more_is_what_the_difference_says() -> None:
     }
     assert rows["1,000 accounts"] == ["60", "27", "0", "2.0", "5.0"]
     assert rows["501,000 accounts, 100,000 payments"] == ["101", "95", "210", "5.5", "16.0"]
-    assert rows["a million accounts more"] == ["60", "", "260", "6.0", ""]
-    assert rows["a million payments more, within their window"] == ["110", "", "800", "5.0", ""]
+    assert rows["a million accounts more"] == ["60", "", "260", "", "20.0"]
+    assert rows["a million payments more, within their window"] == ["110", "", "800", "", "10.0"]
 
 
 def test_memory_of_its_own_is_told_from_what_the_kernel_can_take_back() -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from devnet.load import Loaded
     from devnet.remote import Member, Remote, Standing
 
+CONTROL: Final = Path(".devnet/control")  # as devnet.local writes it
 DELAY_MS_MAX: Final = 5_000.0  # as devnet.wan takes
 LOAD_RATE: Final = 50.0
 LOAD_RATE_MAX: Final = 1_000.0  # as devnet.load takes
@@ -42,11 +43,25 @@ class ControlCommand(SomCommand):
                 ["--control"],
                 type=click.Path(path_type=Path, dir_okay=False),
                 metavar="FILE",
-                default=Path(".devnet/control"),
+                default=CONTROL,
                 show_default=True,
                 help="Where the devnet wrote how it is asked.",
             )
         )
+
+
+def _complete_name(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Offer the validators of the devnet that runs."""
+    from devnet.remote import NoDevnet, NotDone, Remote
+
+    try:
+        members = Remote(ctx.params.get("control") or CONTROL).standing().members
+    except (NoDevnet, NotDone):
+        return []
+    return [member.name for member in members if member.name.startswith(incomplete)]
+
+
+_NAMES = click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=_complete_name)
 
 
 @click.group(cls=SomGroup)
@@ -105,7 +120,7 @@ def status(session: Session, control: Path) -> None:
 
 
 @devnet.command("kill", cls=ControlCommand)
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@_NAMES
 @click.pass_obj
 def kill(session: Session, control: Path, names: tuple[str, ...]) -> None:
     """Kill validators as a power cut would. They stay dead until `som devnet restart`."""
@@ -113,7 +128,7 @@ def kill(session: Session, control: Path, names: tuple[str, ...]) -> None:
 
 
 @devnet.command("restart", cls=ControlCommand)
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@_NAMES
 @click.pass_obj
 def restart(session: Session, control: Path, names: tuple[str, ...]) -> None:
     """Start validators again; one that runs is killed first. They fetch what they missed by themselves."""
@@ -121,7 +136,7 @@ def restart(session: Session, control: Path, names: tuple[str, ...]) -> None:
 
 
 @devnet.command("partition", cls=ControlCommand)
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@_NAMES
 @click.pass_obj
 def partition(session: Session, control: Path, names: tuple[str, ...]) -> None:
     """Cut all links between these validators and all others. Clients reach them as before."""
@@ -129,7 +144,7 @@ def partition(session: Session, control: Path, names: tuple[str, ...]) -> None:
 
 
 @devnet.command("heal", cls=ControlCommand)
-@click.argument("names", metavar="NAME...", nargs=-1)
+@click.argument("names", metavar="NAME...", nargs=-1, shell_complete=_complete_name)
 @click.pass_obj
 def heal(session: Session, control: Path, names: tuple[str, ...]) -> None:
     """Mend the links of these validators, or of all that are cut off."""

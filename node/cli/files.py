@@ -58,8 +58,46 @@ def import_command(session: Session, /, file: Path, **given: Any) -> None:
     report = given["report"] or file.with_name(file.name + STATUS_SUFFIX)
     payments = _read(session, file, report, given["dry_run"])
     if given["dry_run"]:
-        _show_plan(session, plan(payments))
+        show_plan(session, plan(payments))
         return
+    try:
+        imported, now_ms = send_file(session, payments, given)
+    except FileRefused as refused:
+        _refuse(session, refused, report)
+    _write_report(session, payments, imported.outcomes, now_ms, report)
+    end_with_summary(session, payments, imported, report)
+
+
+import_command.params += [
+    click.Option(
+        ["--debtor-key", "--key", "key_files"],
+        multiple=True,
+        metavar="FILE",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Key file of the debtor; several if it needs more than one signature.",
+    ),
+    PASSPHRASE_FILE,
+]
+
+
+@iso.command("status")
+@_FILE
+@_REPORT
+@click.pass_obj
+def status_command(session: Session, file: Path, report: Path | None) -> None:
+    """Say what became of a file, and write the status report. Nothing is sent."""
+    target = report or file.with_name(file.name + STATUS_SUFFIX)
+    payments = _read(session, file, target, dry_run=False)
+    imported, now_ms = look_at_file(session, payments)
+    _write_report(session, payments, imported.outcomes, now_ms, target)
+    end_with_summary(session, payments, imported, target)
+
+
+# --- what every list of payments goes through, whatever its form ---
+
+
+def send_file(session: Session, payments: PaymentFile, given: Mapping[str, Any]) -> tuple[Imported, int]:
+    """Pay what is not paid yet; return what is known, and the node's time. Raises FileRefused if it is not due."""
 
     async def talk(client: Client) -> tuple[Imported, int]:
         info = await client.info()
@@ -86,43 +124,18 @@ def import_command(session: Session, /, file: Path, **given: Any) -> None:
             )
         return imported, (await client.info()).now_ms
 
-    try:
-        imported, now_ms = session.ask(talk, keeps=True)
-    except FileRefused as refused:
-        _refuse(session, refused, report)
-    _write_report(session, payments, imported.outcomes, now_ms, report)
-    _end(session, payments, imported, report)
+    return session.ask(talk, keeps=True)
 
 
-import_command.params += [
-    click.Option(
-        ["--debtor-key", "--key", "key_files"],
-        multiple=True,
-        metavar="FILE",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="Key file of the debtor; several if it needs more than one signature.",
-    ),
-    PASSPHRASE_FILE,
-]
-
-
-@iso.command("status")
-@_FILE
-@_REPORT
-@click.pass_obj
-def status_command(session: Session, file: Path, report: Path | None) -> None:
-    """Say what became of a file, and write the status report. Nothing is sent."""
-    target = report or file.with_name(file.name + STATUS_SUFFIX)
-    payments = _read(session, file, target, dry_run=False)
+def look_at_file(session: Session, payments: PaymentFile) -> tuple[Imported, int]:
+    """Return what became of the payments, and the node's time. Nothing is sent."""
 
     async def talk(client: Client) -> tuple[Imported, int]:
         info = await client.info()
         entries = read_record(_record_path(session, payments, info.genesis_hash))
         return await look(client, payments, entries), info.now_ms
 
-    imported, now_ms = session.ask(talk)
-    _write_report(session, payments, imported.outcomes, now_ms, target)
-    _end(session, payments, imported, target)
+    return session.ask(talk)
 
 
 def _read(session: Session, file: Path, report: Path, dry_run: bool) -> PaymentFile:
@@ -144,7 +157,7 @@ def _refuse(session: Session, refused: FileRefused, report: Path | None) -> NoRe
     session.end(Exit.REFUSED, f"{session.say('refused')}: {refused.code}")
 
 
-def _show_plan(session: Session, planned: Plan) -> None:
+def show_plan(session: Session, planned: Plan) -> None:
     say = session.say
     rows = [(pay.index, format_account(pay.debtor), len(pay.legs), session.money(pay.total)) for pay in planned.pays]
     value = {
@@ -167,7 +180,7 @@ def _write_report(
     write_published(report, lambda out: write_status(out, payments, outcomes, now_ms, session.language))
 
 
-def _end(session: Session, payments: PaymentFile, imported: Imported, report: Path) -> None:
+def end_with_summary(session: Session, payments: PaymentFile, imported: Imported, report: Path) -> None:
     """Show the summary and end: 0 all paid, 3 some refused, 4 all refused, 6 some open."""
     say = session.say
     counts = Counter(status(outcome) for outcome in imported.outcomes.values())

@@ -558,4 +558,29 @@ HELP_OF_MONEY: Final[dict[str, Translated]] = {
         "Кимге төлөнгөн жана ким кайтарат; ал кол коёт.",
         "Кому платили и кто возвращает; он подписывает.",
     ),
+    # batch
+    "Many payments of one payer from a table (CSV) with the columns account, amount and ref.": Translated(
+        "Бир төлөөчүнүн көп төлөмдөрү таблицадан (CSV); мамычалары account, amount жана ref.",
+        "Много платежей одного плательщика из таблицы (CSV) со столбцами account, amount и ref.",
+    ),
+    "Who pays all of it, and signs.": Translated(
+        "Баарын ким төлөйт; ал кол коёт.",
+        "Кто платит за всё и подписывает.",
+    ),
+    "Check the table and show the transactions that it would be. No node is asked, nothing is sent.": Translated(
+        "Таблицаны текшерип, кандай транзакциялар болорун көрсөтүү. Түйүн суралбайт, эч нерсе жөнөтүлбөйт.",
+        "Проверить таблицу и показать, какими транзакциями она станет. Узел не спрашивают, ничего не отправляется.",
+    ),
+    "Pay what of the table is not paid yet, wait until it is final, and write what became of each payment.": Translated(
+        "Таблицадан төлөнө элегин төлөп, акыркы болгонун күтүп, ар бир төлөм эмне болгонун жазуу.",
+        "Заплатить то из таблицы, что ещё не оплачено, дождаться окончательного и записать судьбу каждого платежа.",
+    ),
+    "Where it is written what became of each payment.": Translated(
+        "Ар бир төлөм эмне болгону кайда жазылат.",
+        "Куда записать судьбу каждого платежа.",
+    ),
+    "Say what became of the table, and write it down. Nothing is sent.": Translated(
+        "Таблица эмне болгонун айтып, жазып коюу. Эч нерсе жөнөтүлбөйт.",
+        "Сказать, что стало с таблицей, и записать. Ничего не отправляется.",
+    ),
 }

@@ -350,6 +350,20 @@ TEXTS: Final[dict[str, Words]] = {
     "check_ok": Words("жакшы", "хорошо", "ok"),
     "check_warn": Words("көңүл буруңуз", "внимание", "warn"),
     "check_fail": Words("жараксыз", "плохо", "fail"),
+    "batch_too_large": Words("таблица өтө чоң", "таблица слишком велика", "the table is too large"),
+    "batch_not_utf8": Words("таблица UTF-8 эмес", "таблица не в UTF-8", "the table is not UTF-8"),
+    "batch_no_table": Words("бул таблица эмес", "это не таблица", "this is no table"),
+    "batch_columns": Words(
+        "биринчи сап мамычаларды бирден атайт",
+        "первая строка называет столбцы, каждый один раз",
+        "the first line names the columns, each once",
+    ),
+    "batch_cells": Words("уячалардын саны туура эмес", "число ячеек не то", "the number of cells is wrong"),
+    "batch_empty": Words("таблицада төлөм жок", "в таблице нет платежей", "there is no payment in the table"),
+    "batch_ref": Words("шилтеме: 1–35 белги", "ссылка: от 1 до 35 знаков", "a reference of 1 to 35 characters"),
+    "batch_ref_twice": Words(
+        "бул шилтеме таблицада мурда болгон", "эта ссылка в таблице уже была", "the reference stood in the table before"
+    ),
     "no_devnet": Words(
         "Бул жерде сыноо тармагы иштебейт: make devnet же som devnet up",
         "Здесь не работает тестовая сеть: make devnet или som devnet up",

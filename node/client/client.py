@@ -143,9 +143,8 @@ class Client:
         Raises RequestFailed, NotReachable when no node has answered for a minute, ProofInvalid (another network).
         """
         genesis_hash = None if self._trust is None else self._trust.genesis_hash
-        params = {"topic": topic, **options}
         entitled = partial(self._access.entitled, "sub_subscribe")
-        feed = Feed(self._transport, genesis_hash, params, entitled, begun)
+        feed = Feed(self._transport, genesis_hash, {"topic": topic, **options}, entitled, begun)
         async with contextlib.aclosing(feed.events(from_cursor)) as events:
             async for event in events:
                 self._seen_height = max(self._seen_height, event.at_height)

@@ -16,9 +16,7 @@ FILE_OPENERS: Final = (
 )
 
 LINES_MAX: Final = 600
-LONG_FILES: Final[dict[str, str]] = {
-    "node.driver": "one loop; its epochs and its votes (node/voting.py) have been taken out as far as they go",
-}  # module -> why its subject is one
+LONG_FILES: Final[dict[str, str]] = {}  # module -> why its subject is one
 MUTATORS: Final = frozenset(
     "add append appendleft apply clear close discard extend insert pop popitem popleft put remove send setdefault sort "
     "step update write".split()

@@ -46,7 +46,7 @@ NODE_BOUNDS: Final[dict[str, Narrow]] = BOUNDS | {  # what the shell has besides
     "bytes of batches in an answer": Narrow(("node.sync",), "BATCHES_BYTES_MAX", 1),
     "blocks to execute": Narrow(("node.sync",), "EXECUTING_MAX", 2),
     "fetches": Narrow(("node.sync",), "FETCHES_MAX", 1),
-    "proposals fetched": Narrow(("node.driver",), "PROPOSALS_FETCHED_MAX", 1),
+    "proposals fetched": Narrow(("node.blocks",), "PROPOSALS_FETCHED_MAX", 1),
     "bytes of batches before a sync": Narrow(("node.driver",), "UNSYNCED_BYTES_MAX", 1),
     "gone ids in the mempool": Narrow(("node.mempool",), "STALE_MAX", 1),
     "blocks checked at the start": Narrow(("node.storage.store",), "CHECKED_BLOCKS", 1),

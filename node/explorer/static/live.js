@@ -70,6 +70,8 @@ export class Live {
       const [info, consensus, peers, page] = await this._rpc.batch(calls);
       this.refused = info instanceof RpcError && info.name === "unauthorized";
       this.reachable = !(info instanceof Error);
+      // A devnet was reset: nothing on this page is of the network that answers now.
+      if (this.reachable && this.info && this.info.genesis_hash !== info.genesis_hash) location.reload();
       if (this.reachable) this.info = info;
       if (!(consensus instanceof Error)) this.consensus = consensus;
       if (!(peers instanceof Error)) this.peers = peers.peers;

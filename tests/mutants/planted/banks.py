@@ -11,6 +11,7 @@ CAMT: Final = "node/iso20022/camt.py"
 STATEMENT: Final = "node/iso20022/camt053.py"
 STATEMENT_COMMAND: Final = "node/cli/bank_statements.py"
 NOTIFICATIONS: Final = "node/cli/notifications.py"
+BATCHES: Final = "node/cli/batches.py"
 IMPORTING: Final = "node/cli/importing.py"
 CLIENT: Final = "node/client/client.py"
 
@@ -18,6 +19,7 @@ IN_QR: Final = suite("qr")
 IN_QR_COMMAND: Final = suite("cli_qr")
 IN_CAMT: Final = suite("iso20022_camt")
 IN_BANK_STATEMENTS: Final = suite("cli_bank_statements")
+IN_BATCHES: Final = suite("cli_batches")
 IN_FILES: Final = suite("cli_files")
 IN_LARGE: Final = suite("iso20022_large", only="another_import")
 
@@ -96,6 +98,16 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         *("a state of before the day's end proves the day", "bank statement: days", CLIENT),
         *("if proven.height >= passed:", "if True:"),
         IN_BANK_STATEMENTS,
+    ),
+    one(
+        *("a reference stands twice in a table", "tables: a reference is paid once", BATCHES),
+        *("    if ref in seen:", "    if False:"),
+        IN_BATCHES,
+    ),
+    one(
+        *("a longer table pays again", "tables: a reference is paid once", BATCHES),
+        *("PaymentFile(_MESSAGE, ", "PaymentFile(str(len(rows)), "),
+        IN_BATCHES,
     ),
     one(
         *("a crash loses a notification", "notifications: exactly once", NOTIFICATIONS),

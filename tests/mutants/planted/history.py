@@ -89,4 +89,19 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         *("if not author_signed(batch) or not all(map(signatures_valid, transactions)):", "if False:"),
         IN_ARCHIVE,
     ),
+    one(
+        *("who has only said hello is asked for pruned blocks", "sync: a complaint is of who is linked", SYNC),
+        *("if linked and not able:", "if far and not able:"),
+        suite("node_sync", only="nobody_has"),
+    ),
+    one(
+        *("a snapshot given up is not counted", "operations: what is made in vain is seen", "node/snapshot_maker.py"),
+        *("self.unproven += 1", "pass"),
+        suite("node_snapshots", only="certifies"),
+    ),
+    one(
+        *("what is not pruned is not counted", "operations: a chain that is not pruned is seen", PRUNING),
+        *("self.due = base - self._store.base()", "self.due = 0"),
+        suite("node_pruning"),
+    ),
 )

@@ -112,4 +112,15 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         *("if str(typed).strip().lower() != digits:", "if False:"),
         suite("cli_nodes", only="first_digits"),
     ),
+    one(
+        *("an observer gets a consensus key", "an observer has no key to vote with", "node/config.py"),
+        *("return not self.observer and not self.signer.socket", "return not self.signer.socket"),
+        suite("cli_nodes", only="observer"),
+    ),
+    one(
+        *("a consensus key beside an observer is overlooked", "an observer has no key to vote with", "node/home.py"),
+        "if DISK.exists(home / config.keys.consensus):",
+        "if config.signer.socket and DISK.exists(home / config.keys.consensus):",
+        suite("cli_nodes", only="observer"),
+    ),
 )
