@@ -128,13 +128,13 @@ bench-all: $(STAMP) ## Every scenario RUNS=3 times; writes docs/performance/*.js
 	$(BIN)/python -m devnet.bench --all --runs $(RUNS) --results docs/performance $(ARGS)
 
 bench-plots: $(STAMP) ## Tables and charts of docs/performance.md from docs/performance/*.json
-	$(BIN)/python -m devnet.bench_plots $(ARGS)
+	$(BIN)/python -m devnet.bench.plots $(ARGS)
 
 bench-quick: $(STAMP) ## Slower than the baseline? Parts of a payment and a short saturation (3 minutes at the most)
-	$(BIN)/python -m devnet.bench_quick $(ARGS)
+	$(BIN)/python -m devnet.bench.quick $(ARGS)
 
 bench-ledger: $(STAMP) ## What each operation costs to apply, to commit to and to store, with 20,000 and 1,000,000 accounts (4 minutes)
-	$(BIN)/python -m devnet.bench_ledger $(ARGS)
+	$(BIN)/python -m devnet.bench.ledger $(ARGS)
 
 country: $(STAMP) ## The pensions of ACCOUNTS=7000000 wallets on four validators, every one checked; opens them first, once (a quarter of an hour; 100000: a minute)
 	$(BIN)/python -m devnet.country --accounts $(ACCOUNTS) $(ARGS)

@@ -23,10 +23,10 @@ import msgspec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from devnet import bench_sign
 from devnet.banner import make_console
-from devnet.bench_measure import Machine, Moment, cores, look, machine, verify_us
-from devnet.bench_sign import wallet
+from devnet.bench import sign
+from devnet.bench.measure import Machine, Moment, cores, look, machine, verify_us
+from devnet.bench.sign import wallet
 from devnet.country_chain import ACCOUNTS_MAX, Country, kept, prepare, recipients, serials, supply
 from devnet.country_check import Expected, check
 from devnet.generate import TREASURY, bank_account, key_of
@@ -135,7 +135,7 @@ class Run:
         """Let banks open more wallets over the RPC."""
         info = await self._info(next(iter(self._urls.values())))
         raws: list[bytes] = []
-        chain = bench_sign.Chain(self._genesis.network, self._genesis.hash)
+        chain = sign.Chain(self._genesis.network, self._genesis.hash)
         for bank in BANKS:
             first, stop = serials(bank, self._accounts).stop, serials(bank, self._accounts + count).stop
             raws += openings(Openings(chain, info.now_ms + LIFETIME_MS, bank, first, stop))

@@ -16,8 +16,8 @@ from typing import Final
 
 import msgspec
 
-from devnet import bench_sign
-from devnet.bench_sign import BANKS
+from devnet.bench import sign
+from devnet.bench.sign import BANKS
 from devnet.generate import ISSUER, TREASURY, key_of, make_genesis
 from devnet.offline import Openings, making, signed, signed_ahead
 from devnet.processes import Chain, worker_pool
@@ -71,7 +71,7 @@ def pension(serial: int) -> int:
 
 
 def serials(bank: int, accounts: int) -> range:
-    """Return the serials of a bank's wallets: ``bench_sign.wallet`` deals them out in turn."""
+    """Return the serials of a bank's wallets: ``sign.wallet`` deals them out in turn."""
     return range(1, 1 + (accounts - bank + BANKS) // BANKS)
 
 
@@ -123,7 +123,7 @@ def _transactions(
     genesis: Genesis, accounts: int, pool: ProcessPoolExecutor, told: Callable[[int], None]
 ) -> Iterator[bytes]:
     """Yield the issue, and the openings, which another process signs in the meantime."""
-    chain = bench_sign.Chain(genesis.network, genesis.hash)
+    chain = sign.Chain(genesis.network, genesis.hash)
     expires_ms = genesis.time_ms + LIFETIME_MS
     pay = Pay(SOM, ISSUER, ((TREASURY, supply(accounts), b"first money"),))
     yield signed(chain, expires_ms, 0, ISSUER, [pay], (key_of("nbkr-board-1"), key_of("nbkr-board-2")))

@@ -12,7 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
-from devnet.bench_sign import BANKS
+from devnet.bench.sign import BANKS
 from devnet.country_chain import pension, serials
 from devnet.generate import ISSUER, TREASURY
 from node.ledger.account import SOM, Account, format_account, own_account, participant_of, serial_of

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from random import SystemRandom
 from typing import Final
 
-from devnet.bench_load import APPLIED, Nodes, Tally, open_loop
-from devnet.bench_results import Latency, latency_of
-from devnet.bench_sign import AMOUNT_TYIYN, BANKS, Call, request_of
+from devnet.bench.load import APPLIED, Nodes, Tally, open_loop
+from devnet.bench.results import Latency, latency_of
+from devnet.bench.sign import AMOUNT_TYIYN, BANKS, Call, request_of
 from devnet.generate import bank_account
 from devnet.money import bank_key
 from node.client.client import LIFETIME_MS, Client

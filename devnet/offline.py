@@ -27,7 +27,7 @@ from consensus.messages import (
     payload_hash,
     vote_statement,
 )
-from devnet.bench_sign import BANKS, Chain, wallet
+from devnet.bench.sign import BANKS, Chain, wallet
 from devnet.generate import bank_account, key_of
 from devnet.money import bank_key, open_wallet
 from node.batches import BATCH_TRANSACTIONS_MAX, Batch, BatchPool, decode_transactions, encode_payload, make_batch

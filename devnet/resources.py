@@ -17,11 +17,11 @@ from typing import Final
 
 import msgspec
 
-from devnet import bench_sign
 from devnet.banner import make_console
-from devnet.bench_measure import Machine, cpu_seconds, machine, verify_us
-from devnet.bench_plots import PageError, put_between
-from devnet.bench_sign import wallet
+from devnet.bench import sign
+from devnet.bench.measure import Machine, cpu_seconds, machine, verify_us
+from devnet.bench.plots import PageError, put_between
+from devnet.bench.sign import wallet
 from devnet.country import Wrong, patience, restarted
 from devnet.country_chain import ACCOUNTS_MAX, LIFETIME_MS, Country, prepare
 from devnet.generate import TREASURY, key_of
@@ -100,7 +100,7 @@ async def _pay(country: Country, payments: int) -> None:
 
 
 def _payments(genesis: Genesis, accounts: int, payments: int) -> Iterator[bytes]:
-    chain, keys = bench_sign.Chain(genesis.network, genesis.hash), (key_of("treasury"),)
+    chain, keys = sign.Chain(genesis.network, genesis.hash), (key_of("treasury"),)
     for at in range(payments):
         pay = Pay(SOM, TREASURY, ((wallet(at % accounts).number, 1, b"R-%014d" % at),))
         yield signed(chain, genesis.time_ms + LIFETIME_MS, at, TREASURY, [pay], keys)

@@ -20,18 +20,18 @@ from hypothesis import strategies as st
 
 from consensus.messages import Hash, decode_block, decode_certificate
 from consensus.verify import certificate_valid
-from devnet import bench_prepare
-from devnet.bench import parse
-from devnet.bench_check import faults
-from devnet.bench_load import APPLIED, Nodes, Tally, open_loop
-from devnet.bench_measure import Machine
-from devnet.bench_network import BenchNetwork, names_of
-from devnet.bench_plots import BEGIN, END, NONE_YET, PageError, charts, figures, put_between, read_all
-from devnet.bench_plots import main as plots_main
-from devnet.bench_prepare import Prepared, bench_genesis, link_data, prepared, wallet_tyiyn
-from devnet.bench_profile import OTHER, PARTS, fold
-from devnet.bench_quick import BASELINE, BaselineError, Figures, compare, read_baseline
-from devnet.bench_results import (
+from devnet.bench import prepare
+from devnet.bench.__main__ import parse
+from devnet.bench.check import faults
+from devnet.bench.load import APPLIED, Nodes, Tally, open_loop
+from devnet.bench.measure import Machine
+from devnet.bench.network import BenchNetwork, names_of
+from devnet.bench.plots import BEGIN, END, NONE_YET, PageError, charts, figures, put_between, read_all
+from devnet.bench.plots import main as plots_main
+from devnet.bench.prepare import Prepared, bench_genesis, link_data, prepared, wallet_tyiyn
+from devnet.bench.profile import OTHER, PARTS, fold
+from devnet.bench.quick import BASELINE, BaselineError, Figures, compare, read_baseline
+from devnet.bench.results import (
     FORMAT,
     Latency,
     Result,
@@ -45,9 +45,9 @@ from devnet.bench_results import (
     read_result,
     write_result,
 )
-from devnet.bench_run import run
-from devnet.bench_scenarios import PAYLOADS, SATURATION, SCENARIOS, Draw, Fault, PayloadName, Scenario
-from devnet.bench_sign import (
+from devnet.bench.run import run
+from devnet.bench.scenarios import PAYLOADS, SATURATION, SCENARIOS, Draw, Fault, PayloadName, Scenario
+from devnet.bench.sign import (
     ACCOUNTS_MIN,
     BANKS,
     Call,
@@ -84,7 +84,7 @@ EXPIRES_MS: Final = 1_790_000_000_000
 def made(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """Return a chain with as few wallets as the bench takes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bench_prepare, "PREPARED", tmp_path_factory.mktemp("prepared"))
+        patch.setattr(prepare, "PREPARED", tmp_path_factory.mktemp("prepared"))
         return asyncio.run(prepared(VALIDATORS, ACCOUNTS_MIN, 1, print))
 
 
@@ -241,12 +241,12 @@ async def test_a_prepared_chain_is_certified_through_all_its_epochs(tmp_path: Pa
 async def test_a_chain_is_made_once_and_again_when_its_source_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Prepared
 ) -> None:
-    monkeypatch.setattr(bench_prepare, "PREPARED", made.data.parents[1])
+    monkeypatch.setattr(prepare, "PREPARED", made.data.parents[1])
     before = made.data.stat().st_ino
     assert (await prepared(VALIDATORS, ACCOUNTS_MIN, 1, print)).data.stat().st_ino == before
-    name = bench_prepare._source_digest()
-    monkeypatch.setattr(bench_prepare, "SOURCES", (*bench_prepare.SOURCES, "devnet/svg.py"))
-    assert bench_prepare._source_digest() != name
+    name = prepare._source_digest()
+    monkeypatch.setattr(prepare, "SOURCES", (*prepare.SOURCES, "devnet/svg.py"))
+    assert prepare._source_digest() != name
 
 
 def test_a_home_that_goes_on_from_a_prepared_chain_leaves_it_as_it_was(made: Prepared, tmp_path: Path) -> None:
@@ -582,7 +582,7 @@ def test_a_network_has_its_names_and_one_that_is_not_well(made: Prepared, tmp_pa
 async def test_a_short_run_finds_every_store_whole(
     made: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault, delay_ms: float
 ) -> None:
-    monkeypatch.setattr(bench_prepare, "PREPARED", made.data.parents[1])
+    monkeypatch.setattr(prepare, "PREPARED", made.data.parents[1])
     brief = replace(SCENARIOS["usual"], accounts=ACCOUNTS_MIN, seconds=1.0, loads=(SATURATION,), in_flight=200)
     done = await run(replace(brief, fault=fault, delay_ms=delay_ms), tmp_path / "net", 1, print)
     assert done.faults == ()

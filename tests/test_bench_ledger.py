@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from devnet.bench_ledger import ACCOUNTS_MIN, Cost, Row, goals, main
+from devnet.bench.ledger import ACCOUNTS_MIN, Cost, Row, goals, main
 
 OPERATIONS = ("pay", "hold", "settle", "account", "asset", "attest", "order", "param")
 

@@ -9,7 +9,7 @@ import pytest
 from consensus.messages import Hash, decode_block, decode_certificate
 from consensus.verify import certificate_valid
 from devnet import country_chain
-from devnet.bench_sign import Chain, wallet
+from devnet.bench.sign import Chain, wallet
 from devnet.country import CALL, LEGS, _calls, main
 from devnet.country_chain import LIFETIME_MS, Country, kept, pension, prepare, recipients, serials, supply
 from devnet.country_check import Expected, examine

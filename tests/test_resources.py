@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from devnet.bench_measure import Machine
-from devnet.bench_plots import PageError, put_between
+from devnet.bench.measure import Machine
+from devnet.bench.plots import PageError, put_between
 from devnet.resources import BEGIN, END, START_SECONDS_MAX, Resources, Taken, main, memory_of, table
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"

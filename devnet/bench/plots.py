@@ -2,7 +2,7 @@
 
 One rule: a figure on that page stands in a committed JSON; between the markers nobody writes by hand.
 
-    python -m devnet.bench_plots [--results docs/performance] [--page docs/performance.md]
+    python -m devnet.bench.plots [--results docs/performance] [--page docs/performance.md]
 """
 
 import argparse
@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from devnet.bench_results import Result, ResultError, Stage, read_result
-from devnet.bench_scenarios import SCENARIOS
-from devnet.bench_show import Cells, costs, cpu_parts, figure, loads, machine_line, medians
+from devnet.bench.results import Result, ResultError, Stage, read_result
+from devnet.bench.scenarios import SCENARIOS
+from devnet.bench.show import Cells, costs, cpu_parts, figure, loads, machine_line, medians
 from devnet.svg import Chart, Line, draw
 
 BEGIN: Final = "<!-- figures: written by `make bench-plots` -->"
@@ -144,7 +144,7 @@ def _by_scenario(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write charts and page; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m devnet.bench_plots", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m devnet.bench.plots", description=__doc__.split("\n")[0])
     parser.add_argument("--results", type=Path, default=Path("docs/performance"))
     parser.add_argument("--page", type=Path, default=Path("docs/performance.md"))
     given = parser.parse_args(arguments)

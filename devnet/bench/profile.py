@@ -120,6 +120,6 @@ def part_of(frames: Sequence[str]) -> str:
 
 def _ours(file: str) -> str | None:
     """Return the path of a file of ours below the project's root."""
-    root = f"{Path(__file__).parents[1]}/"
+    root = f"{Path(__file__).parents[2]}/"
     inside = file.removeprefix(root)
     return inside if inside.startswith(("consensus/", "network/", "node/")) else None

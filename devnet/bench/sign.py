@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from consensus.crypto import SecretKey
-from devnet.bench_scenarios import PAYLOADS, Draw, PayloadName
+from devnet.bench.scenarios import PAYLOADS, Draw, PayloadName
 from devnet.generate import bank_account, demo_accounts, key_of
 from devnet.money import Wallet, bank_key, wallet_key
 from devnet.processes import worker_pool

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from devnet.bench_sign import Call
+from devnet.bench.sign import Call
 
 CONNECTIONS_A_NODE_MAX: Final = 200  # a node takes 250 of one address
 REPLY_SECONDS: Final = 75.0  # beyond the longest wait of a call

@@ -3,7 +3,7 @@
 One rule: it does what costs the others most and what nobody can be disconnected for. A proposal goes to one validator
 alone, so that the others time its view out; and it signs batches whose last transaction has a false signature.
 
-    python -m devnet.bench_liar --home .devnet/bench/bank-3
+    python -m devnet.bench.liar --home .devnet/bench/bank-3
 """
 
 import argparse
@@ -108,7 +108,7 @@ async def _serve(home: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m devnet.bench_liar", description="A devnet's validator that lies.")
+    parser = argparse.ArgumentParser(prog="python -m devnet.bench.liar", description="A devnet's validator that lies.")
     parser.add_argument("--home", type=Path, required=True)
     given = parser.parse_args(arguments)
     gc.set_threshold(*GARBAGE_THRESHOLDS)

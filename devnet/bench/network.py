@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from devnet.bench_prepare import Prepared, link_data
-from devnet.bench_scenarios import Fault, Scenario
+from devnet.bench.prepare import Prepared, link_data
+from devnet.bench.scenarios import Fault, Scenario
 from devnet.generate import VALIDATORS
 from devnet.processes import READY_SECONDS, LocalNetwork
 from devnet.wan import Delay
@@ -73,7 +73,7 @@ class BenchNetwork(LocalNetwork):
 
     def module(self, name: str) -> tuple[str, ...]:
         """Run the liar's program where one lies."""
-        return ("devnet.bench_liar",) if self._fault == "lying" and name == self.unwell else super().module(name)
+        return ("devnet.bench.liar",) if self._fault == "lying" and name == self.unwell else super().module(name)
 
     def other_pids(self) -> list[int]:
         """Return the processes that are part of this and are not measured one by one."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from devnet.bench_measure import Machine
-from devnet.bench_results import Result, Run, Stage, mean_cost, median_stage
+from devnet.bench.measure import Machine
+from devnet.bench.results import Result, Run, Stage, mean_cost, median_stage
 
 OTHERS_MAX = 0.5  # of the cores: where others took more, what is told of the rest is chance
 

@@ -18,12 +18,12 @@ from typing import Final
 
 from rich.console import Console
 
-from devnet.bench_measure import machine
-from devnet.bench_results import FORMAT, Result, write_result
-from devnet.bench_run import run
-from devnet.bench_scenarios import PAYLOADS, SCENARIOS, Load, Scenario
-from devnet.bench_show import show
-from devnet.bench_sign import ACCOUNTS_MAX, ACCOUNTS_MIN
+from devnet.bench.measure import machine
+from devnet.bench.results import FORMAT, Result, write_result
+from devnet.bench.run import run
+from devnet.bench.scenarios import PAYLOADS, SCENARIOS, Load, Scenario
+from devnet.bench.show import show
+from devnet.bench.sign import ACCOUNTS_MAX, ACCOUNTS_MIN
 from devnet.processes import DevnetError
 from node.client.errors import ClientError
 
@@ -131,7 +131,7 @@ def _bounds(scenario: Scenario) -> list[tuple[str, float, float, float]]:
 
 def _commit() -> str:
     """Return the name of the source that ran, if it is known."""
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     try:
         done = subprocess.run(
             ["git", "-C", str(root), "describe", "--always", "--dirty"], capture_output=True, text=True, check=True

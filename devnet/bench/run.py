@@ -14,15 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from devnet.bench_check import faults
-from devnet.bench_load import APPLIED, Nodes, Tally, closed_loop, open_loop
-from devnet.bench_measure import Moment, Reading, cores, look, verify_us
-from devnet.bench_network import BenchNetwork, names_of
-from devnet.bench_prepare import prepared
-from devnet.bench_profile import Profiler, spy
-from devnet.bench_results import Run, Stage, ValidatorCost, latency_of
-from devnet.bench_scenarios import PAYLOADS, Load, Scenario
-from devnet.bench_sign import Call, Chain, Mix, Signers
+from devnet.bench.check import faults
+from devnet.bench.load import APPLIED, Nodes, Tally, closed_loop, open_loop
+from devnet.bench.measure import Moment, Reading, cores, look, verify_us
+from devnet.bench.network import BenchNetwork, names_of
+from devnet.bench.prepare import prepared
+from devnet.bench.profile import Profiler, spy
+from devnet.bench.results import Run, Stage, ValidatorCost, latency_of
+from devnet.bench.scenarios import PAYLOADS, Load, Scenario
+from devnet.bench.sign import Call, Chain, Mix, Signers
 from node.client.client import Client
 from node.ledger.genesis import Genesis
 

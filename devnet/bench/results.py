@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
-from devnet.bench_measure import Machine
-from devnet.bench_scenarios import Scenario
+from devnet.bench.measure import Machine
+from devnet.bench.scenarios import Scenario
 
 FORMAT: Final = 1
 FILE_BYTES_MAX: Final = 16 * 2**20

@@ -3,7 +3,7 @@
 One rule: what is compared holds on a busy machine too: parts as fractions of a signature check that was timed beside
 them, CPU time in checks, throughput by the bound that was measured in the same run. It informs, and fails nothing.
 
-    python -m devnet.bench_quick [--write-baseline]
+    python -m devnet.bench.quick [--write-baseline]
 """
 
 import argparse
@@ -18,12 +18,12 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
-from devnet.bench_measure import Machine, machine
-from devnet.bench_results import Run, mean_cost
-from devnet.bench_run import run
-from devnet.bench_scenarios import ONE_LOAD, SCENARIOS
-from devnet.bench_show import OTHERS_MAX, Cells, machine_line
-from devnet.bench_stages import CHECK_US, measure
+from devnet.bench.measure import Machine, machine
+from devnet.bench.results import Run, mean_cost
+from devnet.bench.run import run
+from devnet.bench.scenarios import ONE_LOAD, SCENARIOS
+from devnet.bench.show import OTHERS_MAX, Cells, machine_line
+from devnet.bench.stages import CHECK_US, measure
 from devnet.processes import DevnetError
 from node.client.errors import ClientError
 
@@ -129,7 +129,7 @@ async def _saturation(directory: Path) -> Run | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and compare; return 0, or 1 if nothing could be measured or a payment was lost."""
-    parser = argparse.ArgumentParser(prog="python -m devnet.bench_quick", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m devnet.bench.quick", description=__doc__.split("\n")[0])
     parser.add_argument("--baseline", type=Path, default=BASELINE)
     parser.add_argument("--write-baseline", action="store_true", help="these figures are the baseline from now on")
     parser.add_argument("--directory", type=Path, default=Path(".devnet/quick"), help="made anew")

@@ -3,7 +3,7 @@
 One rule: signature checks are timed in every block beside the rest, and all is told as if a check took CHECK_US. So the
 figures of a busy machine and of a quiet one can be compared: a neighbour slows both alike.
 
-    python -m devnet.bench_stages [--accounts N] [--blocks N]
+    python -m devnet.bench.stages [--accounts N] [--blocks N]
 """
 
 import argparse
@@ -23,9 +23,9 @@ from rich.console import Console
 
 from consensus.crypto import SecretKey, verify
 from consensus.encoding import digest
-from devnet.bench_prepare import link_data, prepared
-from devnet.bench_show import Cells
-from devnet.bench_sign import Chain, Job, Mix, request_of, transactions_of
+from devnet.bench.prepare import link_data, prepared
+from devnet.bench.show import Cells
+from devnet.bench.sign import Chain, Job, Mix, request_of, transactions_of
 from devnet.generate import VALIDATORS, key_of, seed_of
 from node.batches import Batch, decode_batch, decode_transactions, make_batch
 from node.config import Config
@@ -213,7 +213,7 @@ def cells(watch: Watch) -> Cells:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m devnet.bench_stages", description="Where microseconds go.")
+    parser = argparse.ArgumentParser(prog="python -m devnet.bench.stages", description="Where microseconds go.")
     parser.add_argument("--accounts", type=int, default=10_000)
     parser.add_argument("--blocks", type=int, default=12)
     parser.add_argument("--directory", type=Path, default=Path(".devnet/stages"), help="made anew")

@@ -1,9 +1,9 @@
 """What each operation of the ledger costs: to apply, to commit to, and to store, with few accounts and with many.
 
 One rule: whole blocks of one operation go through the real ledger into a real store; the block around them, empty, has
-a row of its own. Signatures are not checked here, and not made: devnet/bench_stages.py has them and the route before.
+a row of its own. Signatures are not checked here, and not made: devnet/bench/stages.py has them and the route before.
 
-    python -m devnet.bench_ledger [--accounts 20000,1000000] [--rounds 7] [--json FILE]
+    python -m devnet.bench.ledger [--accounts 20000,1000000] [--rounds 7] [--json FILE]
 """
 
 import argparse
@@ -26,8 +26,8 @@ from rich.table import Table
 
 from consensus.crypto import PublicKey, SecretKey, Signature, verify
 from consensus.encoding import digest
-from devnet.bench_sign import BANKS, wallet
-from devnet.bench_stages import CHECK_US, block_record
+from devnet.bench.sign import BANKS, wallet
+from devnet.bench.stages import CHECK_US, block_record
 from devnet.generate import (
     CENTRAL_BANK,
     ENFORCER,
@@ -442,7 +442,7 @@ def as_json(found: dict[int, dict[str, Row]]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m devnet.bench_ledger", description="What an operation costs.")
+    parser = argparse.ArgumentParser(prog="python -m devnet.bench.ledger", description="What an operation costs.")
     parser.add_argument("--accounts", default="20000,1000000", help="numbers of wallets, with commas")
     parser.add_argument("--rounds", type=int, default=7, help="blocks of each kind; medians are told")
     parser.add_argument("--directory", type=Path, default=Path(".devnet/bench-ledger"), help="made anew, and removed")

@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from devnet.bench_sign import BANKS, Chain, wallet
+from devnet.bench.sign import BANKS, Chain, wallet
 from devnet.generate import ISSUER, TREASURY, TREE_DEPTH, bank_account, key_of, make_genesis
 from devnet.money import BANK_TYIYN, TREASURY_TYIYN, bank_key
 from devnet.offline import Openings, making, signed, signed_ahead
@@ -40,10 +40,10 @@ LOCK_SECONDS: Final = 0.2  # between two looks whether another process has finis
 # What decides the bytes of a prepared chain.
 SOURCES: Final = (
     *("consensus", "node/ledger", "node/storage", "node/batches.py", "node/executor.py", "node/home.py"),
-    *("node/epochs.py", "node/references.py", "devnet/bench_prepare.py", "devnet/bench_sign.py", "devnet/generate.py"),
+    *("node/epochs.py", "node/references.py", "devnet/bench/prepare.py", "devnet/bench/sign.py", "devnet/generate.py"),
     *("devnet/money.py", "devnet/offline.py"),
 )
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
