@@ -568,8 +568,4 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
         "базу пишет один индексатор; назовите через --node несколько узлов, и он продолжит у следующего. Таблицы и "
         "вопросы, которые задают банки, — в docs/indexer.md.",
     ),
-    "Your own copy of the network's genesis: from there on everything is verified.": Translated(
-        "Тармактын генезисинин өз көчүрмөңүз: андан ары баары текшерилет.",
-        "Ваша копия генезиса сети: от неё всё проверяется.",
-    ),
 }
