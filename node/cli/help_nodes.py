@@ -557,4 +557,15 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
         "Аягында ташталуучу абал кайда түзүлөт.",
         "Где строится состояние, которое в конце выбрасывается.",
     ),
+    # index
+    "Each block is there exactly once, whatever dies and when, and only when a quorum has certified what it did. One "
+    "indexer writes a database; name several nodes with --node, and it goes on at the next one. docs/indexer.md has "
+    "the tables, and questions that banks ask.": Translated(
+        "Ар бир блок, эмне качан өчсө да, так бир жолу жана кворум анын ишин ырастаганда гана турат. Маалымат базасына "
+        "бир индексчи жазат; --node менен бир нече түйүндү атаңыз, ал кийинкисинен улантат. Таблицалар жана банктар "
+        "берген суроолор docs/indexer.md ичинде.",
+        "Каждый блок там ровно один раз, что бы и когда ни отказало, и только когда кворум заверил сделанное им. В "
+        "базу пишет один индексатор; назовите через --node несколько узлов, и он продолжит у следующего. Таблицы и "
+        "вопросы, которые задают банки, — в docs/indexer.md.",
+    ),
 }

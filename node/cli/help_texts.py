@@ -358,16 +358,6 @@ FIRST_TEXTS: Final[dict[str, Translated]] = {
         "Чынжырды PostgreSQL базасына көчүрүп туруу: блоктор, транзакциялар, жазуулар, кармоолор, активдер, чечимдер.",
         "Вести цепочку в базу PostgreSQL: блоки, транзакции, проводки, блокировки сумм, активы, постановления.",
     ),
-    "Each block is there exactly once, whatever dies and when, and only when a quorum has certified what it did. One "
-    "indexer writes a database; name several nodes with --node, and it goes on at the next one. docs/indexer.md has "
-    "the tables, and questions that banks ask.": Translated(
-        "Эмне качан токтосо да, ар бир блок базада так бир жолу турат жана кворум анын жыйынтыгын күбөлөндүргөндө гана "
-        "жазылат. Базага бир индексатор жазат; --node менен бир нече түйүн атаңыз, ал кийинкисинде улантат. Таблицалар "
-        "жана банктардын суроолору: docs/indexer.md.",
-        "Каждый блок есть в базе ровно один раз, что бы и когда ни отказало, и лишь после того, как кворум удостоверил "
-        "его итог. В базу пишет один индексатор; назовите несколько узлов через --node, и он продолжит на следующем. "
-        "Таблицы и вопросы банков: docs/indexer.md.",
-    ),
     "The database. A password belongs into ~/.pgpass or PGPASSWORD.": Translated(
         "Маалымат базасы. Сырсөздүн орду — ~/.pgpass же PGPASSWORD.",
         "База данных. Паролю место в ~/.pgpass или PGPASSWORD.",
