@@ -146,13 +146,17 @@ class Control:
         return (
             secrets.compare_digest(request.match_info["secret"].encode(), self._secret.encode())
             and request.headers.get("Host") == f"{LOOPBACK}:{self._port}"
-            and (origin is None or origin in self._network.urls())
+            and (origin is None or origin in self._pages())
         )
+
+    def _pages(self) -> list[str]:
+        """Return the origins of the devnet's own pages; before it has places there are none."""
+        return [self._network.url(name) for name in self._network.places]
 
     def _reply(self, request: web.Request, status: int, body: dict[str, object]) -> web.Response:
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Vary": "Origin"}
         origin = request.headers.get("Origin")
-        if origin in self._network.urls():
+        if origin in self._pages():
             headers["Access-Control-Allow-Origin"] = origin or ""
         return web.Response(status=status, body=json.dumps(body), headers=headers, content_type="application/json")
 

@@ -88,7 +88,8 @@ class Remote:
         pid = self.standing().pid
         try:
             process = os.pidfd_open(pid)
-        except ProcessLookupError:
+        except ProcessLookupError:  # it answers, so it lives where we cannot see it: another container
+            self.act("down")
             return
         try:
             self.act("down")

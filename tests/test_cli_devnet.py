@@ -28,6 +28,8 @@ ACTS: Final = (
     ("down",),
 )
 
+PID_MAX: Final = 2**22  # the kernel gives lower ones
+
 
 def run(*arguments: str | Path, **environment: str) -> Result:
     clean = {"SOM_LANG": "", "SOM_NODE": "", "SOM_ACCOUNTS": "", **environment}
@@ -55,11 +57,13 @@ def test_a_file_that_leads_to_no_devnet_is_named(tmp_path: Path, content: bytes)
 
 
 @contextmanager
-def answering(status: int, body: bytes) -> Iterator[str]:
-    """Be a server that answers everything like this."""
+def answering(status: int, body: bytes, asked: list[str] | None = None) -> Iterator[str]:
+    """Be a server that answers everything like this; ``asked`` gets the paths."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if asked is not None:
+                asked.append(self.path)
             self.send_response(status)
             self.end_headers()
             self.wfile.write(body)
@@ -106,6 +110,14 @@ def test_the_exit_code_says_what_the_devnet_answered(
     assert ended.exit_code == code
     assert said in ended.stderr
     assert "Traceback" not in ended.output
+
+
+def test_a_devnet_that_lives_where_its_process_is_not_seen_is_told_to_end(tmp_path: Path) -> None:
+    asked: list[str] = []
+    with answering(200, json.dumps({"pid": PID_MAX, "validators": []}).encode(), asked) as address:
+        (tmp_path / "control").write_text(address)
+        assert run("down", "--control", tmp_path / "control").exit_code == 0
+    assert [path.partition("?")[0].rpartition("/")[2] for path in asked] == ["status", "down"]
 
 
 @pytest.mark.parametrize(

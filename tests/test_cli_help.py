@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from node.cli import main
 from node.cli.chain import SHELLS
+from node.cli.help_emergency import HELP_OF_EMERGENCIES
 from node.cli.help_money import HELP_OF_MONEY
 from node.cli.help_nodes import HELP_OF_NODES
 from node.cli.help_texts import FIRST_TEXTS, HELP_TEXTS
@@ -54,7 +55,7 @@ def test_no_translation_is_of_a_text_that_is_gone() -> None:
 
 
 def test_no_text_is_translated_twice() -> None:
-    assert len(HELP_TEXTS) == len(FIRST_TEXTS) + len(HELP_OF_MONEY) + len(HELP_OF_NODES)
+    assert len(HELP_TEXTS) == sum(map(len, (FIRST_TEXTS, HELP_OF_MONEY, HELP_OF_NODES, HELP_OF_EMERGENCIES)))
 
 
 def test_what_is_no_word_stands_in_every_language() -> None:

@@ -1,5 +1,6 @@
 """Who breaks a devnet from a page: only those who know its address may, and it says what it cannot do."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Final
 import aiohttp
 import pytest
 
-from devnet.control import FAUCET_TYIYN_MAX, Control
+from devnet.control import FAUCET_TYIYN_MAX, Control, Wish
 from devnet.generate import VALIDATORS, Place, demo_accounts
 from devnet.processes import LOOPBACK, LocalNetwork, free_ports
 from node.client.client import Client
@@ -94,6 +95,34 @@ async def test_what_it_cannot_do_it_says(desk: Desk) -> None:
         404,
         {"error": "one of down, faucet, kill, reset, restart"},
     )
+
+
+async def test_while_it_starts_it_says_so_and_does_nothing(tmp_path: Path) -> None:
+    network = LocalNetwork(tmp_path / "net")
+    async with Client([f"http://{LOOPBACK}:1"]) as client, aiohttp.ClientSession() as session:
+        control = Control(network)
+        await control.start()
+        try:
+            starting = Desk(control, network, client, session)
+            for method, path in (("GET", "status"), ("POST", "kill?name=nbkr"), ("POST", "down"), ("POST", "reset")):
+                assert await starting.ask(method, path) == (503, {"error": "the devnet is starting"})
+        finally:
+            await control.stop()
+
+
+async def test_it_ends_or_begins_anew_once(desk: Desk) -> None:
+    assert await desk.ask("POST", "down") == (200, {})
+    assert (await desk.ask("POST", "reset"))[0] == 400
+    assert await desk.control.wish() is Wish.DOWN
+
+
+async def test_a_reset_is_answered_when_the_new_network_stands(desk: Desk) -> None:
+    asked = asyncio.create_task(desk.ask("POST", "reset"))
+    assert await desk.control.wish() is Wish.RESET
+    assert (await desk.ask("GET", "status"))[0] == 503
+    assert not asked.done()
+    with desk.control.standing(desk.client):
+        assert await asked == (200, {})
 
 
 @pytest.mark.parametrize(

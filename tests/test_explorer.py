@@ -9,13 +9,19 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from random import Random
 from typing import Final
 
 import aiohttp
 import pytest
 from yarl import URL
 
+from consensus.encoding import DecodeError, decode, encode
 from node.explorer.pages import KINDS, STATIC, headers_of, load_pages
+from node.ledger.errors import Refused
+from node.ledger.pay import Pay
+from node.ledger.transaction import decode_transaction, signatures_valid
+from tests.client_vectors import GENESIS_HASH, vectors
 from tests.rpc_lab import Lab, rpc_lab
 
 HERE: Final = Path(__file__).parent / "explorer"
@@ -175,16 +181,61 @@ def test_kyrgyz_and_russian_are_written_in_their_letters() -> None:
 # The client
 
 
-def test_the_javascript_client_keeps_its_own_tests() -> None:
+def node_js(*arguments: str | Path, given: str = "") -> str:
+    """Run Node.js; return what it writes."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("NO NODE.JS: the JavaScript client is not tested on this machine; install nodejs 18 or newer")
-    done = subprocess.run(
-        [node, "--test", *map(str, sorted(HERE.glob("*.test.mjs")))],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = subprocess.run([node, *map(str, arguments)], input=given, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"# pass [1-9]", done.stdout), done.stdout
+    return done.stdout
+
+
+def test_the_javascript_client_keeps_its_own_tests() -> None:
+    assert re.search(r"# pass [1-9]", node_js("--test", *sorted(HERE.glob("*.test.mjs"))))
+
+
+def judged_value(data: bytes) -> str:
+    try:
+        return encode(decode(data)).hex()
+    except DecodeError:
+        return "DecodeError"
+
+
+def judged_transaction(raw: bytes) -> list[object]:
+    try:
+        read = decode_transaction(raw, GENESIS_HASH)
+    except Refused as refused:
+        return [refused.code.name, False]
+    if not all(isinstance(operation, Pay) for operation in read.operations):
+        return ["MALFORMED", False]  # the client has payments alone
+    return [read.id.hex(), signatures_valid(read)]
+
+
+def test_of_any_bytes_the_javascript_client_says_what_the_node_says() -> None:
+    """Random bytes that are often a head of MessagePack, and transactions of which a few bytes were changed."""
+    lot = Random(417)
+    heads = bytes([0x80, 0x90, 0x91, 0x92, 0xA0, 0xA1, 0xC0, 0xC2, *range(0xC4, 0xE1), 0xFF, 0x00, 0x7F])
+    values = [
+        bytes(lot.choice(heads) if lot.random() < 0.6 else lot.randrange(256) for _ in range(lot.randrange(14)))
+        for _ in range(8_000)
+    ]
+    whole = [bytes.fromhex(row["raw"]) for row in vectors()["transactions"] if len(row["raw"]) < 2_000]
+    transactions = [*whole]
+    for _ in range(4_000):
+        changed = bytearray(lot.choice(whole))
+        for _ in range(lot.randrange(1, 3)):
+            changed[lot.randrange(len(changed))] = lot.choice(heads) if lot.random() < 0.5 else lot.randrange(256)
+        transactions.append(bytes(changed))
+    asked = {
+        "values": [data.hex() for data in values],
+        "transactions": [raw.hex() for raw in transactions],
+        "genesis_hash": GENESIS_HASH.hex(),
+    }
+    said = json.loads(node_js(HERE / "verdicts.mjs", given=json.dumps(asked)))
+    assert [value for value, its in zip(values, said["values"], strict=True) if judged_value(value) != its] == []
+    judged = list(map(judged_transaction, transactions))
+    assert {"AMOUNT", "LEGS", "MALFORMED", "NOT_SIGNED"} <= {str(verdict[0]) for verdict in judged}
+    assert [valid for _, valid in judged] == [raw in whole for raw in transactions]  # some were not changed
+    rows = zip(transactions, judged, said["transactions"], strict=True)
+    assert [(raw.hex(), mine, its) for raw, mine, its in rows if mine != its] == []

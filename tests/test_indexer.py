@@ -22,10 +22,15 @@ from node.indexer.books import rows_of
 from node.indexer.database import Database, DatabaseError, Reading, Unavailable, read_place
 from node.indexer.follow import Indexer
 from node.indexer.proof import Verdict, verify
+from node.indexer.records import KINDS
 from node.indexer.rows import BalanceRow, Rows
 from node.indexer.schema import STEPS, VERSION
 from node.indexer.view import View
+from node.ledger.attestations import ATTESTATION
+from node.ledger.holds import HOLD
+from node.ledger.orders import ORDER
 from node.ledger.pay import Pay
+from node.ledger.records import after
 from node.ledger.settle import SettleHold
 from tests.cli_lab import Som, som_lab
 from tests.devnet_lab import ROOT
@@ -120,6 +125,7 @@ def test_the_index_has_every_block_and_proves_that_its_sums_are_the_chains(
     code, found = verdict(som, dsn)
     assert (code, found["equal"], found["faults"], found["height"]) == (0, True, [], height)
     assert found["accounts"] == len(som.chain.genesis.accounts) + 1
+    assert found["records"] == 2 + 1 + 1
     assert {each["code"]: int(each["supply"]) for each in found["supplies"]} == {
         asset.code: som.chain.ledger.supply(number) for number, asset in som.chain.ledger.assets().items()
     }
@@ -187,6 +193,14 @@ FAKES: Final = {
     "a number of no account": "INSERT INTO som.accounts SELECT 17, name, kind, tier, bank, category, opened, closed, 0 "
     "FROM som.accounts WHERE number = %(bob)d",
     "an asset's limit": "UPDATE som.assets SET max_supply = max_supply - 1 WHERE number = 2",
+    "an asset's reserve": "UPDATE som.assets SET reserve_account = issuer WHERE reserve_account IS NOT NULL",
+    "whom a hold pays": "UPDATE som.holds SET settler = %(bob)d WHERE payer = %(alice)d",
+    "what a hold is for": "UPDATE som.holds SET categories = '{5812}' WHERE payer = %(alice)d",
+    "a hold that is over": "UPDATE som.holds SET ended = height WHERE payer = %(alice)d",
+    "whom an order is against": "UPDATE som.orders SET target = %(alice)d",
+    "an order that is lifted": "UPDATE som.orders SET lifted = height, lifted_basis = basis",
+    "what was attested": "UPDATE som.attestations SET value = value + 1",
+    "who attested": "UPDATE som.attestations SET author = %(alice)d",
     "a block that is gone": "DELETE FROM som.blocks WHERE height = 2",
     "a block's hash": "UPDATE som.blocks SET hash = 'x' WHERE height = 2",
     "the cursor": "UPDATE som.chain SET root = 'x'",
@@ -253,6 +267,15 @@ def test_a_database_of_older_software_grows_and_the_older_software_refuses_it_th
     assert query(copy, "SELECT count(note) FROM som.holds") == [(0,)]
     result = index(som, copy, "--until", "1")
     assert (result.exit_code, "update it" in result.output) == (Exit.CONFIG, True)
+
+
+def test_a_small_room_ahead_of_the_database_holds_nothing_up(
+    som: Som, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for bound in ("WAITING_BLOCKS", "WAITING_TRANSACTIONS", "BATCH_BLOCKS", "BATCH_TRANSACTIONS"):
+        monkeypatch.setattr(f"node.indexer.follow.{bound}", 1)
+    indexed(som, dsn)
+    assert verdict(som, dsn)[0] == 0
 
 
 def test_of_two_indexers_one_writes(som: Som, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -373,8 +396,14 @@ def test_random_chains_come_to_the_ledgers_rows_whatever_the_batches(dsn: str, s
     compare(world, tables, entries)
     for name, rows in tables.all().items():
         columns = ", ".join(type(rows[0])._fields)
-        there = {tuple(map(_plain, row)) for row in query(dsn, f"SELECT {columns} FROM som.{name}")}
-        assert there == {tuple(map(_plain, row)) for row in rows}, name
+        found = {tuple(map(_plain, row)) for row in query(dsn, f"SELECT {columns} FROM som.{name}")}
+        assert found == {tuple(map(_plain, row)) for row in rows}, name
+    with psycopg.connect(dsn) as connection:
+        now = View(Reading(connection), read_place(connection, world.genesis))
+        for kind, prefix in zip(KINDS, (HOLD, ORDER, ATTESTATION), strict=True):
+            there = {record.key: record.row for record in now.records(kind, 0) if record.row is not None}
+            assert there == dict(world.reader.scan(prefix, after(prefix))), kind.table
+            assert all(now.record(kind, key) == row for key, row in there.items())
     assert query(dsn, "SELECT count(*), sum(amount) FROM som.entries") == [
         (len(entries), sum(row.amount for row in tables.entries.values()))
     ]

@@ -20,6 +20,7 @@ import node.storage.errors as storage_errors
 from devnet.generate import make_genesis
 from devnet.processes import free_ports
 from node.cli import main as som
+from node.cli.session import Exit
 from node.ledger.genesis import Validator, format_genesis
 from node.node import EXIT_CODES
 from node.storage.errors import StorageError
@@ -30,6 +31,7 @@ ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = (ROOT / "docs" / "operations.md").read_text()
 UNIT: Final = ROOT / "docs" / "som-node.service"
 SIGNER_UNIT: Final = ROOT / "docs" / "som-signer.service"
+INDEX_UNIT: Final = ROOT / "docs" / "som-index.service"
 # These never end a node: creating is for `som init`, a refusal is counted, a block out of turn is a mistake of ours.
 NEVER_FATAL: Final = {"AlreadyInitialised", "GuardRefused", "NotLinked"}
 
@@ -214,6 +216,18 @@ def test_the_signers_unit_starts_it_closed_to_all_but_its_socket() -> None:
     assert (service["RuntimeDirectoryMode"], service["LimitCORE"]) == ("0700", "0")
 
 
+def test_the_indexers_unit_starts_it_with_settings_that_it_has() -> None:
+    service = unit(INDEX_UNIT)["Service"]
+    command = service["ExecStart"].split()[1:]
+    start = som.commands[command[0]]
+    assert {word for word in command if word.startswith("--")} <= {
+        each for param in start.params for each in param.opts
+    }
+    settings = {param.envvar for param in start.params}
+    assert set(re.findall(r"SOM_[A-Z_]+", INDEX_UNIT.read_text())) <= settings
+    assert service["RestartPreventExitStatus"] == str(int(Exit.CONFIG))
+
+
 def test_the_unit_restarts_what_a_restart_may_mend_and_nothing_else() -> None:
     service = unit()["Service"]
     hopeless = {code for _, code in EXIT_CODES} - {74}
@@ -226,7 +240,7 @@ def test_the_unit_restarts_what_a_restart_may_mend_and_nothing_else() -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here")
-@pytest.mark.parametrize("path", [UNIT, SIGNER_UNIT], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [UNIT, SIGNER_UNIT, INDEX_UNIT], ids=lambda path: path.stem)
 def test_systemd_understands_the_unit(tmp_path: Path, path: Path) -> None:
     copy = tmp_path / path.name
     copy.write_text(path.read_text().replace("/opt/som/bin/som", shutil.which("true") or "/bin/true"))

@@ -568,39 +568,4 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
         "базу пишет один индексатор; назовите через --node несколько узлов, и он продолжит у следующего. Таблицы и "
         "вопросы, которые задают банки, — в docs/indexer.md.",
     ),
-    "Your own copy of the network's genesis: from there on everything is verified.": Translated(
-        "Тармактын генезисинин өз көчүрмөңүз: андан ары баары текшерилет.",
-        "Ваша копия генезиса сети: от неё всё проверяется.",
-    ),
-    # emergency
-    "The node and its signer must not run. Done again, it says the same. An observer, which has no "
-    "guard, reports too: it may have what the lost had.": Translated(
-        "Түйүн жана анын кол коюучусу токтотулган болушу керек. Кайталанса, ошол эле билдирилет. Сакчысы жок "
-        "байкоочу да билдирет: жоголгондордо болгон нерсе анда болушу мүмкүн.",
-        "Узел и его подписывающий процесс должны быть остановлены. При повторе доклад тот же. Наблюдатель "
-        "без сторожа тоже докладывает: у него может быть то, что было у утраченных.",
-    ),
-    "HOME is a validator that is left, or an observer; its node must not run. Who reports and has a seat "
-    "keeps it.": Translated(
-        "HOME — калган валидатор же байкоочу; түйүнү токтотулган болушу керек. Билдирүү берген валидатор "
-        "ордун сактайт.",
-        "HOME — оставшийся валидатор или наблюдатель; его узел остановлен. Доложивший сохраняет своё место.",
-    ),
-    "A validator looks first whether the decree leaves out anything that it has, and signs one decree of "
-    "a term only.": Translated(
-        "Валидатор адегенде буйрук анда бар нерсени калтырып кетпегенин текшерет жана бир мезгилде бир эле "
-        "буйрукка кол коёт.",
-        "Валидатор сперва проверяет, не пропускает ли указ то, что у него есть, и за срок подписывает лишь один указ.",
-    ),
-    "A home that has the chain checks all signatures. One that has not, and one of a decree that too few "
-    "validators could sign, needs --digest: what the central bank has published.": Translated(
-        "Чынжыры бар каталог бардык колдорду текшерет. Чынжыры жок болсо же буйрукка аз валидатор кол койсо, "
-        "--digest керек: Улуттук банк жарыялаганы.",
-        "Каталог с цепочкой проверяет все подписи. Без неё, или если указ смогли подписать слишком немногие, "
-        "нужен --digest: то, что опубликовал Национальный банк.",
-    ),
-    "Read the key's passphrase, or the device's PIN, here instead of asking.": Translated(
-        "Ачкычтын сырсөзүн же түзүлүштүн PIN-кодун сурабай, ушул файлдан окуу.",
-        "Прочесть парольную фразу ключа или PIN устройства из этого файла, не спрашивая.",
-    ),
 }

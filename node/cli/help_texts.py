@@ -6,6 +6,7 @@ One rule: the English text is the key, so one that is changed loses its translat
 
 from typing import Final
 
+from node.cli.help_emergency import HELP_OF_EMERGENCIES
 from node.cli.help_money import HELP_OF_MONEY
 from node.cli.help_nodes import HELP_OF_NODES
 from node.cli.texts import Translated
@@ -354,97 +355,9 @@ FIRST_TEXTS: Final[dict[str, Translated]] = {
         "Сакталган чынжырды ушул программа менен кайра аткарып, салыштыруу. Валидатор иштебеши керек.",
         "Исполнить сохранённую цепочку заново этой программой и сравнить. Валидатор не должен работать.",
     ),
-    # The emergency ceremony
-    "After more validators are lost for good than may be: a decree of the central bank and of those "
-    "who are left.": Translated(
-        "Валидаторлор чектен ашык биротоло жоголгондо: Улуттук банктын жана калгандардын буйругу.",
-        "Когда навсегда утрачено больше валидаторов, чем допустимо: указ Национального банка и оставшихся.",
-    ),
-    "Say, signed, what this validator has, after closing its guard: it never again votes as before. "
-    "No way back.": Translated(
-        "Бул валидаторда эмне бар экенин кол коюп билдирүү; ага чейин сакчысы жабылат: ал мурдагыдай эч "
-        "качан добуш бербейт. Артка жол жок.",
-        "Доложить с подписью, что есть у валидатора, закрыв его сторожа: как прежде он больше не "
-        "голосует. Пути назад нет.",
-    ),
-    "Choose from all reports the block that the chain goes on from, and write the decree for "
-    "everybody to sign.": Translated(
-        "Бардык билдирүүлөрдөн чынжыр улана турган блокту тандап, кол коюлуучу буйрукту жазуу.",
-        "Выбрать по всем докладам блок, с которого цепочка продолжится, и записать указ на подпись.",
-    ),
-    "Show a decree: the block, the validators, the reason, who has signed.": Translated(
-        "Буйрукту көрсөтүү: блок, валидаторлор, себеби, ким кол койгон.",
-        "Показать указ: блок, валидаторов, причину, кто подписал.",
-    ),
-    "Sign a decree: as the central bank with its keys, or as a validator that is left, with its home.": Translated(
-        "Буйрукка кол коюу: Улуттук банк — ачкычтары менен, калган валидатор — өз каталогу менен.",
-        "Подписать указ: Национальный банк — ключами, оставшийся валидатор — своим каталогом.",
-    ),
-    "Put the signatures of several copies of one decree into one file.": Translated(
-        "Бир буйруктун бир нече көчүрмөсүндөгү колдорду бир файлга чогултуу.",
-        "Собрать подписи из нескольких копий одного указа в один файл.",
-    ),
-    "Have this home follow a decree from its next start on. The node must not run.": Translated(
-        "Бул каталог кийинки ишке киргизүүдөн баштап буйрукка баш ийет. Түйүн токтотулган болушу керек.",
-        "Со следующего запуска этот каталог следует указу. Узел должен быть остановлен.",
-    ),
-    "Write it to this file.": Translated(
-        "Ушул файлга жазуу.",
-        "Записать в этот файл.",
-    ),
-    "Where key and guard are, if a signer process has them.": Translated(
-        "Ачкыч менен сакчы кол коюучу процессте болсо — анын каталогу.",
-        "Где ключ и сторож, если они у подписывающего процесса.",
-    ),
-    "Go on although acknowledged payments may be lost: nobody is left who could know.": Translated(
-        "Ырасталган төлөмдөр жоголушу мүмкүн болсо да улантуу: билген эч ким калган эмес.",
-        "Продолжить, хотя подтверждённые платежи могут пропасть: не осталось никого, кто мог бы знать.",
-    ),
-    "A new validator, as `som init --json` shows it.": Translated(
-        "Жаңы валидатор: `som init --json` көрсөткөндөй.",
-        "Новый валидатор, как его показывает `som init --json`.",
-    ),
-    "One who reports, and is not to validate any more.": Translated(
-        "Билдирүү берген, бирок мындан ары валидатор болбой турган.",
-        "Доложивший, который больше не будет валидатором.",
-    ),
-    "Why, for everybody to read.": Translated(
-        "Себеби, баары окуй турган.",
-        "Почему — чтобы прочёл каждый.",
-    ),
-    "A home whose chain says how far it is signed; its node must not run.": Translated(
-        "Чынжыры кол жетиштүүлүгүн көрсөтө турган каталог; түйүнү токтотулган.",
-        "Каталог, по цепочке которого видно, хватает ли подписей; узел остановлен.",
-    ),
-    "A key file of the central bank.": Translated(
-        "Улуттук банктын ачкыч файлы.",
-        "Файл ключа Национального банка.",
-    ),
-    "With --key: the network's genesis.": Translated(
-        "--key менен: тармактын генезиси.",
-        "С --key: генезис сети.",
-    ),
-    "Or: the home of a validator that has reported; its node must not run.": Translated(
-        "Же: билдирүү берген валидатордун каталогу; түйүнү токтотулган.",
-        "Или: каталог доложившего валидатора; его узел остановлен.",
-    ),
-    "The decree as the central bank has made it known: for a new home.": Translated(
-        "Улуттук банк жарыялаган буйрук: жаңы каталог үчүн.",
-        "Указ, как его объявил Национальный банк: для нового каталога.",
-    ),
     "Follow the chain into a PostgreSQL database: blocks, transactions, entries, holds, assets, orders.": Translated(
         "Чынжырды PostgreSQL базасына көчүрүп туруу: блоктор, транзакциялар, жазуулар, кармоолор, активдер, чечимдер.",
         "Вести цепочку в базу PostgreSQL: блоки, транзакции, проводки, блокировки сумм, активы, постановления.",
-    ),
-    "Each block is there exactly once, whatever dies and when, and only when a quorum has certified what it did. One "
-    "indexer writes a database; name several nodes with --node, and it goes on at the next one. docs/indexer.md has "
-    "the tables, and questions that banks ask.": Translated(
-        "Эмне качан токтосо да, ар бир блок базада так бир жолу турат жана кворум анын жыйынтыгын күбөлөндүргөндө гана "
-        "жазылат. Базага бир индексатор жазат; --node менен бир нече түйүн атаңыз, ал кийинкисинде улантат. Таблицалар "
-        "жана банктардын суроолору: docs/indexer.md.",
-        "Каждый блок есть в базе ровно один раз, что бы и когда ни отказало, и лишь после того, как кворум удостоверил "
-        "его итог. В базу пишет один индексатор; назовите несколько узлов через --node, и он продолжит на следующем. "
-        "Таблицы и вопросы банков: docs/indexer.md.",
     ),
     "The database. A password belongs into ~/.pgpass or PGPASSWORD.": Translated(
         "Маалымат базасы. Сырсөздүн орду — ~/.pgpass же PGPASSWORD.",
@@ -459,7 +372,7 @@ FIRST_TEXTS: Final[dict[str, Translated]] = {
     ),
 }
 
-HELP_TEXTS: Final = {**FIRST_TEXTS, **HELP_OF_MONEY, **HELP_OF_NODES}
+HELP_TEXTS: Final = {**FIRST_TEXTS, **HELP_OF_MONEY, **HELP_OF_NODES, **HELP_OF_EMERGENCIES}
 
 
 def in_language(english: str, language: Language) -> str:

@@ -145,6 +145,7 @@ def _show(session: Session, verdict: "Verdict") -> None:
         (say("height"), verdict.height),
         (say("entries"), verdict.entries),
         (say("accounts"), verdict.accounts),
+        (say("records"), verdict.records),
         *((say("supply"), session.money(each.amount, each.scale, each.code)) for each in verdict.supplies),
         (say("sums_equal"), say("no") if verdict.faults else say("yes")),
     ]
@@ -152,6 +153,7 @@ def _show(session: Session, verdict: "Verdict") -> None:
         "height": verdict.height,
         "entries": verdict.entries,
         "accounts": verdict.accounts,
+        "records": verdict.records,
         "supplies": [
             {"asset": each.asset, "code": each.code, "supply": str(each.amount), "height": each.height}
             for each in verdict.supplies

@@ -172,6 +172,9 @@ TEXTS: Final[dict[str, Words]] = {
     "lag": Words("артта калуу", "отставание", "lag"),
     "transactions_a_second": Words("транзакция/с", "транзакций/с", "transactions/s"),
     "rows_a_second": Words("сап/с", "строк/с", "rows/s"),
+    "records": Words(
+        "Кармоолор, чечимдер, ырастоолор", "Блокировки, постановления, подтверждения", "Holds, orders, attestations"
+    ),
     "sums_equal": Words("Суммалар чынжырга дал келет", "Суммы равны суммам цепочки", "The sums equal the chain's"),
     "index_pruned": Words(
         "Түйүндөрдө бул бийиктиктер сакталган эмес: баарын сактаган түйүндү же архивден куруланын атаңыз",

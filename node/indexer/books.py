@@ -106,7 +106,7 @@ def genesis_rows(genesis: Genesis) -> Rows:
         )
         for row in genesis.accounts
     ]
-    return Rows(accounts=accounts, assets=[_asset_row(number, asset, 0) for number, asset in genesis.assets])
+    return Rows(accounts=accounts, assets=[asset_row(number, asset, 0) for number, asset in genesis.assets])
 
 
 def rows_of(blocks: Sequence[ChainBlock], reader: Reader) -> Rows:
@@ -295,7 +295,7 @@ class _Books:
             made.redeem_from,
             made.basis,
         )
-        self._put_asset(_asset_row(made.asset, asset, self._height), made.by, made.basis)
+        self._put_asset(asset_row(made.asset, asset, self._height), made.by, made.basis)
 
     def _status(self, changed: SetAssetStatus) -> None:
         asset = self._assets.get(changed.asset)
@@ -552,7 +552,8 @@ def _transaction_row(height: int, position: int, transaction: Transaction, recei
     )
 
 
-def _asset_row(number: int, asset: Asset, height: int) -> AssetRow:
+def asset_row(number: int, asset: Asset, height: int) -> AssetRow:
+    """Return the row of an asset whose record was made, or first seen, at a height."""
     reserve, attested = asset.backing, asset.backing
     on_ledger = reserve if isinstance(reserve, OnLedger) else None
     words = attested if isinstance(attested, Attested) else None

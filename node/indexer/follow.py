@@ -131,7 +131,8 @@ class Indexer:
                     rows = await asyncio.to_thread(_store, database, batch)
                     self._stored(batch, rows)
                     if until is not None and database.place.height >= until:
-                        self._tell(batch[-1])
+                        if self._count.blocks:
+                            self._tell(batch[-1])
                         return database.place.height
             finally:
                 reading.cancel()

@@ -13,6 +13,8 @@ from typing import Final
 
 from node.client.client import Client
 from node.client.proofs import ProvenAccount
+from node.indexer.books import asset_row
+from node.indexer.records import KINDS, Kind, Record
 from node.indexer.rows import AssetRow
 from node.indexer.view import View
 from node.ledger.account import CLOSED, EMPTY_HEAD, format_account, is_account_number
@@ -23,6 +25,8 @@ from node.ledger.statement import encode_entry, next_head
 FAULTS_MAX: Final = 100  # that are told; the first ones say enough
 BEHIND_SECONDS: Final = 30.0  # that an indexer which runs has to come to the height of a proof
 BEHIND_PAUSE_SECONDS: Final = 0.2
+
+TRIES: Final = 3  # to find a row between two changes of it
 
 Open = Callable[[], AbstractContextManager[View]]
 
@@ -49,6 +53,7 @@ class Verdict:
     height: int
     entries: int
     accounts: int
+    records: int  # holds, orders, attestations
     supplies: tuple[Supply, ...]
     faults: tuple[str, ...]
 
@@ -58,16 +63,27 @@ async def verify(client: Client, open_view: Open, sample: int) -> Verdict:
     with open_view() as now:
         faults = now.broken_rules()
         assets, numbers, entries, height = now.assets(), now.accounts(sample), now.count_entries(), now.place.height
+        others = [(kind, now.records(kind, sample)) for kind in KINDS]
     supplies = []
     for asset in assets:
         supply, wrong = await _compare_asset(client, open_view, asset)
         supplies.append(supply)
         faults += wrong
+    for kind, records in others:
+        for record in records:
+            faults += await _compare_record(client, open_view, kind, record)
     for number in numbers:
         faults += await _compare_account(client, open_view, number)
         if len(faults) >= FAULTS_MAX:
             break
-    return Verdict(height, entries, len(numbers), tuple(supplies), tuple(faults[:FAULTS_MAX]))
+    return Verdict(
+        height,
+        entries,
+        len(numbers),
+        sum(len(records) for _, records in others),
+        tuple(supplies),
+        tuple(faults[:FAULTS_MAX]),
+    )
 
 
 async def _compare_asset(client: Client, open_view: Open, asset: AssetRow) -> tuple[Supply, list[str]]:
@@ -78,7 +94,7 @@ async def _compare_asset(client: Client, open_view: Open, asset: AssetRow) -> tu
         faults.append(f"asset {asset.number}: the chain has none")
     else:
         proven = decode_asset(row.value)
-        if asset[1:6] != (proven.code, proven.scale, proven.issuer, proven.status, proven.max_supply):
+        if asset != asset_row(asset.number, proven, asset.height):
             faults.append(f"asset {asset.number}: the register says {proven}")
     async with _reaching(open_view, issuer.height) as now:
         sums = now.sums(asset, issuer.height)
@@ -91,19 +107,30 @@ async def _compare_asset(client: Client, open_view: Open, asset: AssetRow) -> tu
     return Supply(asset.number, asset.code, asset.scale, sums.holders, issuer.height), faults
 
 
+async def _compare_record(client: Client, open_view: Open, kind: Kind, record: Record) -> list[str]:
+    """Compare a hold, an order or an attestation with what the state tree has under its key."""
+    for _ in range(TRIES):
+        proven = await client.prove_row(record.key)
+        async with _reaching(open_view, proven.height) as now:
+            there, current = now.record(kind, record.key), now.place.height == proven.height
+        if proven.value == there:
+            return []
+        if current:
+            break
+    return [f"{kind.table} {record.key.hex()}: the chain proves another row"]
+
+
 async def _compare_account(client: Client, open_view: Open, number: int) -> list[str]:
     if not is_account_number(number):
         return [f"{number}: the number of no account"]
-    proven = await client.prove_account(number)
-    async with _reaching(open_view, proven.height) as now:
-        faults = _differences(now, proven)
-        current = now.place.height == proven.height
-    if not faults or current:
-        return faults
-    # What has no height of its own (tier, bank, category) may have changed between the proof and the view.
-    again = await client.prove_account(number)
-    async with _reaching(open_view, again.height) as now:
-        return _differences(now, again)
+    faults: list[str] = []
+    for _ in range(TRIES):  # what has no height of its own (tier, bank, category) may have changed since the proof
+        proven = await client.prove_account(number)
+        async with _reaching(open_view, proven.height) as now:
+            faults, current = _differences(now, proven), now.place.height == proven.height
+        if not faults or current:
+            break
+    return faults
 
 
 def _differences(now: View, proven: ProvenAccount) -> list[str]:

@@ -2,12 +2,11 @@
 
 One rule: a step that was released is never edited; the next one changes what it made. Amounts are in the asset's minor
 units (of som: tyiyn), hashes and references are bytea, times that the ledger hashes are Unix milliseconds and stand
-beside a timestamptz where people read them.
+beside a timestamptz where people read them. Tables whose rows change have room in their pages, so that indexes do not.
 """
 
 from typing import Final
 
-SCHEMA: Final = "som"
 LEASE: Final = 0x736F6D2D696E6478  # the advisory lock of the one indexer: b"som-indx"
 
 STEPS: Final[tuple[str, ...]] = (
@@ -105,7 +104,7 @@ CREATE TABLE som.accounts (
     opened bigint NOT NULL,
     closed bigint,
     entries bigint NOT NULL
-);
+) WITH (fillfactor = 80);
 CREATE INDEX accounts_bank ON som.accounts (bank);
 COMMENT ON TABLE som.accounts IS 'Accounts as they are now. The chain has no names of people, and neither has this.';
 COMMENT ON COLUMN som.accounts.name IS 'of institutions, as the genesis calls them';
@@ -120,7 +119,7 @@ CREATE TABLE som.balances (
     balance bigint NOT NULL,
     held bigint NOT NULL,
     PRIMARY KEY (account, asset)
-);
+) WITH (fillfactor = 80);
 COMMENT ON TABLE som.balances IS
     'What accounts have now. An issuer''s balance is what it has issued, below 0; per asset all add up to 0.';
 COMMENT ON COLUMN som.balances.held IS 'the part of the balance that waits in holds and arrests';
@@ -148,6 +147,7 @@ CREATE TABLE som.holds (
     order_number text,
     ended bigint
 );
+CREATE INDEX holds_payer ON som.holds (payer);
 CREATE INDEX holds_open_payer ON som.holds (payer, asset) WHERE ended IS NULL;
 CREATE INDEX holds_open_until ON som.holds (until_ms, id) WHERE ended IS NULL AND until_ms > 0;
 COMMENT ON TABLE som.holds IS

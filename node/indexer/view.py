@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from node.indexer.database import Place, Reading, reading
+from node.indexer.records import Kind, Record
 from node.indexer.rows import AccountRow, AssetRow
 from node.ledger.genesis import Genesis
 from node.ledger.statement import Entry
@@ -126,6 +127,15 @@ class View:
                 after = number
             if len(page) < ENTRIES_AT_ONCE:
                 return
+
+    def records(self, kind: Kind, sample: int) -> list[Record]:
+        """Return the records of so many rows by chance; 0: of all."""
+        query = kind.query + (" ORDER BY random() LIMIT %s" if sample else "")
+        return [kind.record(row) for row in self._rows(query, (sample,) if sample else ())]
+
+    def record(self, kind: Kind, key: bytes) -> bytes | None:
+        """Return the row of a record as it is in this view."""
+        return next((each.row for each in map(kind.record, self._rows(*kind.find(key))) if each.key == key), None)
 
     def held(self, account: int, height: int) -> dict[int, int]:
         """Return what was held of each asset after a height."""

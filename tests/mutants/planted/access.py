@@ -198,7 +198,7 @@ OF_PAGES: Final = (
     ),
     one(
         *("a devnet obeys pages of other places", "control: its own pages", CONTROL),
-        *("and (origin is None or origin in self._network.urls())", "and True"),
+        *("and (origin is None or origin in self._pages())", "and True"),
         IN_CONTROL,
     ),
     one(

@@ -10,11 +10,15 @@ SUBSCRIPTIONS: Final = "node/client/subscriptions.py"
 HELP_TEXTS: Final = "node/cli/help_texts.py"
 SESSION: Final = "node/cli/session.py"
 HISTORY: Final = "node/client/history.py"
+CONTROL: Final = "devnet/control.py"
+REMOTE: Final = "devnet/remote.py"
 
 IN_PAYMENTS: Final = suite("client_payments")
 IN_SUBSCRIPTIONS: Final = suite("client_subscriptions", only="another_node")
 IN_HELP: Final = suite("cli_help")
 IN_HISTORY: Final = suite("client_subscriptions")
+IN_CONTROL: Final = suite("devnet_control")
+IN_DEVNET: Final = suite("cli_devnet", only="exit_code")
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
     one(
@@ -89,5 +93,20 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         *("the end of a subscription is not noticed", "client: each entry, when it is booked", HISTORY),
         *("        listening.result()", "        pass"),
         IN_HISTORY,
+    ),
+    one(
+        *("a reset is answered before the new network stands", "devnet: what it says is so", CONTROL),
+        *("        await self._stands.wait()", "        await asyncio.sleep(0)"),
+        IN_CONTROL,
+    ),
+    one(
+        *("a devnet is ended twice", "devnet: what it says is so", CONTROL),
+        *("        if self._wishes.full():", "        if False:"),
+        IN_CONTROL,
+    ),
+    one(
+        *("a proxy is asked for the devnet of this machine", "devnet: who is asked", REMOTE),
+        *("build_opener(ProxyHandler({}))", "build_opener(ProxyHandler())"),
+        IN_DEVNET,
     ),
 )

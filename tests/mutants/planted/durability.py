@@ -279,7 +279,7 @@ OF_THE_DRIVER: Final = (
     ),
     one(
         *("rotation drops what is final and not stored", "R44", DRIVER),
-        "facts[encode_record(final.block)] = facts[encode_record(final.certificate)] = None",
+        "facts |= dict.fromkeys(encode_record(fact) for fact in final.facts)",
         *("pass", IN_DRIVER),
     ),
     one(

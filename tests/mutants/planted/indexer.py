@@ -103,6 +103,11 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         IN_PROOF,
     ),
     one(
+        *("holds, orders and attestations are not compared", "proof", PROOF),
+        *("if proven.value == there:", "if True:"),
+        IN_PROOF,
+    ),
+    one(
         *("what is held is not compared", "proof", PROOF),
         *("if now.held(proven.number, proven.height) != {", "if False and {"),
         IN_PROOF,
