@@ -213,6 +213,8 @@ class Node:
         )
         self.driver.sync = self.sync
         self.adoption = Adoption(opened.home, genesis.hash, self.epochs, self.store, self.links, self._committee_of)
+        if self.epochs.decree_after(members.epoch) is not None:
+            self.dissemination.stand_still()  # what is taken in a term that is over comes into no block
         self.sync.term = lambda: term_of(self.driver.core.epoch)
         self.sync.on_later_term = self.adoption.on_later_term
         opened.signer.on_change(self.dissemination.on_signer)

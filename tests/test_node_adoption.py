@@ -15,10 +15,12 @@ from node.adoption import METHOD, Adoption
 from node.decree import DecreeConflict, SignedDecree, TermBegins, decode_decree
 from node.epochs import Epochs
 from node.following import Following
+from node.rpc.errors import NOT_A_VALIDATOR
 from node.storage.decrees import keep_decree, read_decrees
 from node.storage.store import Store
-from tests.decree_lab import AUTHORITY, BANK
+from tests.decree_lab import AUTHORITY, BANK, certified, decreed, header
 from tests.driver_lab import Cluster, Seat
+from tests.node_lab import make_lab
 from tests.node_parts import PEERS, Wire, certify, chain_of, child, committee, genesis, key_at, make_store
 from tests.test_node_members import grow
 from tests.test_node_terms import BASE, chain_across, decree_at
@@ -227,3 +229,21 @@ def test_a_base_beside_what_is_final_here_ends_the_node(tmp_path: Path) -> None:
     with pytest.raises(DecreeConflict, match="not above"):
         following.way(one.driver.core, 0)
     one.close()
+
+
+async def test_a_validator_whose_term_is_over_makes_no_block_and_turns_transactions_away(tmp_path: Path) -> None:
+    """R64: a client asks elsewhere, or again when the new term has begun."""
+    lab = make_lab(tmp_path, 1)
+    (name,) = lab.names
+    head = header(50, genesis_hash=Hash(lab.genesis.hash))
+    unsigned = decreed(head, certified(head))
+    over = replace(unsigned, decree=replace(unsigned.decree, genesis_hash=lab.genesis.hash))
+    keep_decree(lab.directory / name, 1, over.encoded)
+    try:
+        await lab.start(name)
+        (answer,) = await lab.submit(name, lab.issue())
+        assert answer.code == NOT_A_VALIDATOR.code
+        assert lab.nodes[name].driver.core.me is None
+        assert lab.nodes[name].store.tip.height == 0
+    finally:
+        await lab.stop(*lab.running)
