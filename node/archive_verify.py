@@ -26,6 +26,7 @@ FRAME_BYTES_MAX: Final = 64 << 20
 HEADER, TRAIL, BLOCK, END, DECREE = range(5)  # frames
 TERM_EPOCHS: Final = 10**12  # epochs between the first ones of two terms
 FINALIZE: Final = 2  # a kind of vote
+ENVELOPE_CODES: Final = range(100, 200)  # of what was refused before it was executed
 ROOTS_KEPT: Final = 20_000  # heights within which a header names a state, but for long outages
 
 Fields = dict[str, Any]
@@ -52,9 +53,14 @@ def packed(value: object) -> bytes:
     return msgpack.packb(value, use_bin_type=True)  # type: ignore[no-any-return]
 
 
+def no_extension(code: int, data: bytes) -> object:
+    """Raise Invalid: one of no bytes passes max_ext_len."""
+    raise Invalid("an extension is no value")
+
+
 def unpacked(data: bytes) -> Any:
     """Return what canonical MessagePack says."""
-    value = msgpack.unpackb(data, raw=False, use_list=False, strict_map_key=True, max_ext_len=0)
+    value = msgpack.unpackb(data, raw=False, use_list=False, strict_map_key=True, max_ext_len=0, ext_hook=no_extension)
     require(packed(value) == data, "bytes that are not canonical")
     return value
 
@@ -123,6 +129,16 @@ def opened_block(data: bytes) -> tuple[Fields, bytes, bytes]:
     header = dict(zip(FIELDS, fields, strict=True))
     require(digest(b"som-payload-1", payload) == header["payload_hash"], "a payload that is not the header's")
     return header, digest(b"som-block-1", packed(fields)), payload
+
+
+def outcome_leaf(tx_id: bytes, receipt: bytes) -> bytes:
+    """Return the leaf of a transaction's receipt."""
+    return digest(b"som-outcome-1", tx_id, receipt)
+
+
+def never_executed(tx_id: bytes, leaf: bytes) -> bool:
+    """Return whether a leaf is of a receipt without an operation: a code, and nothing that it did."""
+    return any(outcome_leaf(tx_id, packed((code, None, None, (), None))) == leaf for code in ENVELOPE_CODES)
 
 
 def outcomes_root(leaves: list[bytes]) -> bytes:
@@ -323,9 +339,10 @@ class Verifier:
         parts = [leaves[at : at + 32] for at in range(0, len(leaves), 32)]
         require(len(parts) == len(ids) == len(receipts), "other outcomes than transactions")
         for tx_id, leaf, receipt in zip(ids, parts, receipts, strict=True):
-            require(
-                not receipt or digest(b"som-outcome-1", tx_id, receipt) == leaf, "a receipt that is not the outcome"
-            )
+            if receipt:
+                require(outcome_leaf(tx_id, receipt) == leaf, "a receipt that is not the outcome")
+            else:
+                require(never_executed(tx_id, leaf), "the receipt of what was executed is left out")
         before = self.roots[height - 1]
         self.roots[height] = digest(b"som-root-1", before, height.to_bytes(8, "big"), tree_root, outcomes_root(parts))
         self.roots.pop(height - ROOTS_KEPT, None)

@@ -221,8 +221,8 @@ def record_of(
     ]
     placed = [
         # Consumed means that the ledger has never seen the id: the store need not look whether it has.
-        Placed(receipt.transaction_id, name, position, receipt.encoded, fresh=True)
-        for receipt, (name, position) in zip(executed.receipts, places, strict=True)
+        Placed(receipt.transaction_id, index, name, position, receipt.encoded, fresh=True)
+        for index, (receipt, (name, position)) in enumerate(zip(executed.receipts, places, strict=True))
         if receipt.consumed
     ]
     return BlockRecord(

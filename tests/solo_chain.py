@@ -290,7 +290,7 @@ class SoloChain:
             block.header.height, block.header.timestamp_ms, block.header.version, transactions
         )
         placed = [
-            Placed(receipt.transaction_id, batches[0].digest, position, receipt.encoded)
+            Placed(receipt.transaction_id, position, batches[0].digest, position, receipt.encoded)
             for position, receipt in enumerate(executed.receipts)
             if receipt.consumed
         ]

@@ -97,7 +97,8 @@ def record(height: int, transactions: int = 2) -> BlockRecord:
         certificate=b"certificate %d" % height,
         roots=roots(height),
         transactions=[
-            Placed(tx_id(height, at), name, at, b"receipt %d.%d" % (height, at), at == 0) for at in range(transactions)
+            Placed(tx_id(height, at), at, name, at, b"receipt %d.%d" % (height, at), at == 0)
+            for at in range(transactions)
         ],
         outcome_leaves=b"".join(tx_id(height, at) for at in range(transactions)),
         batches={name: content},

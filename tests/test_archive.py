@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import node.archive
 from consensus.crypto import SecretKey
-from consensus.encoding import decode, encode
+from consensus.encoding import as_tuple, decode, encode
 from node.archive import ArchiveError, export, restore
 from node.archive_verify import FINALIZE, HEADER, Committee, Invalid, Verifier, verify
 from node.batches import encode_payload, make_batch
@@ -22,12 +22,13 @@ from node.cli import main as som
 from node.config import Config
 from node.home import create_data
 from node.ledger.account import SOM
+from node.ledger.commitment import outcome_leaf
 from node.ledger.pay import Pay
 from node.ledger.transaction import assemble, make_body, sign_body
 from node.storage.archive_files import frames, segments
 from node.storage.store import Store
 from tests.node_lab import network
-from tests.solo_chain import SoloChain, solo_chain
+from tests.solo_chain import ALICE, SHOP, SoloChain, solo_chain
 
 SCRIPT = Path(node.archive.__file__).with_name("archive_verify.py")
 
@@ -104,6 +105,32 @@ def test_a_segment_that_is_missing_cut_doubled_or_out_of_order_is_found(chain: S
             verify(chain.genesis.hash, str(archive))
     files[1].write_bytes(data)
     verify(chain.genesis.hash, str(archive))
+
+
+async def test_what_failed_before_it_was_executed_moves_no_receipt_of_those_behind_it(
+    chain: SoloChain, tmp_path: Path
+) -> None:
+    late = chain.sign([ALICE], [Pay(SOM, ALICE, ((SHOP, 1, b""),))], "alice", expires_ms=chain.now_ms)
+    paid = [chain.pay("bank", SHOP, amount) for amount in (2, 3)]
+    assert [receipt.consumed for receipt in await chain.add_block((late, *paid))] == [False, True, True]
+    height = chain.store.tip.height
+    assert [place and place.index for place in map(chain.store.transaction, (each.id for each in paid))] == [1, 2]
+    for _ in range(3):
+        await chain.add_block(())
+    deque(export(chain.store, chain.genesis, tmp_path / "part", height, chain.store.tip.height), maxlen=0)
+    _, block, *_ = [as_tuple(decode(frame)) for frame in frames(segments(tmp_path / "part")[0])]
+    assert [bool(receipt) for receipt in as_tuple(block[5])] == [False, True, True]
+    assert verify(chain.genesis.hash, str(tmp_path / "part")).transactions == 3
+
+
+async def test_a_receipt_that_is_left_out_is_missed(chain: SoloChain, tmp_path: Path) -> None:
+    (receipt,) = await chain.add_block((chain.pay("bank", SHOP, 2),))
+    leaf = outcome_leaf(receipt.transaction_id, receipt.encoded)
+    verifier = Verifier(chain.genesis.hash)
+    verifier.roots[0] = bytes(32)
+    verifier.outcomes(1, [receipt.transaction_id], leaf, (receipt.encoded,), bytes(32))
+    with pytest.raises(Invalid, match="left out"):
+        verifier.outcomes(1, [receipt.transaction_id], leaf, (b"",), bytes(32))
 
 
 def test_an_archive_of_part_of_the_chain_is_verified_too(chain: SoloChain, tmp_path: Path) -> None:

@@ -185,6 +185,10 @@ FAKES: Final = {
         UPDATE som.balances SET held = held + 1 WHERE account = %(alice)d AND asset = 1;
         UPDATE som.holds SET amount_left = amount_left + 1 WHERE payer = %(alice)d;
         UPDATE som.hold_changes SET change = change + 1 WHERE what = 'settled'""",
+    "a hold that is gone": """
+        UPDATE som.balances SET held = 0 WHERE account = %(alice)d;
+        DELETE FROM som.hold_changes WHERE hold IN (SELECT id FROM som.holds WHERE payer = %(alice)d);
+        DELETE FROM som.holds WHERE payer = %(alice)d""",
     "an account's bank": "UPDATE som.accounts SET bank = 1 WHERE number = %(alice)d",
     "an account that is gone": "DELETE FROM som.accounts WHERE number = %(bob)d",
     "an account that nobody opened": """

@@ -214,13 +214,18 @@ async def test_an_id_that_comes_again_keeps_its_first_receipt(bench: Bench) -> N
     assert bench.balance(BANK) == 11
 
 
-async def test_a_transaction_that_was_never_its_accounts_word_leaves_no_receipt_under_its_id(bench: Bench) -> None:
-    late = pay(amount=10, expires_ms=1)
-    batch = batch_of(0, late)
+async def test_a_transaction_that_was_never_its_accounts_word_leaves_no_receipt_and_keeps_its_place(
+    bench: Bench,
+) -> None:
+    late, funds = pay(amount=10, expires_ms=1), issue(1_000)
+    batch = batch_of(0, late, funds)
     bench.hold(batch)
     await bench.execute(bench.block(batch))
     assert bench.stored[0].executed.receipts[0].code == Code.EXPIRED
     assert bench.store.transaction(late.id) is None
+    found = bench.store.transaction(funds.id)
+    assert found is not None
+    assert (found.index, found.position) == (1, 1)
 
 
 async def test_who_starts_again_goes_on_with_the_same_roots(tmp_path: Path) -> None:

@@ -242,9 +242,9 @@ def test_a_commit_that_cannot_be_built_writes_nothing(tmp_path: Path) -> None:
 def test_a_transaction_keeps_its_first_place_and_receipt(tmp_path: Path) -> None:
     grown(tmp_path / "db", 3)
     store = opened(tmp_path / "db")
-    again = Placed(tx_id(1, 0), batch(1)[0], 0, b"refused: expired")
-    new = Placed(tx_id(4, 0), batch(4)[0], 0, b"first")
-    twice = Placed(tx_id(4, 0), batch(4)[0], 1, b"refused: seen")
+    again = Placed(tx_id(1, 0), 0, batch(1)[0], 0, b"refused: expired")
+    new = Placed(tx_id(4, 0), 1, batch(4)[0], 0, b"first")
+    twice = Placed(tx_id(4, 0), 2, batch(4)[0], 1, b"refused: seen")
     store.commit(replace(record(4), transactions=[again, new, twice]))
     first = store.transaction(tx_id(1, 0))
     assert first is not None

@@ -174,8 +174,8 @@ def block_record(
         certificate=bytes(300),
         roots=Roots(executed.state_tree_root, executed.outcomes_root, executed.root),
         transactions=[
-            Placed(receipt.transaction_id, name, at, receipt.encoded, fresh=True)
-            for receipt, (name, at) in zip(executed.receipts, places, strict=True)
+            Placed(receipt.transaction_id, index, name, at, receipt.encoded, fresh=True)
+            for index, (receipt, (name, at)) in enumerate(zip(executed.receipts, places, strict=True))
         ],
         outcome_leaves=b"".join(executed.outcomes),
         batches={batch.digest: batch.encoded for batch in batches},

@@ -31,6 +31,7 @@ class Placed:
     """
 
     tx_id: bytes
+    index: int  # among all transactions of the block, those too that are not listed
     batch_digest: bytes
     position: int  # in the batch
     receipt: bytes

@@ -327,12 +327,12 @@ class Store(Reads):
         # must not replace the receipt of the payment that was made.
         seen: set[bytes] = set()
         height = record.height
-        for index, placed in enumerate(record.transactions):
+        for placed in record.transactions:
             key = schema.transaction_key(placed.tx_id)
             if not placed.fresh and (key in seen or self.row(key) is not None):
                 continue
             seen.add(key)
-            yield key, encode((height, index, placed.batch_digest, placed.position, placed.receipt))
+            yield key, encode((height, placed.index, placed.batch_digest, placed.position, placed.receipt))
 
     def _new_evidence(self, record: BlockRecord) -> Iterator[tuple[bytes, bytes]]:
         room = EVIDENCE_MAX - self._evidence_count

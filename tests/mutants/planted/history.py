@@ -16,6 +16,7 @@ IN_SNAPSHOTS: Final = suite("node_snapshots")
 IN_PRUNING: Final = suite("node_pruning")
 IN_SYNC: Final = suite("node_sync")
 IN_ARCHIVE: Final = suite("archive")
+IN_EXECUTOR: Final = suite("node_executor")
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
     one(
@@ -83,6 +84,16 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         *("an archive of unsigned transactions is valid", "archive: every signature is verified", VERIFY),
         *("require(signed(public, tx_id, sealed),", "require(True,"),
         IN_ARCHIVE,
+    ),
+    one(
+        *("a receipt may be left out of an archive", "archive: each receipt is there", VERIFY),
+        *("require(never_executed(tx_id, leaf),", "require(True,"),
+        IN_ARCHIVE,
+    ),
+    one(
+        *("receipts are counted, not transactions", "store: a transaction's place in its block", "node/executor.py"),
+        *("Placed(receipt.transaction_id, index, name,", "Placed(receipt.transaction_id, 0, name,"),
+        IN_EXECUTOR,
     ),
     one(
         *("an import believes the signatures", "archive: who imports believes nothing", ARCHIVE),
