@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import pytest
 
-from consensus.crypto import Signature
-from consensus.encoding import DecodeError, decode, encode
+from consensus.crypto import PublicKey, Signature
+from consensus.encoding import DecodeError, as_bytes, as_tuple, decode, encode
 from consensus.messages import (
     Block,
     Certificate,
@@ -28,6 +28,8 @@ from consensus.messages import (
     payload_hash,
 )
 from consensus.records import Intent, Record, Reproposal, decode_record, encode_record
+from node.decree import Authority, Decree, SignedDecree, decode_decree
+from node.emergency import Report, decode_report
 from node.ledger.account import Account, Profile, account_number, decode_account, encode_account
 from node.ledger.asset import StatusChange, decode_change, encode_change
 from node.ledger.assets import Asset, Attested, OnLedger, decode_asset, encode_asset
@@ -51,6 +53,8 @@ from node.ledger.recovery import Recovery, decode_recovery, encode_recovery
 from node.ledger.settle import SettleHold
 from node.ledger.statement import Entry, decode_entry, encode_entry
 from node.ledger.transaction import decode_transaction, make_body
+from node.ledger.validators import Keys, Seat
+from node.storage.guard import Spoken
 
 HASH: Final = Hash(b"h" * 32)
 SIGNATURE: Final = Signature(b"s" * 64)
@@ -76,6 +80,14 @@ def _body(body: bytes) -> object:
     return _transaction(encode((body, ((0, b"k" * 32, SIGNATURE),))))
 
 
+def _decree(body: bytes) -> object:
+    return decode_decree(encode((1, body, encode_header(HEADER), b"", (), (), ())))
+
+
+def _report(body: bytes) -> object:
+    return decode_report(encode((1, body, SIGNATURE)))
+
+
 def _parameter(name: str) -> Callable[[bytes], object]:
     records = encode_parameters(DEFAULT)
     return lambda record: decode_parameters({**records, name: record})
@@ -93,6 +105,35 @@ HOLDING: Final = make_body(
         MakeHold(1, ALICE, ((BOB, 5, b"ref"),), BOB, 9, CONDITION),
         SettleHold(ALICE, b"i" * 16, 5, BOB, b"secret", False),
     ),
+)
+AUTHORITY: Final = Authority(ALICE, ((b"k" * 32, 1), (b"l" * 32, 2)), 2)
+DECREE: Final = SignedDecree(
+    Decree(
+        HASH, 1, 3, HASH, AUTHORITY, (Seat("bank", 1, "", Keys(b"a" * 32, b"b" * 32), None),), "two banks burnt down", 4
+    ),
+    HEADER,
+    CERTIFICATE,
+    ((b"k" * 32, 1),),
+    ((b"k" * 32, SIGNATURE),),
+    ((b"a" * 32, SIGNATURE), (b"c" * 32, SIGNATURE)),
+)
+REPORT: Final = as_bytes(
+    as_tuple(
+        decode(
+            Report(
+                HASH,
+                1,
+                PublicKey(b"k" * 32),
+                Spoken((1, 2), False),
+                (1, 2),
+                3,
+                (CERTIFICATE,),
+                (HEADER,),
+                4,
+                SIGNATURE,
+            ).encoded
+        )
+    )[1]
 )
 RECORDS: Final[tuple[Record, ...]] = (
     Intent(Kind.FINALIZE, 1, 2, HASH),
@@ -153,6 +194,9 @@ SHAPES: Final[dict[str, tuple[Callable[[bytes], object], bytes, Sequence[Place]]
     "transaction": (_transaction, encode((BODY, ((0, b"k" * 32, SIGNATURE),))), ((1,),)),
     "body of a transaction": (_body, BODY, ((4,), (5,), (5, 0, 3))),
     "body with holds": (_body, HOLDING, ((4,), (5,), (5, 0, 3), (5, 0, 6, 1))),
+    "decree": (_decree, DECREE.decree.encoded, ((5, 1),)),
+    "signed decree": (decode_decree, DECREE.encoded, ((4,), (5,), (6,))),
+    "report": (_report, REPORT, ((7,), (8,))),
 }
 # Bytes of any length: a payload with its own commitment, texts with a bound, other encodings.
 FREE: Final = {
@@ -234,6 +278,14 @@ BOUNDS: Final[tuple[tuple[str, Place, int], ...]] = (
     ("body with holds", (5, 0, 5), 2**53 - 1),
     ("body with holds", (5, 1, 3), 2**63 - 1),
     ("body with holds", (5, 1, 4), 10**16 - 1),
+    ("decree", (2,), 1_000),
+    ("decree", (5, 0), 10**16 - 1),
+    ("decree", (5, 1, 0, 1), 1_000),
+    ("decree", (5, 2), 16_000),
+    ("decree", (8,), 2**53 - 1),
+    ("signed decree", (4, 0, 1), 2**32 - 1),
+    ("report", (2,), 1_000),
+    ("report", (9,), 2**53 - 1),
 )
 
 
