@@ -28,7 +28,7 @@ from node.ledger.pay import Pay
 from node.ledger.receipt import Receipt
 from node.ledger.state import ACCOUNTS_IN_MEMORY, account_key, parameter_key
 from node.ledger.transaction import Transaction, assemble, decode_transaction, make_body, sign_body
-from node.ledger.validators import Keys, Seat, readiness_statement
+from node.ledger.validators import Keys, Roster, Seat, readiness_statement
 
 NETWORK: Final = 417
 START_MS: Final = 1_767_204_000_000  # 2026-01-01 00:00 in Bishkek
@@ -239,10 +239,12 @@ class World:
         signatures = [sign_body(self.genesis.hash, body, index, key) for index, key in signers]
         return decode_transaction(assemble(body, signatures), self.genesis.hash)
 
-    def block(self, transactions: Sequence[Transaction], later_ms: int = 1_000) -> Executed:
+    def block(
+        self, transactions: Sequence[Transaction], later_ms: int = 1_000, decreed: Roster | None = None
+    ) -> Executed:
         """Execute and store the next block."""
         self.time_ms += later_ms
-        executed = self.ledger.execute(self.ledger.height + 1, self.time_ms, self.version, transactions)
+        executed = self.ledger.execute(self.ledger.height + 1, self.time_ms, self.version, transactions, decreed)
         self.store(executed)
         return executed
 

@@ -33,9 +33,9 @@ OPEN = Condition(b"", (), 0, "", "", False)
 
 def blocks_of(world: World, seed: int, transactions: int) -> Iterator[tuple[ChainBlock, list[tuple[int, int, bytes]]]]:
     """Yield the blocks of a random chain and the entries that the ledger made in each."""
-    for height, (time_ms, version, raws) in enumerate(chain.run(seed, transactions).blocks, 1):
+    for height, (time_ms, version, raws, roster) in enumerate(chain.run(seed, transactions).blocks, 1):
         batch = [decode_transaction(raw, world.genesis.hash) for raw in raws]
-        executed = world.ledger.execute(height, time_ms, version, batch)
+        executed = world.ledger.execute(height, time_ms, version, batch, roster)
         world.reader.store(executed.changes)
         yield chain_block(world.genesis, executed, batch, version), list(executed.entries)
 

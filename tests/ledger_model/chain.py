@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from random import Random
-from typing import Final
+from typing import Any, Final
 
+from consensus.encoding import encode
 from node.ledger.errors import Refused
 from node.ledger.receipt import Receipt
 from node.ledger.transaction import Transaction, decode_transaction
+from node.ledger.validators import Roster, decode_roster
 from node.ledger.versions import NEWEST, OLDEST, VERSIONS
 from tests.ledger_model import model
 from tests.ledger_model.generate import Generator
@@ -42,7 +44,8 @@ MONEY: Final = {
     BOB: ((DEAD, 10**15, 0),),
 }
 
-Block = tuple[int, int, list[bytes]]  # time, protocol version, transactions
+Block = tuple[int, int, list[bytes], Roster | None]  # time, protocol version, transactions, a decree's validators
+DECREES: Final = 0.05  # the share of blocks that begin a term
 EPOCH: Final = 40  # heights after which a demanded protocol version is in force
 
 
@@ -84,6 +87,20 @@ def _version(state: State, height: int) -> int:
     return max(state.version, demanded) if height % EPOCH == 0 and demanded in VERSIONS else state.version
 
 
+def _decreed(state: State, random: Random) -> Any:
+    """Return, once in a while, the seats of a decree: who waited counts at once, one is left out where enough stay."""
+    if random.random() > DECREES:
+        return None
+    seats = [
+        (name, weight, address, after or now, None)
+        for name, weight, address, now, after in state.get("p", "validators")
+    ]
+    random.shuffle(seats)
+    left = seats[:-1] if len(seats) > 4 else seats
+    weights = [seat[1] for seat in left]
+    return tuple(sorted(left)) if max(weights) <= (sum(weights) - 1) // 3 else None
+
+
 def later(random: Random, state: State) -> int:
     """Return a time for the next block: soon, or at or beside a moment at which something ends."""
     if random.random() < 0.8:
@@ -122,7 +139,9 @@ def _block(world: World, state: State, generator: Generator, result: Result) -> 
     random = generator.random
     height, time = world.ledger.height + 1, later(random, state)
     version = _version(state, height)
-    model.begin(state, height, time, version)
+    decreed = _decreed(state, Random(f"{result.seed} {height}"))  # of its own: it changes no other draw
+    roster = None if decreed is None else decode_roster(encode(decreed))
+    model.begin(state, height, time, version, decreed)
     batch: list[Transaction] = []
     expected: list[model.Receipt] = []
     for _ in range(random.randrange(0, 50)):
@@ -140,9 +159,9 @@ def _block(world: World, state: State, generator: Generator, result: Result) -> 
         batch.append(transaction)
         expected.append(model.execute(state, raw, NETWORK))
     model.finish(state)
-    if batch and version == world.ledger.version:
+    if batch and version == world.ledger.version and decreed is None:
         _ask(world, batch[0], time, expected[0])
-    executed = world.ledger.execute(height, time, version, batch)
+    executed = world.ledger.execute(height, time, version, batch, roster)
     for transaction, receipt, mine in zip(batch, executed.receipts, expected, strict=True):
         _compare_receipt(mine, receipt, transaction)
         _count(result, transaction, mine)
@@ -150,7 +169,7 @@ def _block(world: World, state: State, generator: Generator, result: Result) -> 
     _compare_rows(world.reader.rows, executed.changes, state)
     world.reader.store(executed.changes)
     state.root = executed.root
-    result.blocks.append((time, version, [transaction.raw for transaction in batch]))
+    result.blocks.append((time, version, [transaction.raw for transaction in batch], roster))
     result.roots.append(executed.root)
     supplies = {asset: state.supply(asset) for asset in sorted(state.tables["s"])}
     if world.ledger.audit() != supplies:
@@ -254,12 +273,12 @@ def replay(result: Result, accounts_in_memory: int, seed: int) -> None:
     """Execute the same blocks with little memory and restarts. Raises Disagreement if a root differs."""
     random = Random(seed)
     world = start(result.seed, accounts_in_memory)
-    for (time, version, raws), root in zip(result.blocks, result.roots, strict=True):
+    for (time, version, raws, roster), root in zip(result.blocks, result.roots, strict=True):
         if random.random() < 0.1:
             world.ledger = world.reopened(accounts_in_memory)
         world.time_ms, world.version = time - 1, version
         transactions = [decode_transaction(raw, world.genesis.hash) for raw in raws]
-        executed = world.block(transactions, 1)
+        executed = world.block(transactions, 1, roster)
         if executed.root != root:
             raise Disagreement(
                 f"chain {result.seed}, block {executed.height}: another root, {accounts_in_memory} accounts in memory"

@@ -47,8 +47,8 @@ def transaction_id(genesis_hash: bytes, body: bytes) -> bytes:
     return h(b"som-tx-1", genesis_hash, body)
 
 
-def begin(state: State, height: int, time: int, version: int) -> None:
-    """Begin a block."""
+def begin(state: State, height: int, time: int, version: int, decreed: Any = None) -> None:
+    """Begin a block; ``decreed`` are the seats of a decree whose term it begins."""
     state.height, state.time, state.version = height, time, version
     state.entries = []
     state.made = 0
@@ -57,6 +57,8 @@ def begin(state: State, height: int, time: int, version: int) -> None:
         state.put("c", height - 1, state.root)
     for old in [old for old in state.tables["c"] if height > old + 1 + CHECKPOINTS_FOR]:
         state.put("c", old, None)
+    if decreed is not None:
+        state.put("p", "validators", decreed)
 
 
 def execute(state: State, raw: bytes, network: int) -> Receipt:
