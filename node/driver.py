@@ -169,16 +169,15 @@ class Driver:
         self.tempo = Tempo()
         self.presence = Presence()
         self.sync: Sync
-        self.payloads = Payloads(
-            pool,
-            executor,
-            self._uncommitted,
-            lambda: self.core.committed.header.height,
-            epochs.next_validators_hash,
-            lambda: self.members.version,
-        )
         self.blocks = Blocks(
-            self.payloads,
+            Payloads(
+                pool,
+                executor,
+                self._uncommitted,
+                lambda: self.core.committed.header.height,
+                epochs.next_validators_hash,
+                lambda: self.members.version,
+            ),
             lambda: executor.queued(),
             lambda: self.core.committed,
             timing.idle_ms,
@@ -557,7 +556,7 @@ class Driver:
 
     def _tell_of_work(self) -> None:
         tip = self.core.committed
-        pending = self._pool.has_work(tip.header.height + 1) or self.payloads.root_waits(tip)
+        pending = self._pool.has_work(tip.header.height + 1) or self.blocks.payloads.root_waits(tip)
         if pending != self._pending_work:
             self._pending_work = pending
             self._step(WorkChanged(pending))

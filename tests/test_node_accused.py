@@ -133,12 +133,12 @@ async def test_a_leader_of_invalid_blocks_is_known_to_all(tmp_path: Path) -> Non
         liar, *others = lab.names
         honest = [lab.nodes[name] for name in others]
         driver = lab.nodes[liar].driver
-        core, payloads = driver.core, driver.payloads
+        core, payloads = driver.core, driver.blocks.payloads
         honest_place = core._place
         core._place = LyingPlace(honest_place.committee, honest_place.genesis_hash, honest_place.end_height)
         await lab.until(lambda: all(kinds(node).get("invalid_block") for node in honest), "a wrong header")
         core._place = honest_place
-        driver.payloads = LyingPayloads(
+        driver.blocks.payloads = LyingPayloads(
             payloads.pool,
             payloads.executed,
             payloads.block_of,
@@ -147,7 +147,7 @@ async def test_a_leader_of_invalid_blocks_is_known_to_all(tmp_path: Path) -> Non
             payloads.version,
         )
         await lab.until(lambda: all(kinds(node).get("invalid_payload") for node in honest), "a wrong payload")
-        driver.payloads = payloads
+        driver.blocks.payloads = payloads
         assert all(accused(lab, node) == {key_of(lab.nodes[liar])} for node in honest)
         await lab.height(max(node.store.tip.height for node in honest) + 2)
         lab.same_chain()

@@ -326,7 +326,7 @@ def test_a_block_is_judged_whatever_its_payload_and_times(tmp_path: Path) -> Non
             "height": random.choice((1, 1, EPOCH_LENGTH, 2**63 - 1)),
         }
         block = child(LONG[0], payload, **fields)
-        seen.add(seat.driver.payloads.verdict(block, LONG[0], LONG[0].header.timestamp_ms + 1_000))
-        seat.driver.payloads.missing(block)
+        seen.add(seat.driver.blocks.payloads.verdict(block, LONG[0], LONG[0].header.timestamp_ms + 1_000))
+        seat.driver.blocks.payloads.missing(block)
     assert seen == set(Verdict)
     seat.close()

@@ -354,7 +354,7 @@ async def test_a_validator_that_names_batches_that_nobody_has_costs_its_own_view
     async with network(tmp_path) as lab:
         await lab.fund()
         liar = lab.nodes["bank-3"]
-        payloads = liar.driver.payloads
+        payloads = liar.driver.blocks.payloads
         object.__setattr__(
             payloads, "pool", _Inventing(liar.pool)
         )  # its own check must pass: it believes that it holds what it names
@@ -432,7 +432,7 @@ async def test_an_idle_network_with_the_usual_timers_is_quiet(tmp_path: Path) ->
         await lab.fund()
         await pay_some(lab, 2)
         node = lab.nodes["nbkr"]
-        await lab.until(lambda: not node.driver.payloads.root_waits(node.driver.core.committed))
+        await lab.until(lambda: not node.driver.blocks.payloads.root_waits(node.driver.core.committed))
         height = node.driver.core.committed.header.height
         await lab.height(height + 1)
         blocks = [node.store.block(each) for each in (height, height + 1)]
