@@ -84,6 +84,7 @@ class Seat:
     """One validator: its directory, and while it runs its parts."""
 
     supported = range(OLDEST, NEWEST + 1)  # protocol versions
+    decrees: tuple[SignedDecree, ...] = ()
 
     def __init__(self, cluster: "Cluster", index: int, directory: Path) -> None:
         self.cluster = cluster
@@ -92,7 +93,6 @@ class Seat:
         self.cut_off = False
         self.notes: list[str] = []
         self.disk: Disk = DISK  # of the journal and the guard
-        self.decrees: tuple[SignedDecree, ...] = ()
         self.run: asyncio.Task[None] | None = None
         create_data(directory, Config(name="nbkr"), genesis())
         Guard.create(directory / "keys" / "guard", key_at(index).public, genesis().hash)
