@@ -17,7 +17,7 @@ from consensus.encoding import encode
 from consensus.messages import Kind, Status, Vote, encode_message
 from consensus.timing import Timing
 from devnet.generate import ISSUER, TREASURY, Place, bank_account, key_of, make_genesis, write_network
-from devnet.processes import LOOPBACK
+from devnet.processes import LOOPBACK, free_ports
 from node.batches import encode_batch_message, make_batch
 from node.ledger.account import SOM
 from node.ledger.errors import Code
@@ -443,14 +443,20 @@ async def test_an_idle_network_with_the_usual_timers_is_quiet(tmp_path: Path) ->
         assert encode((RANGE,))
 
 
-async def test_before_the_networks_first_moment_the_nodes_say_so(tmp_path: Path) -> None:
-    genesis = replace(make_genesis(unix_ms() + 3_600_000, ("nbkr",)), tree_depth=2)
-    write_network(tmp_path, [Place("nbkr", LOOPBACK, LOOPBACK, 0, 0)], genesis)
-    lab = Lab(tmp_path, genesis, ("nbkr",))
+async def test_before_the_networks_first_moment_no_block_is_made_and_the_nodes_say_so(tmp_path: Path) -> None:
+    """The leader proposes, and the clocks of the others forbid it; of a single validator nobody judges the clock."""
+    names = ("nbkr", "bank-1", "bank-2", "bank-3")
+    genesis = replace(make_genesis(unix_ms() + 3_600_000, names), tree_depth=2)
+    places = [Place(name, LOOPBACK, LOOPBACK, port, 0) for name, port in zip(names, free_ports(4), strict=True)]
+    write_network(tmp_path, places, genesis)
+    lab = Lab(tmp_path, genesis, names)
     try:
-        await lab.start("nbkr")
-        node = lab.nodes["nbkr"]
-        await lab.until(lambda: node.driver.core.view > 1, "views pass")
-        assert node.service.status().reasons == ("the last block is of the future",)
+        await lab.start(*names)
+        await lab.linked()
+        nodes = [lab.nodes[name] for name in names]
+        await lab.until(lambda: all(node.driver.core.view > len(names) for node in nodes), "each has led a view")
+        for node in nodes:
+            assert node.service.status().reasons == ("the last block is of the future",)
+            assert node.store.tip.height == 0
     finally:
         await lab.stop(*lab.running)
