@@ -283,14 +283,26 @@ class LocalNetwork:
 
 
 def place_store(store: Path, home_store: Path) -> None:
-    """Put a store in the place of a new home's: tables as links, for LevelDB never changes one, the rest copied."""
+    """Put a closed store in the place of a home's. LevelDB never changes a table: they are links, the rest is copied.
+
+    But a table that it was writing when it was closed belongs to nobody, and is written anew, under the same number,
+    over what other homes have mapped. Its number is above that of the newest log: such tables are copied too.
+    """
     shutil.rmtree(home_store)
     home_store.mkdir(mode=0o700)
+    newest_log = max((int(file.stem) for file in store.glob("*.log")), default=0)
     for file in sorted(store.iterdir()):
-        if file.suffix == TABLE_SUFFIX:
-            os.link(file, home_store / file.name)
-        else:
+        for_ever = file.suffix == TABLE_SUFFIX and int(file.stem) < newest_log
+        if not (for_ever and _linked(file, home_store / file.name)):
             shutil.copyfile(file, home_store / file.name)
+
+
+def _linked(source: Path, target: Path) -> bool:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        return False
+    return True
 
 
 def free_ports(count: int) -> list[int]:

@@ -7,13 +7,14 @@ import os
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Final, get_args
 
+import plyvel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,7 +66,7 @@ from devnet.bench.sign import (
 from devnet.generate import VALIDATORS
 from devnet.money import BANK_TYIYN
 from devnet.offline import Maker
-from devnet.processes import LOOPBACK
+from devnet.processes import LOOPBACK, place_store
 from devnet.svg import draw
 from node.config import Config
 from node.epochs import Epochs
@@ -260,6 +261,23 @@ def test_a_home_that_goes_on_from_a_prepared_chain_leaves_it_as_it_was(made: Pre
         assert store.put_evidence(os.urandom(32), bytes(100_000))
         store.close()
     assert {path.name: path.read_bytes() for path in (made.data / "store").iterdir()} == before
+
+
+def test_a_table_that_was_not_finished_when_its_store_was_closed_is_no_two_homes_own(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    with closing(plyvel.DB(str(store), create_if_missing=True)) as rows:
+        rows.put(b"key", b"value")
+    (log,) = store.glob("*.log")
+    unfinished = f"{int(log.stem) + 2:06}.ldb"  # after a new manifest: what LevelDB will write the log's rows to
+    (store / unfinished).write_bytes(b"half")
+    homes = [tmp_path / name for name in ("one", "other")]
+    for home in homes:
+        home.mkdir()
+        place_store(store, home)
+    with closing(plyvel.DB(str(homes[0]))) as rows:
+        assert rows.get(b"key") == b"value"
+        assert (homes[0] / unfinished).read_bytes() != b"half"
+    assert (homes[1] / unfinished).read_bytes() == (store / unfinished).read_bytes() == b"half"
 
 
 # --- counting ---

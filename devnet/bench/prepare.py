@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +20,7 @@ from devnet.bench.sign import BANKS, Chain, wallet
 from devnet.generate import ISSUER, TREASURY, TREE_DEPTH, bank_account, key_of, make_genesis
 from devnet.money import BANK_TYIYN, TREASURY_TYIYN, bank_key
 from devnet.offline import Openings, making, signed, signed_ahead
-from devnet.processes import worker_pool
+from devnet.processes import place_store, worker_pool
 from node.config import Config
 from node.home import create_data, read_genesis
 from node.ledger.account import SOM
@@ -29,6 +29,7 @@ from node.ledger.pay import LEGS_MAX, Pay
 from node.ledger.transaction import OPERATIONS_MAX
 
 PREPARED: Final = Path(".devnet/prepared")
+STORE: Final = "store"  # the part of a node's data that LevelDB keeps
 WALLET_TYIYN_MAX: Final = 1_000_00
 LIFETIME_MS: Final = 60_000  # of the transactions; all blocks together take less than a second of chain time
 OPENINGS_A_JOB: Final = 1_000  # transactions that a worker signs at a time, of OPERATIONS_MAX wallets each
@@ -68,20 +69,18 @@ async def prepared(names: Sequence[str], accounts: int, workers: int, told: Call
             fresh = kept.with_name(kept.name + ".new")
             genesis = bench_genesis(names, accounts)
             create_data(fresh, Config(name=names[0]), genesis)
-            await _make(fresh / "data" / "store", genesis, accounts, workers, told)
+            await _make(fresh / "data" / STORE, genesis, accounts, workers, told)
             (fresh / "genesis.json").write_text(format_genesis(genesis))
             os.rename(fresh, kept)
     return Prepared(read_genesis(kept / "genesis.json"), kept / "data")
 
 
 def link_data(made: Prepared, data: Path) -> None:
-    """Give a home the chain in place of its empty one.
-
-    LevelDB never writes to a table again, so tables are linked: a hundred validators take no more room than one. Its
-    log and its manifest grow, and are copied.
-    """
+    """Give a home the chain in place of its empty one: a hundred validators take no more room than one."""
     shutil.rmtree(data)
-    shutil.copytree(made.data, data, copy_function=_link_or_copy)
+    shutil.copytree(made.data, data, ignore=shutil.ignore_patterns(STORE))
+    (data / STORE).mkdir()
+    place_store(made.data / STORE, data / STORE)
 
 
 def bench_genesis(names: Sequence[str], accounts: int) -> Genesis:
@@ -93,14 +92,6 @@ def bench_genesis(names: Sequence[str], accounts: int) -> Genesis:
 def wallet_tyiyn(accounts: int) -> int:
     """Return what each wallet gets: half of the banks' money, or what a wallet likes to have."""
     return min(WALLET_TYIYN_MAX, BANKS * BANK_TYIYN // (2 * accounts))
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    if source.endswith((".ldb", ".sst")):
-        with suppress(OSError):  # another file system
-            os.link(source, target)
-            return
-    shutil.copyfile(source, target)
 
 
 @asynccontextmanager
