@@ -151,9 +151,27 @@ class Counting:
 def test_a_bulk_pay_asks_for_its_payees_at_once_and_for_each_once() -> None:
     world = town(1)
     reader = Counting(world)
-    ledger = Ledger(reader, world.genesis, 10_000)
+    ledger = Ledger(reader, world.genesis, accounts_in_memory=0)
     transactions = [world.transaction([pension(0, WALLETS, amount)]) for amount in (5, 6)]
     ledger.execute(ledger.height + 1, world.time_ms + 1, ledger.version, transactions)
     assert reader.together == WALLETS
     assert reader.gets <= 2  # the payer, the issuer
     assert ISSUER != BANK
+
+
+@pytest.mark.parametrize("accounts_in_memory", [0, 1, 64, 10_000])
+def test_a_ledger_that_starts_has_the_first_accounts_in_memory_and_no_more_than_stay(accounts_in_memory: int) -> None:
+    world = town(10_000)
+    reader = Counting(world)
+    ledger = Ledger(reader, world.genesis, accounts_in_memory)
+    all_numbers = [int.from_bytes(key[1:], "big") for key, _ in world.reader.scan(b"a", b"b")]
+    numbers = list(ledger._state._accounts)
+    assert min(accounts_in_memory, len(all_numbers)) - accounts_in_memory // EVICT_SHARE <= len(numbers)
+    assert len(numbers) <= accounts_in_memory
+    assert numbers == sorted(all_numbers)[: len(numbers)]
+    if accounts_in_memory == 10_000:
+        transaction = world.transaction([pension(0, WALLETS, 5)])
+        assert ledger.execute(ledger.height + 1, world.time_ms + 1, ledger.version, [transaction]).receipts[0].applied
+        assert reader.gets == reader.together == 0
+    else:
+        assert all(ledger.account(number) == world.ledger.account(number) for number in numbers)

@@ -95,10 +95,13 @@ class Profile(NamedTuple):
     commitment: bytes  # 32 bytes, HMAC(bank's secret, national id): high entropy, so neighbours' leaves reveal nothing
 
 
+_FIELDS: Final = ("number", "profile", "day", "out_today", "length", "head", "holdings")
+
+
 class Account:
     """One account. Mutable, for the state only; readers get a copy. ``holdings`` ascend by asset, none is empty."""
 
-    __slots__ = ("day", "head", "holdings", "length", "number", "out_today", "profile")
+    __slots__ = _FIELDS
 
     def __init__(
         self,
@@ -192,9 +195,7 @@ class Account:
         return self.profile.threshold
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Account) and all(
-            getattr(self, name) == getattr(other, name) for name in Account.__slots__
-        )
+        return isinstance(other, Account) and all(getattr(self, name) == getattr(other, name) for name in _FIELDS)
 
     __hash__ = None  # type: ignore[assignment]
 

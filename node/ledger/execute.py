@@ -109,6 +109,8 @@ class Ledger:
     def __init__(self, reader: StateReader, genesis: Genesis, accounts_in_memory: int = ACCOUNTS_IN_MEMORY) -> None:
         """Read the state of ``genesis_changes`` or later; the whole state tree is built: 3 us an account.
 
+        As many accounts as stay in memory are brought there: 3 us each.
+
         Raises InvariantViolation if the state is of another genesis or does not have its own root.
         """
         self._genesis = genesis
@@ -122,6 +124,7 @@ class Ledger:
         self._tree = Tree(genesis.tree_depth, reader.scan(TREE_LOW, TREE_HIGH))
         if self._tree.root != self._meta.state_tree_root:
             raise InvariantViolation("the stored state does not have the root of its height")
+        self._state.warm()
         self._open: _Block | None = None
 
     # --- the last finished block ---

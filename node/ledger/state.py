@@ -99,6 +99,13 @@ class State:
             self.assets,
         )  # when the transaction began
 
+    def warm(self) -> None:
+        """Read accounts into memory, the first by number, as many as stay: who pays first waits for no look-up."""
+        room = self._bound - self._bound // EVICT_SHARE
+        for key, record in islice(_scan(self._reader, ACCOUNT_PREFIX), room):
+            number = int.from_bytes(key[1:], "big")
+            self._accounts[number] = own_account(number, record)
+
     # --- reading ---
 
     def account(self, number: int) -> Account | None:
