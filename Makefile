@@ -10,6 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 MUTMUT := .make/mutmut/.installed
+SITE := .make/native
+COMPILED := $(SITE)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 LOCKED := --require-hashes --only-binary :all:
 
@@ -22,8 +24,18 @@ HEIGHT ?= 100000
 RUNS ?= 3
 ROW ?=
 ACCOUNTS ?= 7000000
+TESTS_NATIVE ?= $(wildcard tests/test_native.py tests/test_ledger*.py tests/test_storage*.py tests/test_node_executor.py)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+NATIVE ?=
 ARGS ?=
+
+# NATIVE=1: what is run is the compiled copy in $(SITE), here and in all processes that are started.
+READY := $(STAMP)
+ifneq ($(filter-out 0,$(NATIVE)),)
+READY += $(COMPILED)
+export PYTHONPATH := $(CURDIR)/$(SITE)
+export PYTHONSAFEPATH := 1
+endif
 
 # LevelDB's binding has wheels for Python 3.11 and 3.12; a name on the path may be a shim that cannot run, so run it.
 # A distribution's own Python first: it is built with profiles, which a self-built one often is not, and a sixth faster.
@@ -34,16 +46,16 @@ CANDIDATES = $(or $(PYTHON),$(wildcard /usr/bin/python3.12 /usr/bin/python3.11 /
 	$(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python $(HOME)/.pyenv/versions/3.11.*/bin/python) \
 	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.1[12].*/bin/python3))
 
-.PHONY: help demo devnet docker-devnet scenario test test-quick test-docker test-browser test-index screenshots lint format coverage model simulate simulate-shell ledger-campaign long-chain fuzz mutants mutation-sample bench bench-ledger country resources bench-all bench-plots bench-quick lock install hooks clean distclean
+.PHONY: help demo devnet docker-devnet scenario test test-quick test-docker test-browser test-index screenshots lint format coverage model simulate simulate-shell ledger-campaign long-chain fuzz mutants mutation-sample bench bench-ledger country resources bench-all bench-plots bench-quick lock native test-native install hooks clean distclean
 
 help: ## List what there is
 	echo "make <target>, one of:"
 	sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep '##' Makefile
 
-demo: $(STAMP) ## Four validators pay 1,000 pensions while one is killed; checks every balance (2 minutes)
+demo: $(READY) ## Four validators pay 1,000 pensions while one is killed; checks every balance (2 minutes)
 	$(BIN)/python -m devnet.demo $(ARGS)
 
-devnet: $(STAMP) ## The same four validators until Ctrl-C, with demo accounts and commands to try
+devnet: $(READY) ## The same four validators until Ctrl-C, with demo accounts and commands to try
 	$(BIN)/python -m devnet.local $(ARGS)
 
 docker-devnet: ## The same in containers: docker compose -f devnet/compose.yaml up
@@ -70,6 +82,9 @@ test-browser: $(STAMP) ## The explorer in a real Chromium on a devnet; installs 
 test-index: $(STAMP) ## The indexer against a real PostgreSQL, killed on either side; installs it with apt-get if root (2 minutes)
 	$(BIN)/python -m tests.postgres_lab
 	$(BIN)/python -m pytest -m postgres -n 0 $(ARGS)
+
+test-native: $(COMPILED) ## Is a compiled node the same one? The tests of ledger and store on it, and the same chains with and without (minutes)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -p tests.native $(TESTS_NATIVE) $(ARGS)
 
 screenshots: $(STAMP) ## The pictures of the documents, of a devnet that lost a validator; ARGS="--all --output DIR": of every page
 	$(BIN)/python -m tests.browser $(ARGS)
@@ -121,26 +136,34 @@ $(MUTMUT): requirements/dev.txt requirements/schemas.txt | $(STAMP)
 	$$install mutmut==3.8.1
 	touch $@
 
-bench: $(STAMP) ## Load on four local validators: throughput, time to finality, bound ratio; ARGS="--list", "--scenario NAME"
+bench: $(READY) ## Load on four local validators: throughput, time to finality, bound ratio; ARGS="--list", "--scenario NAME"
 	$(BIN)/python -m devnet.bench $(ARGS)
 
-bench-all: $(STAMP) ## Every scenario RUNS=3 times; writes docs/performance/*.json (four hours, on a machine that is quiet)
+bench-all: $(READY) ## Every scenario RUNS=3 times; writes docs/performance/*.json (four hours, on a machine that is quiet)
 	$(BIN)/python -m devnet.bench --all --runs $(RUNS) --results docs/performance $(ARGS)
 
 bench-plots: $(STAMP) ## Tables and charts of docs/performance.md from docs/performance/*.json
 	$(BIN)/python -m devnet.bench.plots $(ARGS)
 
-bench-quick: $(STAMP) ## Slower than the baseline? Parts of a payment and a short saturation (3 minutes at the most)
+bench-quick: $(READY) ## Slower than the baseline? Parts of a payment and a short saturation (3 minutes at the most)
 	$(BIN)/python -m devnet.bench.quick $(ARGS)
 
-bench-ledger: $(STAMP) ## What each operation costs to apply, to commit to and to store, with 20,000 and 1,000,000 accounts (4 minutes)
+bench-ledger: $(READY) ## What each operation costs to apply, to commit to and to store, with 20,000 and 1,000,000 accounts (4 minutes)
 	$(BIN)/python -m devnet.bench.ledger $(ARGS)
 
-country: $(STAMP) ## The pensions of ACCOUNTS=7000000 wallets on four validators, every one checked; opens them first, once (a quarter of an hour; 100000: a minute)
+country: $(READY) ## The pensions of ACCOUNTS=7000000 wallets on four validators, every one checked; opens them first, once (a quarter of an hour; 100000: a minute)
 	$(BIN)/python -m devnet.country --accounts $(ACCOUNTS) $(ARGS)
 
-resources: $(STAMP) ## Memory, disk and start of a validator by accounts and payments, into docs/performance.md (ACCOUNTS=1000000: minutes)
+resources: $(READY) ## Memory, disk and start of a validator by accounts and payments, into docs/performance.md (ACCOUNTS=1000000: minutes)
 	$(BIN)/python -m devnet.resources --accounts $(if $(filter command environment,$(origin ACCOUNTS)),$(ACCOUNTS),1000000) --page docs/performance.md $(ARGS)
+
+native: $(COMPILED) ## Compile what a payment spends its time in; then NATIVE=1 with demo, devnet, bench ... (two minutes; needs a C compiler)
+
+$(COMPILED): setup.py pyproject.toml $(shell find consensus network node devnet -name '*.py') | $(STAMP)
+	echo "Compiling into $(SITE)"
+	rm -rf $(SITE) build
+	SOM_NATIVE=1 PYTHONWARNINGS=ignore $(PIP) install --no-index --no-deps --no-build-isolation --target $(SITE) .
+	touch $@
 
 lock: $(STAMP) ## Write requirements/*.txt anew from pyproject.toml; UPGRADE=1 takes newer versions
 	$(BIN)/python requirements/lock.py

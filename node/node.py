@@ -32,6 +32,7 @@ from node.adoption import Adoption
 from node.audit_log import DIRECTORY as AUDIT_DIRECTORY
 from node.audit_log import AuditLog
 from node.batches import BATCH_LIFE_HEIGHTS, BatchInvalid, BatchPool, decode_batch, decode_payload, decode_transactions
+from node.build import VERSION
 from node.checks import SignatureChecks
 from node.config import Config, ConfigError
 from node.decree import DecreeConflict, TermBegins
@@ -58,7 +59,6 @@ from node.observe import publish
 from node.outcomes import Outcomes
 from node.pruning import Pruner
 from node.readiness import ReadinessSigner
-from node.rpc.chain import VERSION
 from node.rpc.ports import Outcome
 from node.rpc.server import RpcServer
 from node.service import Service

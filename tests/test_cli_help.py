@@ -11,13 +11,13 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from node.build import VERSION
 from node.cli import main
 from node.cli.chain import SHELLS
 from node.cli.help_emergency import HELP_OF_EMERGENCIES
 from node.cli.help_money import HELP_OF_MONEY
 from node.cli.help_nodes import HELP_OF_NODES
 from node.cli.help_texts import FIRST_TEXTS, HELP_TEXTS
-from node.rpc.chain import VERSION
 from tests.cli_lab import Som, som_lab
 
 

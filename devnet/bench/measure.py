@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 from consensus.crypto import SecretKey, verify
 from devnet.processes import worker_pool
+from node.build import is_native
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 VERIFY_SECONDS: Final = 1.5  # in which processes start, too
@@ -74,7 +75,7 @@ def machine() -> Machine:
         cores=cores(),
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         kernel=platform.release(),
-        python=platform.python_version(),
+        python=platform.python_version() + (", compiled by mypyc" if is_native() else ""),
         load_average=round(os.getloadavg()[0], 2),
     )
 

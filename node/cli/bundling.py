@@ -19,6 +19,7 @@ from typing import Any, Final
 import click
 import msgspec
 
+from node.build import VERSION
 from node.cli.admin import ask_home
 from node.cli.doctor import examined, read_metrics
 from node.cli.nodes import HomeCommand
@@ -31,7 +32,6 @@ from node.config import ConfigError
 from node.config_text import format_config
 from node.home import read_config, read_genesis
 from node.rpc import admin_types
-from node.rpc.chain import VERSION
 from node.storage.files import write_file
 
 LOG_BYTES_MAX: Final = 1024 * 1024  # the end of the log: half a day of a node that is well, minutes of one that is not

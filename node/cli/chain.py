@@ -7,6 +7,7 @@ import click
 import msgspec
 from click.shell_completion import get_completion_class
 
+from node.build import VERSION
 from node.cli.founding import read_founding
 from node.cli.session import Session, SomCommand, SomGroup
 from node.cli.show import format_time
@@ -15,7 +16,6 @@ from node.config import ConfigError
 from node.home import read_genesis
 from node.ledger.genesis import format_genesis
 from node.rpc import types
-from node.rpc.chain import VERSION
 from node.rpc.methods import METHODS
 from node.rpc.registry import Method
 from node.storage.files import write_file

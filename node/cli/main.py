@@ -4,6 +4,7 @@ from typing import Final
 
 import click
 
+from node.build import VERSION
 from node.cli import (
     accounts,
     admin,
@@ -43,7 +44,6 @@ from node.cli import (
     watching,
 )
 from node.cli.session import Session, SomGroup
-from node.rpc.chain import VERSION
 
 HELP: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 

@@ -41,20 +41,14 @@ class MakeHold(NamedTuple):
 def decode_make_hold(fields: tuple[object, ...]) -> MakeHold:
     """Return the operation. Raises Refused (AMOUNT, LEGS, FIELD, with the leg if one is why) or DecodeError."""
     asset, payer, legs, to, until_ms, condition = as_tuple(fields, 6)
-    shape: tuple[tuple[int, int, bytes], ...] = as_tuple(legs)  # type: ignore[assignment]  # require_legs checks them
-    hold = MakeHold(
-        as_int(asset, 0, ASSET_MAX),
-        as_int(payer, 0, ACCOUNT_MAX),
-        shape,
-        as_int(to, 0, ACCOUNT_MAX),
-        as_int(until_ms, 0, TIME_MAX_MS),
-        as_condition(condition),
-    )
-    require_legs(shape)
+    shape = as_tuple(legs)
+    number, account = as_int(asset, 0, ASSET_MAX), as_int(payer, 0, ACCOUNT_MAX)
+    payee, end_ms, terms = as_int(to, 0, ACCOUNT_MAX), as_int(until_ms, 0, TIME_MAX_MS), as_condition(condition)
+    hold = MakeHold(number, account, require_legs(shape), payee, end_ms, terms)
     if bool(hold.condition.schema) != bool(hold.condition.subject):
         raise Refused(Code.FIELD)
     if not (hold.to and hold.condition.hash):
-        for index, (by, _, _) in enumerate(shape):
+        for index, (by, _, _) in enumerate(hold.legs):
             if not by:
                 raise Refused(Code.FIELD, leg=index)  # else it is anybody's money
     return hold

@@ -56,14 +56,20 @@ class Pay(NamedTuple):
 def decode_pay(fields: tuple[object, ...]) -> Pay:
     """Return the operation. Raises Refused (AMOUNT, LEGS, FIELD with the leg) or DecodeError."""
     asset, payer, legs, partial, once = as_tuple(fields, 5)
-    shape: tuple[tuple[int, int, bytes], ...] = as_tuple(legs)  # type: ignore[assignment]  # require_legs checks them
-    pay = Pay(as_int(asset, 0, ASSET_MAX), as_int(payer, 0, ACCOUNT_MAX), shape, as_bool(partial), as_bool(once))
-    require_legs(shape, ascending=len(shape) > UNSORTED_LEGS_MAX, with_refs=pay.once)
-    return pay
+    shape = as_tuple(legs)
+    number, account = as_int(asset, 0, ASSET_MAX), as_int(payer, 0, ACCOUNT_MAX)
+    skips, never_twice = as_bool(partial), as_bool(once)
+    checked = require_legs(shape, ascending=len(shape) > UNSORTED_LEGS_MAX, with_refs=never_twice)
+    return Pay(number, account, checked, skips, never_twice)
 
 
-def require_legs(legs: tuple[tuple[int, int, bytes], ...], ascending: bool = False, with_refs: bool = False) -> None:
-    """Raise Refused with the leg unless these are legs, of a pay or of a hold."""
+def require_legs(
+    legs: tuple[object, ...], ascending: bool = False, with_refs: bool = False
+) -> tuple[tuple[int, int, bytes], ...]:
+    """Return the legs. Raise Refused with the leg unless they are legs, of a pay or of a hold.
+
+    They are of no type before that: a compiled node would take ``True`` where an int is promised for 1.
+    """
     if not 1 <= len(legs) <= LEGS_MAX:
         raise Refused(Code.LEGS)
     before = -1
@@ -80,6 +86,7 @@ def require_legs(legs: tuple[tuple[int, int, bytes], ...], ascending: bool = Fal
         if with_refs and not ref:
             raise Refused(Code.FIELD, leg=index)
         before = to
+    return legs  # type: ignore[return-value]
 
 
 # --- applying ---

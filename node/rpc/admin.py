@@ -5,8 +5,8 @@ One rule: each call, let in or refused, is in the audit log before it is carried
 
 from typing import Final
 
+from node.build import VERSION
 from node.rpc import admin_types as types
-from node.rpc.chain import VERSION
 from node.rpc.errors import NOT_FOUND, RpcError
 from node.rpc.ports import Ports
 from node.rpc.registry import Method

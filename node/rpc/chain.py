@@ -1,10 +1,10 @@
 """The methods about the chain as it stands: (ports, params) -> result."""
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from consensus.messages import Header, decode_block
 from node.batches import decode_payload
+from node.build import VERSION
 from node.rpc import types
 from node.rpc.ports import Ports
 from node.rpc.reading import (
@@ -19,18 +19,6 @@ from node.rpc.reading import (
 from node.rpc.registry import Method
 from node.rpc.views import header_view
 from node.storage.store import Snapshot
-
-
-def software_version() -> str:
-    """Return the version of the installed distribution."""
-    try:
-        return version("digital-som")
-    except PackageNotFoundError:
-        return "unknown"
-
-
-VERSION: Final = software_version()
-
 
 # --- the chain ---
 
