@@ -124,6 +124,7 @@ DRAWS: Final[dict[str, Callable[[Plan], bool]]] = {  # what a campaign may look 
     "committees": lambda plan: plan.readmits,
     "disks": lambda plan: bool(plan.damaged or plan.breaks.unread_ms),
     "bounds": lambda plan: bool(plan.bounds),
+    "four": lambda plan: len(plan.weights) == 4,  # validators: what figures of speed are told of
 }
 
 
