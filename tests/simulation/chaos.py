@@ -226,9 +226,10 @@ class Chaos:
 
     def _say_proposal(self, view: int, parent_view: int, block: Block | None, block_hash: Hash) -> None:
         random = self._random
+        places = {place for _, place in self._certificates if parent_view <= place < view}  # a forged one lies far ahead
         proofs = [
             self._certificates[kind, place]
-            for place in range(view - 1, parent_view - 1, -1)
+            for place in sorted(places, reverse=True)
             for kind in (Kind.NULLIFY if place > parent_view else Kind.NOTARIZE,)
             if (kind, place) in self._certificates and random.random() < 0.8
         ][:9]
