@@ -226,7 +226,7 @@ class Chaos:
 
     def _say_proposal(self, view: int, parent_view: int, block: Block | None, block_hash: Hash) -> None:
         random = self._random
-        places = {place for _, place in self._certificates if parent_view <= place < view}  # a forged one lies far ahead
+        places = {place for _, place in self._certificates if parent_view <= place < view}
         proofs = [
             self._certificates[kind, place]
             for place in sorted(places, reverse=True)
