@@ -141,7 +141,10 @@ class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Mempool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Bounds of what waits for a block here. Beyond them a client is told `overloaded`, and when to come again."""
+    """Bounds of what waits for a block here. Beyond them a client is told `overloaded`, and when to come again.
+
+    So it is, whatever the bounds, while more than 192 KiB wait and the oldest of it has waited for 3 seconds.
+    """
 
     transactions_max: Annotated[
         int,

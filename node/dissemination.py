@@ -194,23 +194,24 @@ class Dissemination:
 
     async def _submit_once(self, raws: Sequence[bytes], places: Sequence[int], answers: list[Submission]) -> list[int]:
         """Fill in the answers of these places; return those that waited for another's check, in vain."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         admitted: dict[int, Transaction] = {}
         followed: dict[int, asyncio.Future[bool]] = {}
         for place in places:
-            answers[place] = answer = self._admit(raws[place])
+            answers[place] = answer = self._decoded(raws[place])
             if not isinstance(answer, Transaction):
                 continue
             running = self._checking.get(answer.id)
             if running is not None:
                 followed[place] = running
             elif answer.id not in self._mempool:
-                try:
-                    self._mempool.admit(answer)
-                except (Full, Refused) as error:
-                    answers[place] = error
+                refusal = self._refusal(answer, now)
+                if refusal is not None:
+                    answers[place] = refusal
                     continue
                 admitted[place] = answer
-                self._checking[answer.id] = asyncio.get_running_loop().create_future()
+                self._checking[answer.id] = loop.create_future()
         wrong = await self._check(list(admitted.values()))
         for place, transaction in admitted.items():
             if transaction.id in wrong:
@@ -222,21 +223,28 @@ class Dissemination:
             answers[place] = Full()
         return again
 
-    def _admit(self, raw: bytes) -> Submission:
+    def _decoded(self, raw: bytes) -> Submission:
         if not self._is_member():
             return Observing()
         if self._checks.queued(Lane.CLIENTS) >= QUEUED_CHECKS_MAX:
             return Full()
         try:
-            transaction = decode_transaction(raw, self._genesis_hash)
+            return decode_transaction(raw, self._genesis_hash)
         except Refused as refusal:
             return refusal
-        if transaction.id not in self._mempool:
-            try:
-                self._ledger.admit(transaction, self._now_ms())
-            except Refused as refusal:
-                return Refused(Code.DUPLICATE, original=transaction.id) if refusal.code is Code.DUPLICATE else refusal
-        return transaction
+
+    def _refusal(self, transaction: Transaction, now: float) -> Full | Refused | None:
+        """Take a transaction into the mempool; return why not. Room is asked for first, for to judge costs more."""
+        try:
+            self._mempool.admit(transaction, now)
+        except (Full, Refused) as refusal:
+            return refusal
+        try:
+            self._ledger.admit(transaction, self._now_ms())
+        except Refused as refusal:
+            self._mempool.forget((transaction.id,))
+            return Refused(Code.DUPLICATE, original=transaction.id) if refusal.code is Code.DUPLICATE else refusal
+        return None
 
     async def _check(self, transactions: Sequence[Transaction]) -> frozenset[bytes]:
         """Check what is noted in ``_checking``, let go of what is wrong, and of all of it if the caller has gone."""

@@ -20,6 +20,10 @@ BANK_SHARE: Final = 2  # one bank's customers take at most 1/2 of the room
 RESERVED_SHARE: Final = 10  # the last 1/10 of the room is for the Treasury, the central bank and orders
 PRIVILEGED_KINDS: Final = frozenset((Kind.CENTRAL_BANK, Kind.ISSUER, Kind.TREASURY, Kind.ENFORCER))
 URGENT_KINDS: Final = frozenset((Kind.CENTRAL_BANK, Kind.ENFORCER))  # few, and a freeze must not wait behind payments
+# Who comes when this much waits, and the oldest of it for this long, would wait as long: he is told to come again. A
+# queue that only grows serves nobody sooner, and takes from the blocks the time in which its newcomers are checked.
+QUEUE_BYTES_MIN: Final = 192 * 1024  # about 1,100 payments
+QUEUE_SECONDS_MAX: Final = 3.0
 RETRY_AFTER_MS: Final = 500  # about two blocks under load
 STALE_MAX: Final = 1_000  # ids of transactions that are gone, in a list: below that it is not worth cleaning
 
@@ -43,6 +47,7 @@ class _Waiting:
     payer: int
     bank: int
     urgent: bool
+    since: float  # seconds of the node's monotonic clock
 
 
 class Mempool:
@@ -55,6 +60,7 @@ class Mempool:
         self._waiting: dict[bytes, _Waiting] = {}
         self._urgent: deque[bytes] = deque()  # ids that are ready, as in the next
         self._ready: deque[bytes] = deque()
+        self._arrivals: deque[_Waiting] = deque()
         self._expiries: list[tuple[int, bytes]] = []
         self._payers: dict[int, int] = {}
         self._banks: dict[int, int] = {}
@@ -69,8 +75,11 @@ class Mempool:
     def __contains__(self, transaction_id: bytes) -> bool:
         return transaction_id in self._waiting
 
-    def admit(self, transaction: Transaction) -> None:
-        """Take a transaction whose signatures are still to be checked. Raise Full, or Refused(QUOTA)."""
+    def admit(self, transaction: Transaction, now: float) -> None:
+        """Take a transaction that is still to be judged and checked. Raise Full, or Refused(QUOTA).
+
+        ``now`` is in seconds of a clock that never goes back.
+        """
         assert transaction.id not in self._waiting
         payer = transaction.accounts[0]
         account = self._account(payer)
@@ -78,11 +87,13 @@ class Mempool:
         privileged = kind in PRIVILEGED_KINDS
         bank = 0 if account is None else account.profile.bank or payer
         try:
-            self._require_room(transaction, payer, bank, privileged)
+            self._require_room(transaction, payer, bank, privileged, now)
         except (Full, Refused):
             self.refused += 1
             raise
-        self._waiting[transaction.id] = _Waiting(transaction, Stage.CHECKING, payer, bank, kind in URGENT_KINDS)
+        waiting = _Waiting(transaction, Stage.CHECKING, payer, bank, kind in URGENT_KINDS, now)
+        self._waiting[transaction.id] = waiting
+        self._arrivals.append(waiting)
         self.bytes += len(transaction.raw)
         _count(self._payers, payer, 1)
         _count(self._banks, bank, 1)
@@ -137,6 +148,7 @@ class Mempool:
                 self.ready_bytes -= size
             _count(self._payers, waiting.payer, -1)
             _count(self._banks, waiting.bank, -1)
+        self._drop_stale()
 
     def expire(self, block_time_ms: int) -> Sequence[bytes]:
         """Let go of what no block from this time on may execute, and return the ids."""
@@ -147,7 +159,6 @@ class Mempool:
                 gone.append(transaction_id)
         self.expired += len(gone)
         self.forget(gone)
-        self._drop_stale()
         return gone
 
     def _make_ready(self, transaction_id: bytes, before: Stage) -> None:
@@ -157,12 +168,24 @@ class Mempool:
             (self._urgent if waiting.urgent else self._ready).append(transaction_id)
             self.ready_bytes += len(waiting.transaction.raw)
 
+    def _oldest(self, now: float) -> float:
+        """Return since when the one that came first of all that wait has waited; ``now`` if nothing does."""
+        arrivals = self._arrivals
+        while arrivals and not self._waits(arrivals[0]):
+            arrivals.popleft()
+        return arrivals[0].since if arrivals else now
+
+    def _waits(self, waiting: _Waiting) -> bool:
+        return self._waiting.get(waiting.transaction.id) is waiting
+
     def _drop_stale(self) -> None:
-        """Keep the lists of ids as short as what waits: they still name transactions that were let go of."""
+        """Keep the lists as short as what waits: they still name transactions that were let go of."""
         most = 2 * len(self._waiting) + STALE_MAX
         if len(self._expiries) > most:
             self._expiries = [pair for pair in self._expiries if pair[1] in self._waiting]
             heapq.heapify(self._expiries)
+        if len(self._arrivals) > most:
+            self._arrivals = deque(waiting for waiting in self._arrivals if self._waits(waiting))
         if len(self._ready) > most:
             self._ready = self._still_ready(self._ready)
         if len(self._urgent) > most:
@@ -173,7 +196,7 @@ class Mempool:
             each for each in dict.fromkeys(queue) if each in self._waiting and self._waiting[each].stage is Stage.READY
         )
 
-    def _require_room(self, transaction: Transaction, payer: int, bank: int, privileged: bool) -> None:
+    def _require_room(self, transaction: Transaction, payer: int, bank: int, privileged: bool, now: float) -> None:
         share = 0 if privileged else RESERVED_SHARE
         if len(self._waiting) >= _part(self._transactions_max, share):
             raise Full
@@ -181,6 +204,8 @@ class Mempool:
             raise Full
         if privileged:
             return
+        if self.bytes >= QUEUE_BYTES_MIN and now - self._oldest(now) >= QUEUE_SECONDS_MAX:
+            raise Full
         if self._payers.get(payer, 0) >= PAYER_TRANSACTIONS_MAX:
             raise Refused(Code.QUOTA)
         if self._banks.get(bank, 0) >= self._transactions_max // BANK_SHARE:

@@ -193,6 +193,23 @@ async def test_a_full_mempool_says_come_later() -> None:
         assert codes(answers) == ["taken"] * 50 + [Code.QUOTA] * 51
 
 
+async def test_what_has_no_room_is_not_judged() -> None:
+    async with at_work(Room(transactions_max=100)) as room:
+        await room.submit(*(pay() for _ in range(50)))
+        unknown = pay()
+        room.book.refused = {unknown.id: Refused(Code.NO_ACCOUNT)}
+        assert codes(await room.submit(unknown)) == [Code.QUOTA]
+        assert len(room.mempool) == 50
+
+
+async def test_what_is_refused_takes_no_room(room: Room) -> None:
+    unknown = pay()
+    room.book.refused = {unknown.id: Refused(Code.NO_ACCOUNT)}
+    assert codes(await room.submit(unknown)) == [Code.NO_ACCOUNT]
+    assert len(room.mempool) == 0
+    assert room.mempool.bytes == 0
+
+
 async def test_who_submits_while_the_checks_are_full_is_told_to_come_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node.dissemination, "QUEUED_CHECKS_MAX", 3)
     room = Room()

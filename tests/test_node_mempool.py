@@ -9,7 +9,7 @@ from devnet.generate import CENTRAL_BANK, ENFORCER, ISSUER, TREASURY, bank_accou
 from node.ledger.account import Account
 from node.ledger.errors import Code, Refused
 from node.ledger.transaction import Transaction
-from node.mempool import PAYER_TRANSACTIONS_MAX, STALE_MAX, Full, Mempool, Stage
+from node.mempool import PAYER_TRANSACTIONS_MAX, QUEUE_SECONDS_MAX, STALE_MAX, Full, Mempool, Stage
 from tests.node_lab import demo_number
 from tests.node_parts import START_MS, genesis, pay
 
@@ -17,6 +17,7 @@ ACCOUNTS = {row.number: row.account() for row in genesis().accounts}
 AIDA, BAKYT, MARKET = demo_number("aida"), demo_number("bakyt"), demo_number("market")
 LATER_MS = START_MS + 60_000
 ROOM = 10_000_000
+NOW = 100.0  # seconds
 
 
 def account(number: int) -> Account | None:
@@ -33,12 +34,12 @@ def payments(payer: int, count: int) -> list[Transaction]:
 
 def admit_all(pool: Mempool, transactions: list[Transaction]) -> None:
     for transaction in transactions:
-        pool.admit(transaction)
+        pool.admit(transaction, NOW)
 
 
 def make_ready(pool: Mempool, transactions: list[Transaction]) -> None:
     for transaction in transactions:
-        pool.admit(transaction)
+        pool.admit(transaction, NOW)
         pool.checked(transaction.id)
 
 
@@ -47,7 +48,7 @@ def test_a_payer_has_a_quota(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = mempool()
     admit_all(pool, payments(AIDA, 5))
     with pytest.raises(Refused) as refused:
-        pool.admit(payments(AIDA, 1)[0])
+        pool.admit(payments(AIDA, 1)[0], NOW)
     assert refused.value.code is Code.QUOTA
     admit_all(pool, payments(BAKYT, 5))
     assert pool.refused == 1
@@ -59,20 +60,20 @@ def test_the_customers_of_one_bank_take_half_of_the_room() -> None:
     admit_all(pool, payments(MARKET, 25) + payments(demo_number("jyldyz"), 25))  # both at bank 3
     for payer in (MARKET, bank_account(3)):
         with pytest.raises(Refused) as refused:
-            pool.admit(payments(payer, 1)[0])
+            pool.admit(payments(payer, 1)[0], NOW)
         assert refused.value.code is Code.QUOTA
-    pool.admit(payments(AIDA, 1)[0])
+    pool.admit(payments(AIDA, 1)[0], NOW)
 
 
 def test_the_last_tenth_of_the_room_is_for_the_treasury_and_the_central_bank() -> None:
     pool = mempool(100)
     admit_all(pool, payments(AIDA, 45) + payments(BAKYT, 45))
     with pytest.raises(Full):
-        pool.admit(payments(MARKET, 1)[0])
+        pool.admit(payments(MARKET, 1)[0], NOW)
     privileged = [pay(payer) for payer in (TREASURY, CENTRAL_BANK, ISSUER, ENFORCER, *[TREASURY] * 6)]
     admit_all(pool, privileged)
     with pytest.raises(Full):
-        pool.admit(pay(TREASURY))
+        pool.admit(pay(TREASURY), NOW)
     assert len(pool) == 100
 
 
@@ -81,16 +82,51 @@ def test_the_room_is_bounded_in_bytes_too() -> None:
     pool = mempool(1_000, 10 * len(one.raw))
     admit_all(pool, payments(AIDA, 4) + payments(BAKYT, 5))
     with pytest.raises(Full):
-        pool.admit(one)
-    pool.admit(pay(TREASURY, TREASURY))
+        pool.admit(one, NOW)
+    pool.admit(pay(TREASURY, TREASURY), NOW)
+
+
+def test_a_queue_that_takes_too_long_takes_nobody_in_but_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, *others = payments(AIDA, 4)
+    monkeypatch.setattr(node.mempool, "QUEUE_BYTES_MIN", 4 * len(first.raw))
+    pool, late = mempool(), NOW + QUEUE_SECONDS_MAX
+    pool.admit(first, NOW)
+    for transaction in others:
+        pool.admit(transaction, late)  # the first waits long, and not much waits
+    with pytest.raises(Full):
+        pool.admit(payments(BAKYT, 1)[0], late)
+    assert pool.refused == 1
+    pool.admit(pay(TREASURY), late)
+    pool.admit(pay(ENFORCER), late)
+    pool.forget([first.id])
+    pool.admit(payments(BAKYT, 1)[0], late)  # who waits longest has just come
+
+
+def test_much_may_wait_that_has_just_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node.mempool, "QUEUE_BYTES_MIN", 1)
+    pool = mempool()
+    pool.admit(payments(AIDA, 1)[0], NOW)
+    pool.admit(payments(AIDA, 1)[0], NOW + QUEUE_SECONDS_MAX - 0.01)
+    with pytest.raises(Full):
+        pool.admit(payments(AIDA, 1)[0], NOW + QUEUE_SECONDS_MAX)
+
+
+def test_who_comes_back_waits_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node.mempool, "QUEUE_BYTES_MIN", 1)
+    pool, late = mempool(), NOW + QUEUE_SECONDS_MAX
+    first, second = payments(AIDA, 2)
+    pool.admit(first, NOW)
+    pool.forget([first.id])
+    pool.admit(first, late)
+    pool.admit(second, late)
 
 
 def test_payers_that_nobody_knows_share_one_banks_part() -> None:
     pool = mempool(100)
     admit_all(pool, payments(999, 25) + payments(998, 25))
     with pytest.raises(Refused):
-        pool.admit(payments(997, 1)[0])
-    pool.admit(payments(AIDA, 1)[0])
+        pool.admit(payments(997, 1)[0], NOW)
+    pool.admit(payments(AIDA, 1)[0], NOW)
 
 
 def test_what_is_not_checked_goes_into_no_batch() -> None:
@@ -111,7 +147,7 @@ def test_a_batch_takes_the_oldest_up_to_its_bounds_and_one_at_least() -> None:
     make_ready(pool, transactions)
     size = len(transactions[0].raw)
     assert pool.take(2, 100 * size) == transactions[:2]
-    assert pool.take(100, 2 * size + 1) == transactions[2:4]
+    assert pool.take(100, sum(len(each.raw) for each in transactions[2:4]) + 1) == transactions[2:4]
     assert pool.take(100, 1) == transactions[4:5]
     assert pool.take(100, 100 * size) == transactions[5:]
     assert pool.ready_bytes == 0
@@ -124,7 +160,7 @@ def test_orders_and_the_central_bank_go_before_payments() -> None:
     urgent, others = [waiting[place] for place in (2, 4, 6)], [waiting[place] for place in (0, 1, 3, 5)]
     assert pool.take(2, ROOM) == urgent[:2]
     pool.give_back([urgent[0].id])
-    assert pool.take(100, 2 * len(urgent[0].raw)) == [urgent[2], urgent[0]]
+    assert pool.take(100, len(urgent[2].raw) + len(urgent[0].raw)) == [urgent[2], urgent[0]]
     assert pool.take(100, ROOM) == others
     assert not pool.has_ready()
 
@@ -145,7 +181,7 @@ def test_giving_back_does_not_make_ready_what_was_never_checked() -> None:
     make_ready(pool, [one])
     pool.take(1, ROOM)
     pool.forget([one.id])
-    pool.admit(one)  # perhaps with other signatures: an id does not cover them
+    pool.admit(one, NOW)  # perhaps with other signatures: an id does not cover them
     pool.give_back([one.id])
     assert not pool.has_ready()
 
@@ -176,10 +212,10 @@ def test_ids_of_what_is_gone_do_not_pile_up() -> None:
     for _ in range(2 * STALE_MAX):
         make_ready(pool, [one, order])
         pool.forget([one.id, order.id])
-        pool.expire(START_MS)
     assert len(pool._ready) <= STALE_MAX + 1
     assert len(pool._urgent) <= STALE_MAX + 1
     assert len(pool._expiries) <= STALE_MAX + 1
+    assert len(pool._arrivals) <= STALE_MAX + 1
 
 
 class Traffic(RuleBasedStateMachine):
@@ -198,7 +234,7 @@ class Traffic(RuleBasedStateMachine):
     def admit(self, payer: int, life: int) -> object:
         transaction = pay(payer, TREASURY, 1, "aida", expires_ms=self.time_ms + life)
         try:
-            self.pool.admit(transaction)
+            self.pool.admit(transaction, NOW)
         except (Full, Refused):
             assert transaction.id not in self.pool
             return multiple()
@@ -208,7 +244,7 @@ class Traffic(RuleBasedStateMachine):
     def admit_again(self, transaction: Transaction) -> object:
         if transaction.id not in self.pool and transaction.expires_ms > self.time_ms:
             try:
-                self.pool.admit(transaction)
+                self.pool.admit(transaction, NOW)
             except (Full, Refused):
                 return multiple()
         return transaction
@@ -253,6 +289,7 @@ class Traffic(RuleBasedStateMachine):
                 recount[getattr(each, of)] = recount.get(getattr(each, of), 0) + 1
             assert counts == recount
         assert {each.transaction.id for each in ready} <= {*pool._urgent, *pool._ready}
+        assert [each for each in pool._arrivals if pool._waits(each)] == waiting
         assert {each.transaction.id for each in waiting} <= {transaction_id for _, transaction_id in pool._expiries}
         assert all(each.transaction.expires_ms > self.time_ms for each in waiting)
 

@@ -45,7 +45,7 @@ async def test_the_metrics_tell_of_a_validator_that_died_and_of_the_time_that_th
         node = lab.nodes["nbkr"]
         await lab.until(lambda: node.driver.presence.missing(node.driver.clock_ms()) == (DEAD,), "it is missing")
         expired = lab.pay(1, 1, 1, "aida", lifetime_ms=1)  # of no account: nobody executes it
-        node.mempool.admit(expired)
+        node.mempool.admit(expired, 0.0)
         await lab.height(node.store.tip.height + 2)
         now = numbers(node)
         tip = node.store.tip.height

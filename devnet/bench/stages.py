@@ -120,10 +120,11 @@ class Stages:
                     bytes.fromhex(transaction)
         with watch.part("decode what a client sent", count, OWN_SHARE):
             transactions = [decode_transaction(raw, self._genesis.hash) for call in calls for raw in call]
+        now = time.monotonic()
         with watch.part("admit to the mempool", count, OWN_SHARE):
             for transaction in transactions:
+                self._mempool.admit(transaction, now)
                 self._ledger.admit(transaction, self.now_ms)
-                self._mempool.admit(transaction)
         with watch.part("through the mempool", count, OWN_SHARE):
             for transaction in transactions:
                 self._mempool.checked(transaction.id)

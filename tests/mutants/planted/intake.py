@@ -42,6 +42,38 @@ OF_THE_MEMPOOL: Final = (
         IN_MEMPOOL,
     ),
     one(
+        *("whoever comes waits, however long", "mempool: bounds", MEMPOOL),
+        *("now - self._oldest(now) >= QUEUE_SECONDS_MAX", "False"),
+        IN_MEMPOOL,
+    ),
+    one(
+        *("one that waits long closes the door", "mempool: bounds", MEMPOOL),
+        *("if self.bytes >= QUEUE_BYTES_MIN and ", "if "),
+        IN_MEMPOOL,
+    ),
+    one(
+        *("who is gone counts as waiting", "mempool: bounds", MEMPOOL),
+        *("while arrivals and not self._waits(arrivals[0]):", "while False:"),
+        IN_MEMPOOL,
+    ),
+    one(
+        *("the state waits its turn at a long queue", "mempool: room for the state", MEMPOOL),
+        *("        if privileged:\n            return\n        if self.bytes", "        if self.bytes"),
+        IN_MEMPOOL,
+    ),
+    one(
+        *("what is refused stays", "mempool: bounds", DISSEMINATION),
+        *("            self._mempool.forget((transaction.id,))\n", ""),
+        IN_DISSEMINATION,
+    ),
+    one(
+        *("what has no room is judged all the same", "mempool: refusals are cheap", DISSEMINATION),
+        "            self._mempool.admit(transaction, now)\n        except",
+        "            self._ledger.admit(transaction, self._now_ms())\n"
+        "            self._mempool.admit(transaction, now)\n        except",
+        IN_DISSEMINATION,
+    ),
+    one(
         *("one payer takes all the room", "mempool: quotas", MEMPOOL),
         *("if self._payers.get(payer, 0) >= PAYER_TRANSACTIONS_MAX:", "if False:"),
         IN_MEMPOOL,
@@ -68,13 +100,13 @@ OF_THE_MEMPOOL: Final = (
     ),
     one(
         *("ids of what is gone pile up", "mempool: bounds", MEMPOOL),
-        *("self._drop_stale()\n        return gone", "return gone"),
+        *("self._drop_stale()", "pass"),
         IN_MEMPOOL,
     ),
     one(
         *("unchecked transactions enter batches", "mempool: stages", MEMPOOL),
-        "Stage.CHECKING, payer, bank, kind in URGENT_KINDS)",
-        "Stage.READY, payer, bank, False)\n        self._ready.append(transaction.id)",
+        "Stage.CHECKING, payer, bank, kind in URGENT_KINDS, now)",
+        "Stage.READY, payer, bank, False, now)\n        self._ready.append(transaction.id)",
         IN_MEMPOOL,
     ),
 )
