@@ -101,7 +101,7 @@ def publish(
     def transactions() -> Iterator[Sample]:
         yield "gauge", "som_mempool_transactions", "Transactions that wait here", len(mempool)
         yield "gauge", "som_mempool_bytes", "Bytes that wait here", mempool.bytes
-        yield "counter", "som_mempool_refused", "Transactions turned away: no room, or too long a queue", mempool.refused
+        yield "counter", "som_mempool_refused", "Transactions turned away: no room or a long queue", mempool.refused
         yield "counter", "som_mempool_expired", "Transactions that no block executed in time", mempool.expired
         yield "gauge", "som_batches_waiting", "Batches held and not executed", len(pool)
         yield "counter", "som_batches_made", "Batches of our own", dissemination.batches_made

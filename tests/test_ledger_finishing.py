@@ -1,14 +1,17 @@
 """The end of a block: how many holds it releases, and that its work is cut into slices however much there is."""
 
+from collections.abc import Iterator, Mapping
+
 import pytest
 
 from node.ledger.account import SOM
 from node.ledger.errors import Code
 from node.ledger.execute import META_KEY, SLICE
 from node.ledger.hold import MakeHold
-from node.ledger.holds import ENDED_FACTOR, ENDED_MAX, HOLD, Condition, row_id
+from node.ledger.holds import BY_END, ENDED_FACTOR, ENDED_MAX, HOLD, Condition, row_id
 from node.ledger.order import Arrest
 from node.ledger.pay import LEGS_MAX, Pay
+from node.ledger.recent import ONCE_REF, ONCE_ROW, SEEN_ID
 from node.ledger.records import Records, after
 from node.ledger.settle import SettleHold
 from node.ledger.state import account_key
@@ -51,6 +54,90 @@ def test_a_block_releases_two_more_ended_holds_for_each_that_it_makes(made: int)
     assert all(receipt.applied for receipt in world.block(transactions, END_MS).receipts)
     assert left(world) == count - ENDED_MAX - ENDED_FACTOR * made + made
     world.ledger.audit()
+
+
+class Watched(Rows):
+    """Rows that remember which tables were scanned."""
+
+    def __init__(self, rows: Mapping[bytes, bytes]) -> None:
+        super().__init__(rows)
+        self.scanned: list[bytes] = []
+
+    def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        self.scanned.append(low[:1])
+        return super().scan(low, high)
+
+
+def watched(world: World) -> Watched:
+    """Start the ledger of a world anew over rows that are watched from its next block on."""
+    world.reader = rows = Watched(world.reader.rows)
+    world.ledger = world.reopened()
+    world.block([])  # after a start it looks whether anything is dead
+    rows.scanned.clear()
+    return rows
+
+
+def once(world: World, ref: bytes) -> Transaction:
+    return world.transaction([Pay(SOM, BANK, ((BOB, 1, ref),), once=True)])
+
+
+def test_a_block_in_which_nothing_ends_or_dies_looks_for_nothing() -> None:
+    """LevelDB steps over all rows that were removed behind what it finds: a million of them in each block."""
+    world = rich()
+    world.block([holds(world, 3, END_MS), once(world, b"1")])
+    rows = watched(world)
+    for number in range(3):
+        assert all(receipt.applied for receipt in world.block([once(world, b"a%d" % number)]).receipts)
+    assert rows.scanned == []
+    world.block([], END_MS)
+    assert left(world) == 0
+    assert {BY_END, SEEN_ID} <= set(rows.scanned)
+    rows.scanned.clear()
+    world.block([])
+    assert rows.scanned == []
+
+
+def test_a_hold_that_ends_before_all_others_is_not_overlooked() -> None:
+    world = rich()
+    for minutes in (30, 10, 20):
+        world.block([holds(world, 1, minutes * MINUTE_MS)])
+    watched(world)
+    world.block([holds(world, 1, 5 * MINUTE_MS), holds(world, 1, 40 * MINUTE_MS)])
+    for minutes, count in ((4, 5), (1, 4), (5, 3), (10, 2), (10, 1), (10, 0)):
+        world.block([], minutes * MINUTE_MS)
+        assert left(world) == count, minutes
+        assert left(world) == sum(1 for _ in world.reader.scan(BY_END, after(BY_END)))
+    world.ledger.audit()
+
+
+@pytest.mark.parametrize("lasting", [0, 1, 2, 3, 4])
+def test_dead_rows_are_removed_in_order_whenever_a_node_was_started(
+    lasting: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.ledger.recent.SWEEP_ROWS", 3)
+    histories: list[list[dict[bytes, bytes]]] = []
+    for restarts in (False, True):
+        world, history = rich(), []
+        world.block([once(world, b"%d" % number) for number in range(10)])
+        for number in range(5):
+            if restarts and number == lasting:
+                world.ledger = world.reopened()
+            world.block([], (10 if number else 10 * 24 * 60) * MINUTE_MS)
+            history.append(dict(world.reader.rows))
+        assert not [key for key in world.reader.rows if key[:1] in (SEEN_ID, ONCE_REF, ONCE_ROW)]
+        histories.append(history)
+    assert histories[0] == histories[1]
+
+
+def test_an_empty_block_removes_no_more_dead_rows_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.ledger.recent.SWEEP_ROWS", 3)
+    world = rich()
+    world.block([once(world, b"%d" % number) for number in range(10)])
+    lefts = []
+    for _ in range(5):
+        world.block([], 2 * MINUTE_MS)
+        lefts.append(sum(1 for _ in world.reader.scan(SEEN_ID, after(SEEN_ID))))
+    assert lefts == [7, 4, 1, 0, 0]
 
 
 def test_those_that_are_gone_again_and_arrests_count_and_those_of_a_failed_transaction_do_not() -> None:

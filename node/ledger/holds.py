@@ -15,7 +15,7 @@ from node.ledger.errors import InvariantViolation
 from node.ledger.readable import as_subject
 from node.ledger.recent import Reader
 from node.ledger.records import Records, after
-from node.ledger.state import State
+from node.ledger.state import NO_END_MS, State
 
 HOLD: Final = b"h"  # id -> the hold                                                    in the tree
 BY_END: Final = b"E"  # until_ms, id                                                    beside it
@@ -81,6 +81,8 @@ def open_hold(state: State, hold_id: bytes, hold: Hold) -> None:
     for key in _index_keys(hold_id, hold):
         put(key, b"")
     state.holds_made += 1
+    if hold.until_ms:
+        state.first_end_ms = min(state.first_end_ms, hold.until_ms)
     _add_held(state, hold, hold.left)
 
 
@@ -127,9 +129,13 @@ class EndedHolds:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader  # of the block before: one that the open block makes does not end in it
         self._from = BY_END  # nothing is left below: a new hold ends after the time of its block
+        self._first_ms = _first_end_ms(reader, BY_END)  # no hold ends before it; what is not there is not looked for
 
     def releasing(self, state: State, time_ms: int) -> Iterator[None]:
         """Release the holds that have ended, the oldest end first, then by id, as many as a block may; in slices."""
+        self._first_ms = min(self._first_ms, state.first_end_ms)
+        if time_ms < self._first_ms:
+            return
         end = BY_END + (time_ms + 1).to_bytes(8, "big")
         room = ENDED_MAX + ENDED_FACTOR * state.holds_made
         while room:
@@ -137,6 +143,7 @@ class EndedHolds:
             keys = [key for key, _ in islice(self._reader.scan(self._from, end), min(SLICE, room))]
             if not keys:
                 self._from = end
+                self._first_ms = min(_first_end_ms(self._reader, end), state.first_end_ms)
                 return
             for key in keys:
                 room -= self._release(state, key[-ROW_ID_BYTES:])
@@ -149,6 +156,12 @@ class EndedHolds:
             return False
         reduce_hold(state, hold_id, hold, hold.left)
         return True
+
+
+def _first_end_ms(reader: Reader, low: bytes) -> int:
+    """Return when the first hold ends whose key is not below ``low``; if there is none, never."""
+    first = next(reader.scan(low, after(BY_END)), None)
+    return NO_END_MS if first is None else int.from_bytes(first[0][1:9], "big")
 
 
 # --- invariants ---

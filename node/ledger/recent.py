@@ -53,7 +53,7 @@ class SeenIds:
         self._ids: dict[int, set[bytes]] = {}  # whole minutes; others are asked of the reader
         self._count = 0
         self._fresh: dict[bytes, int] = {}  # id -> minute, of the block that is open or not yet stored
-        self._sweep_from = SEEN_ID
+        self._dead = _DeadRows(reader, SEEN_ID)
         for minute, (count, _) in self._chains.items():
             if self._count + count <= bound:
                 self._ids[minute] = {key[9:] for key, _ in reader.scan(*_minute_range(SEEN_ID, minute))}
@@ -98,16 +98,11 @@ class SeenIds:
                 yield
         for minute in dict.fromkeys(self._fresh.values()):
             changes[minute_key(SEEN, minute)] = encode(self._chains[minute])
-        for minute in _drop_dead(self._chains, time_ms, SEEN, changes):
+        for minute, count in _drop_dead(self._chains, time_ms, SEEN, changes):
             self._count -= len(self._ids.pop(minute, ()))
-        yield from self._sweep(time_ms, changes)
-
-    def _sweep(self, time_ms: int, changes: Changes) -> Iterator[None]:
-        most = SWEEP_ROWS + SWEEP_FACTOR * len(self._fresh)
-        rows = self._reader.scan(self._sweep_from, minute_key(SEEN_ID, time_ms // MINUTE_MS))
-        for done, (key, _) in enumerate(islice(rows, most), 1):
+            self._dead.add(count)
+        for done, (key, _) in enumerate(self._dead.take(len(self._fresh), time_ms), 1):
             changes[key] = None
-            self._sweep_from = key + b"\0"
             if done % SLICE == 0:
                 yield
 
@@ -119,7 +114,7 @@ class OnceRefs:
         self._reader = reader
         self._chains = _read_chains(reader, ONCE)
         self._fresh: dict[bytes, tuple[int, bytes]] = {}  # ref key -> (minute, id), of the block not yet stored
-        self._sweep_from = ONCE_ROW
+        self._dead = _DeadRows(reader, ONCE_ROW)
 
     def original(self, payer: int, ref: bytes, time_ms: int) -> bytes | None:
         """Return the id of the transaction that paid this ref within the window, or None."""
@@ -159,8 +154,15 @@ class OnceRefs:
                 yield
         for minute in changed:
             changes[minute_key(ONCE, minute)] = encode(self._chains[minute])
-        _drop_dead(self._chains, time_ms, ONCE, changes)
-        yield from self._sweep(time_ms, changes)
+        for _, count in _drop_dead(self._chains, time_ms, ONCE, changes):
+            self._dead.add(count)
+        for done, (key, pair) in enumerate(self._dead.take(len(self._fresh), time_ms), 1):
+            found = self._find(ONCE_REF + pair)
+            if found is not None and found[0] < time_ms // MINUTE_MS:  # else the pair was paid again after its window
+                changes[ONCE_REF + pair] = None
+            changes[key] = None
+            if done % SLICE == 0:
+                yield
 
     def _find(self, key: bytes) -> tuple[int, bytes] | None:
         fresh = self._fresh.get(key)
@@ -172,18 +174,42 @@ class OnceRefs:
         minute, transaction_id = as_tuple(decode(row), 2)
         return as_int(minute), as_bytes(transaction_id, 32)
 
-    def _sweep(self, time_ms: int, changes: Changes) -> Iterator[None]:
-        most = SWEEP_ROWS + SWEEP_FACTOR * len(self._fresh)
-        dead = time_ms // MINUTE_MS
-        rows = self._reader.scan(self._sweep_from, minute_key(ONCE_ROW, dead))
-        for done, (key, pair) in enumerate(islice(rows, most), 1):
-            found = self._find(ONCE_REF + pair)
-            if found is not None and found[0] < dead:  # else the pair was paid again after its window
-                changes[ONCE_REF + pair] = None
-            changes[key] = None
-            self._sweep_from = key + b"\0"
-            if done % SLICE == 0:
-                yield
+
+class _DeadRows:
+    """The rows of dead minutes that are still there.
+
+    They are counted, and what is not there is not looked for: LevelDB keeps a mark for each row that was removed, and
+    whoever looks beyond the last one steps over the marks of all rows that follow, of other minutes and other tables.
+    """
+
+    def __init__(self, reader: Reader, table: bytes) -> None:
+        """The keys of ``table`` go on with the minute."""
+        self._reader = reader
+        self._table = table
+        self._from = table
+        self._left: int | None = None  # None: as many as there are, until a look finds the last one
+
+    def add(self, count: int) -> None:
+        """Hear of a minute that has died with so many rows."""
+        if self._left is not None:
+            self._left += count
+
+    def take(self, fresh: int, time_ms: int) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the rows that a block of this time with so many new ones removes, in key order."""
+        most = SWEEP_ROWS + SWEEP_FACTOR * fresh
+        room = most if self._left is None else min(most, self._left)
+        if not room:
+            return
+        taken = 0
+        end = minute_key(self._table, time_ms // MINUTE_MS)
+        for key, row in islice(self._reader.scan(self._from, end), room):
+            taken += 1
+            self._from = key + b"\0"
+            yield key, row
+        if taken < room:
+            self._left = 0
+        elif self._left is not None:
+            self._left -= taken
 
 
 def _read_chains(reader: Reader, prefix: bytes) -> dict[int, Chain]:
@@ -194,10 +220,10 @@ def _read_chains(reader: Reader, prefix: bytes) -> dict[int, Chain]:
     return chains
 
 
-def _drop_dead(chains: dict[int, Chain], time_ms: int, prefix: bytes, changes: Changes) -> list[int]:
-    """Drop the minutes that lie wholly before block time; return them."""
-    dead = [minute for minute in chains if minute < time_ms // MINUTE_MS]
-    for minute in dead:
+def _drop_dead(chains: dict[int, Chain], time_ms: int, prefix: bytes, changes: Changes) -> list[tuple[int, int]]:
+    """Drop the minutes that lie wholly before block time; return each with its count."""
+    dead = [(minute, count) for minute, (count, _) in chains.items() if minute < time_ms // MINUTE_MS]
+    for minute, _ in dead:
         del chains[minute]
         changes[minute_key(prefix, minute)] = None
     return dead

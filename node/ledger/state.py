@@ -34,6 +34,8 @@ ROSTER: Final = "validators"  # the parameter that is a roster and has its own f
 TREE_LOW: Final = b"a"  # the rows of the state tree lie between these
 TREE_HIGH: Final = b"{"
 
+NO_END_MS: Final = 2**64 - 1  # later than any time
+
 ACCOUNTS_IN_MEMORY: Final = 250_000  # decoded, 0.8 kB each; others are read from the store
 EVICT_SHARE: Final = 64  # of the bound, gone at once: 4,000 accounts take some 3 ms
 
@@ -82,6 +84,7 @@ class State:
         self._loaded: list[int] = []  # since the transaction began
         self._mark = 0
         self.holds_made = 0  # by the open block
+        self.first_end_ms = NO_END_MS  # none of these ends before it
         self._holds_mark = 0
         self.entries: list[EntryRow] = []
         self.records = Records(reader)
@@ -205,6 +208,7 @@ class State:
             for number in list(islice(self._accounts, len(self._accounts) - keep)):
                 del self._accounts[number]
         self.holds_made = 0
+        self.first_end_ms = NO_END_MS
         self.records.begin_block()
 
     def begin_transaction(self) -> None:

@@ -12,6 +12,7 @@ from node.ledger.account import format_account
 from node.ledger.commitment import encode_outcome_proof, outcome_leaf, prove_outcome
 from node.ledger.errors import Code
 from node.ledger.pay import Pay
+from node.ledger.receipt import decode_receipt
 from node.ledger.statement import decode_entry
 from node.ledger.transaction import Transaction
 from node.references import Reference, decode_reference
@@ -42,7 +43,6 @@ from node.rpc.reading import (
     block_at,
     checked_number,
     consumed,
-    executed_before,
     outcome_leaves,
     outcome_of,
     receipt_of,
@@ -67,8 +67,8 @@ async def submit(ports: Ports, params: types.SubmitParams) -> types.SubmitResult
     raw = bytes.fromhex(params.tx)
     (submitted,) = await ports.submit([raw])
     tx_id = submitted.tx_id or transaction_id_of(raw, ports.network.genesis_hash)
-    submitted = _unless_pruned(ports, submitted, tx_id)
-    if submitted.code and not _executed(ports, tx_id):
+    submitted = _in_view_of_the_store(ports, submitted, tx_id)
+    if submitted.code:
         raise _refusal(submitted, tx_id)
     assert tx_id is not None
     (outcome,) = await _wait(ports, [tx_id], params.wait, params.timeout_ms)
@@ -83,13 +83,12 @@ async def submit_many(ports: Ports, params: types.SubmitManyParams) -> types.Sub
     submitted = await ports.submit(raws)
     genesis_hash = ports.network.genesis_hash
     ids = [one.tx_id or transaction_id_of(raw, genesis_hash) for one, raw in zip(submitted, raws, strict=True)]
-    submitted = [_unless_pruned(ports, one, tx_id) for one, tx_id in zip(submitted, ids, strict=True)]
-    refused = [bool(one.code) and not _executed(ports, tx_id) for one, tx_id in zip(submitted, ids, strict=True)]
-    taken = [tx_id for tx_id, no in zip(ids, refused, strict=True) if tx_id is not None and not no]
+    submitted = [_in_view_of_the_store(ports, one, tx_id) for one, tx_id in zip(submitted, ids, strict=True)]
+    taken = [tx_id for one, tx_id in zip(submitted, ids, strict=True) if tx_id is not None and not one.code]
     outcomes = dict(zip(taken, await _wait(ports, taken, params.wait, params.timeout_ms), strict=True))
     items = [
-        _item(one, tx_id, None if no or tx_id is None else outcomes[tx_id])
-        for one, tx_id, no in zip(submitted, ids, refused, strict=True)
+        _item(one, tx_id, None if one.code or tx_id is None else outcomes[tx_id])
+        for one, tx_id in zip(submitted, ids, strict=True)
     ]
     return types.SubmitManyResult(at_height=ports.store.tip.height, items=tuple(items))
 
@@ -201,17 +200,18 @@ async def discover(ports: Ports, params: types.DiscoverParams) -> dict[str, Any]
 # --- steps ---
 
 
-def _executed(ports: Ports, tx_id: bytes | None) -> bool:
-    if tx_id is None or executed_before(ports.store, tx_id):
-        return False
-    return consumed(ports.store, tx_id) is not None
+def _in_view_of_the_store(ports: Ports, submitted: Submitted, tx_id: bytes | None) -> Submitted:
+    """Return the answer to a submission: a success if it was executed before, whatever was said of it now.
 
-
-def _unless_pruned(ports: Ports, submitted: Submitted, tx_id: bytes | None) -> Submitted:
-    """Return the answer to a submission, or that its result is not kept here."""
-    if tx_id is not None and executed_before(ports.store, tx_id):
+    What was taken just now is not looked for: LevelDB merges tables early that are searched often for what is absent.
+    """
+    is_new = not submitted.code and not submitted.duplicate
+    stored = None if is_new or tx_id is None else ports.store.transaction(tx_id)
+    if tx_id is None or stored is None:
+        return submitted
+    if not stored.receipt:
         return Submitted(None, PRUNED.code)
-    return submitted
+    return Submitted(tx_id, 0, duplicate=True) if decode_receipt(tx_id, stored.receipt).consumed else submitted
 
 
 def _refusal(submitted: Submitted, tx_id: bytes | None) -> RpcError:

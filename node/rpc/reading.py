@@ -122,12 +122,6 @@ def transaction_id_of(raw: bytes, genesis_hash: bytes) -> bytes | None:
         return None
 
 
-def executed_before(store: Reads, tx_id: bytes) -> bool:
-    """Return whether of this transaction only is known that it was executed before the store begins."""
-    stored = store.transaction(tx_id)
-    return stored is not None and not stored.receipt
-
-
 def outcome_of(store: Reads, tx_id: bytes, waits: bool) -> types.Outcome:
     """Return what is known of a transaction; ``waits`` says that it is in the mempool."""
     stored = consumed(store, tx_id)
