@@ -110,6 +110,15 @@ def test_a_hold_that_ends_before_all_others_is_not_overlooked() -> None:
     world.ledger.audit()
 
 
+def test_a_hold_of_the_block_that_releases_the_last_one_is_not_overlooked() -> None:
+    world = rich()
+    world.block([holds(world, 1, 10 * MINUTE_MS)])
+    world.block([holds(world, 1, 15 * MINUTE_MS)], 10 * MINUTE_MS)
+    assert left(world) == 1
+    world.block([], 5 * MINUTE_MS)
+    assert left(world) == 0
+
+
 @pytest.mark.parametrize("lasting", [0, 1, 2, 3, 4])
 def test_dead_rows_are_removed_in_order_whenever_a_node_was_started(
     lasting: int, monkeypatch: pytest.MonkeyPatch

@@ -165,6 +165,21 @@ ONCE: Final = (
         IN_EXECUTE,
     ),
     one(
+        *("every block looks for dead rows", "what is gone is not looked for", RECENT),
+        *("        if taken < room:\n            self._left = 0\n        elif", "        if"),
+        suite("ledger_finishing"),
+    ),
+    one(
+        *("minutes that die later keep their rows", "dead rows are removed", RECENT),
+        *("self._left += count", "pass"),
+        suite("ledger_finishing"),
+    ),
+    one(
+        *("dead rows count as removed before they are", "dead rows are removed", RECENT),
+        *("self._left -= taken", "self._left = 0"),
+        suite("ledger_finishing"),
+    ),
+    one(
         *("ids of the last block are forgotten", "invariant 6", RECENT),
         *("self._ids[minute].add(transaction_id)", "pass"),
         IN_EXECUTE,

@@ -96,6 +96,21 @@ PROMISES: Final = (
         suite("ledger_finishing", "ledger_hold"),
     ),
     one(
+        *("every block looks for holds that end", "what is gone is not looked for", HOLDS),
+        *("if time_ms < self._first_ms:", "if False:"),
+        suite("ledger_finishing"),
+    ),
+    one(
+        *("a hold that ends first is overlooked", "holds that end", HOLDS),
+        *("state.first_end_ms = min(state.first_end_ms, hold.until_ms)", "pass"),
+        suite("ledger_finishing"),
+    ),
+    one(
+        *("holds of the block that looked are overlooked", "holds that end", HOLDS),
+        *("min(_first_end_ms(self._reader, end), state.first_end_ms)", "_first_end_ms(self._reader, end)"),
+        suite("ledger_finishing"),
+    ),
+    one(
         *("a voided hold takes a place among the thousand", "holds that end: at most 1,000", HOLDS),
         *("return False\n        reduce_hold", "return True\n        reduce_hold"),
         IN_HOLD,
