@@ -38,6 +38,7 @@ from node.ledger.genesis import Genesis
 from node.ledger.operations import Operation
 from node.ledger.transaction import OPERATIONS_MAX, assemble, make_body, sign_body
 from node.node import GARBAGE_THRESHOLDS
+from node.storage import schema
 from node.storage.records import Tip
 from node.storage.store import Store
 
@@ -57,6 +58,8 @@ async def making(path: Path, genesis: Genesis) -> AsyncIterator["Maker"]:
             executing = tasks.create_task(maker.executor.run())
             yield maker
             executing.cancel()
+        # As in a store that has grown in time: whoever starts from it has no year of merging before him.
+        await asyncio.to_thread(store.give_back, b"", schema.END)
     finally:
         store.close()
         gc.set_threshold(*thresholds)

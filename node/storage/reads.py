@@ -21,7 +21,7 @@ RANGE_BYTES_MAX: Final = 8 << 20  # of blocks in one answer to a peer that catch
 RANGE_BLOCKS_MAX: Final = 1_024
 STEPS_MAX: Final = 8  # rows passed on the way to the one that is looked for, before a jump costs less
 
-_END: Final = (b"\xff", b"")  # behind the last row of all tables
+_PAST_ALL: Final = (schema.END, b"")
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class Reads:
                     while row < key:
                         if steps == STEPS_MAX:
                             rows.seek(key)
-                        row, stored = next(rows, _END)
+                        row, stored = next(rows, _PAST_ALL)
                         steps = steps + 1 if row < key else 0
                     yield schema.unseal(key, stored) if row == key else None
         except (plyvel.Error, OSError) as error:

@@ -53,6 +53,7 @@ _pack_entry = Struct(">cQQ").pack
 
 Row = tuple[bytes, bytes | None]  # key, value; None removes
 
+END: Final = b"\xff"  # behind the rows of all tables
 GENESIS_KEY: Final = Table.META.value + b"genesis"  # -> (format, genesis hash)
 TIP_KEY: Final = Table.META.value + b"tip"  # -> (height, block hash, root)
 BASE_KEY: Final = Table.META.value + b"base"  # -> height at which the store begins (Reads.base); none: 0
