@@ -67,11 +67,14 @@ class SignatureChecks:
 
     async def _run_in_line(self) -> None:
         while True:
-            job = await self._next()
-            for start in range(0, len(job.checks), SLICE_CHECKS):
-                job.results.extend(check_all(job.checks[start : start + SLICE_CHECKS]))
-                await asyncio.sleep(0)
-            self._finish(job)
+            lane = await self._first_lane()
+            job = lane[0]
+            done = len(job.results)
+            job.results.extend(check_all(job.checks[done : done + SLICE_CHECKS]))
+            if len(job.results) == len(job.checks):
+                lane.popleft()
+                self._finish(job)
+            await asyncio.sleep(0)  # and then a slice for whoever goes first
 
     async def _run_in(self, pool: ProcessPoolExecutor) -> None:
         room = asyncio.Semaphore(self._workers + 1)  # one chunk waits while each worker has one
@@ -93,10 +96,14 @@ class SignatureChecks:
                 tasks.create_task(work())
 
     async def _next(self) -> "_Job":
+        return (await self._first_lane()).popleft()
+
+    async def _first_lane(self) -> "deque[_Job]":
+        """Return the first lane in which somebody waits."""
         while True:
             for lane in self._lanes:
                 if lane:
-                    return lane.popleft()
+                    return lane
             self._wake.clear()
             await self._wake.wait()
 

@@ -40,7 +40,8 @@ from node.signing.requests import SignBatch
 from node.signing.signer import Signer, signature_of
 
 BATCH_DELAY_SECONDS: Final = 0.01  # a batch waits this long for company
-BATCH_FULL_BYTES: Final = 64 * 1024  # and not at all when it has this much: one frame of about 128 kB or less
+BATCH_ENOUGH_BYTES: Final = 8 * 1024  # and not at all when it has this much: half a call of a bulk sender
+BATCH_FULL_BYTES: Final = 64 * 1024  # nor does it get more: one frame of about 128 kB or less
 # Of our batches that are not executed: 3,000 payments, more than a quarter of a full block. What waits beyond it waits
 # here, unseen by the others: if they checked all that clients bring, it would take the time from the blocks.
 OWN_WAITING_BYTES_MAX: Final = 512 * 1024
@@ -449,7 +450,7 @@ class Dissemination:
         while True:
             await self._ready.wait()
             self._ready.clear()
-            if self._mempool.ready_bytes < BATCH_FULL_BYTES:
+            if self._mempool.ready_bytes < BATCH_ENOUGH_BYTES:
                 await asyncio.sleep(BATCH_DELAY_SECONDS)
             while self._mempool.has_ready() and self._pool.has_room(self._signer.public, _OWN_ROOM):
                 if not await self._make_batch(loop.time()):

@@ -75,6 +75,15 @@ async def test_batches_of_validators_go_before_the_transactions_of_clients() -> 
     assert ended == [f"validator {each}" for each in range(3)] + [f"client {each}" for each in range(6)]
 
 
+async def test_a_batch_waits_for_no_more_than_a_slice_of_a_large_call(in_line: SignatureChecks) -> None:
+    many = asyncio.create_task(in_line.valid([pay()] * SLICE_CHECKS * 5, Lane.CLIENTS))
+    while in_line.queued(Lane.CLIENTS) == 0:
+        await asyncio.sleep(0)
+    assert await in_line.valid([pay()], Lane.VALIDATORS) == [True]
+    assert not many.done()
+    assert await many == [True] * SLICE_CHECKS * 5
+
+
 @pytest.mark.processes
 async def test_a_batch_that_comes_while_clients_fill_the_workers_waits_for_one_of_them_only() -> None:
     """With no place free nobody is chosen: whoever comes until there is one is chosen by the lane."""

@@ -62,6 +62,11 @@ OF_THE_MEMPOOL: Final = (
         IN_MEMPOOL,
     ),
     one(
+        *("a large call is checked at one go", "checks: batches of validators first", "node/checks.py"),
+        *("job.checks[done : done + SLICE_CHECKS]", "job.checks[done:]"),
+        suite("node_checks"),
+    ),
+    one(
         *("what is refused stays", "mempool: bounds", DISSEMINATION),
         *("            self._mempool.forget((transaction.id,))\n", ""),
         IN_DISSEMINATION,
