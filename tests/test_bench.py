@@ -5,6 +5,7 @@ import json
 import math
 import os
 import signal
+import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
@@ -25,7 +26,7 @@ from devnet.bench import prepare
 from devnet.bench.__main__ import parse
 from devnet.bench.check import faults
 from devnet.bench.load import APPLIED, Nodes, Tally, open_loop
-from devnet.bench.measure import Machine
+from devnet.bench.measure import Machine, family
 from devnet.bench.network import BenchNetwork, names_of
 from devnet.bench.plots import BEGIN, END, NONE_YET, PageError, charts, figures, put_between, read_all
 from devnet.bench.plots import main as plots_main
@@ -94,7 +95,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 def test_the_table_has_every_size_fault_payload_draw_and_distance() -> None:
     rows = SCENARIOS.values()
-    assert {row.validators for row in rows} == {4, 7, 10, 16, 31}
+    assert {row.validators for row in rows} == {1, 4, 7, 10, 16, 31}
+    assert {row.signature_workers for row in rows if row.validators == 1} == {0, 1, 2}
     assert {10**3, 10**5, 10**6, 7 * 10**6} <= {row.accounts for row in rows}
     assert {row.fault for row in rows} == {*get_args(Fault)}
     assert {row.payload for row in rows} == {*get_args(PayloadName)} == {*PAYLOADS}
@@ -126,7 +128,7 @@ def test_the_command_line_chooses_scenarios_and_changes_them() -> None:
         "--scenario nobody",
         "--accounts 10",
         "--accounts 100000000",
-        "--validators 3",
+        "--validators 0",
         "--validators 32",
         "--runs 0",
         "--seconds 0",
@@ -608,6 +610,15 @@ async def test_a_short_run_finds_every_store_whole(
     assert stage.committed_per_second > 0
     assert stage.outcomes == {APPLIED: sum(stage.outcomes.values())}
     assert len(stage.validators) == 3
+
+
+@pytest.mark.processes
+def test_what_a_validator_costs_is_what_its_workers_cost_too() -> None:
+    with subprocess.Popen(["sh", "-c", "sleep 60 & echo $!; wait"], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        assert list(family(parent.pid)) == [parent.pid, child]
+        os.kill(child, signal.SIGKILL)
 
 
 def in_session(leader: int) -> list[int]:

@@ -121,7 +121,7 @@ def _bounds(scenario: Scenario) -> list[tuple[str, float, float, float]]:
     return [
         ("--accounts", scenario.accounts, ACCOUNTS_MIN, ACCOUNTS_MAX),
         ("--seconds", scenario.seconds, 1, 120),
-        ("--validators", scenario.validators, 4, 31),
+        ("--validators", scenario.validators, 1, 31),
         ("--batch", batch, 2 * CALL_MIN if scenario.payload == "holds" else CALL_MIN, 1_000),
         ("--in-flight", in_flight, batch, 40_000),
         ("--signature-workers", scenario.signature_workers, 0, 64),

@@ -7,7 +7,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -126,11 +126,19 @@ def _reading(pid: int, url: str) -> Reading:
         height=int(metrics.get(HEIGHT, 0)),
         nullified=int(metrics.get(NULLIFIED, 0)),
         finality_seconds=metrics.get(FINALITY, 0.0),
-        cpu_seconds=cpu_seconds(pid),
+        cpu_seconds=sum(map(cpu_seconds, family(pid))),
         rss_bytes=int(status["VmRSS"].split()[0]) * 1024,
         written_bytes=int(io["write_bytes"]),
         sent_bytes=int(metrics.get(SENT, 0)),
     )
+
+
+def family(pid: int) -> Iterator[int]:
+    """Yield a process and all that it has started: a validator's workers are of its cost."""
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            yield from family(int(child))
 
 
 def cpu_seconds(pid: int) -> float:

@@ -69,6 +69,7 @@ ONE_LOAD: Final = (SATURATION,)
 # A country's state is opened once and kept; the windows are longer, since caches fill slowly.
 ACCOUNTS: Final = ((10**3, "1e3"), (10**5, "1e5"), (10**6, "1e6"), (7 * 10**6, "7e6"))
 VALIDATORS: Final = (4, 7, 10, 16, 31)
+WORKERS: Final = ((0, "its main process"), (1, "a process beside it"), (2, "two processes beside it"))
 DELAYS_MS: Final = (10, 80)
 
 
@@ -83,6 +84,15 @@ def _all() -> tuple[Scenario, ...]:
         *(
             Scenario(f"accounts-{name}", f"a state of {count:,} accounts", accounts=count, seconds=30.0)
             for count, name in ACCOUNTS
+        ),
+        *(
+            Scenario(
+                f"alone-{count}",
+                f"one validator, whose signatures are checked in {ways}",
+                validators=1,
+                signature_workers=count,
+            )
+            for count, ways in WORKERS
         ),
         Scenario("zipf", "few accounts are paid by most", draw="zipf"),
         Scenario("merchant", "one merchant gets half of all payments", draw="merchant"),
