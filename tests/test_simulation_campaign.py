@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -39,6 +40,23 @@ def test_processes_end_after_a_share_of_the_seeds(monkeypatch: pytest.MonkeyPatc
     assert not shares[0] & shares[1]
     assert not shares[1] & shares[2]
     assert os.getpid() not in ran.values()
+
+
+def never_ending(seed: int) -> int:
+    """Return the seed; one of them is caught in a loop that no event ends, and that takes errors for its own."""
+    while seed == BAD:
+        with suppress(Exception):
+            sum(range(1_000))
+    return seed
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_seed_that_never_ends_is_given_up_and_named(jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(campaign, "CPU_SECONDS_MAX", 0.2)
+    ended = list(outcomes(never_ending, range(4, 8), jobs))
+    (failure,) = [outcome for outcome in ended if isinstance(outcome, Failure)]
+    assert (failure.seed, failure.invariant) == (BAD, "endless")
+    assert sorted(outcome for outcome in ended if not isinstance(outcome, Failure)) == [4, 6, 7]
 
 
 def test_ctrl_c_prints_what_has_been_run() -> None:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from itertools import count, islice
-from typing import Final, TypeVar
+from types import FrameType
+from typing import Final, NoReturn, TypeVar
 
 SEEDS_PER_PROCESS: Final = 75  # then it ends, and what it has gathered in memory with it: seeds were a quarter slower
+CPU_SECONDS_MAX: Final = 300.0  # of a seed, which takes two: one that never ends must say which it is
 GC_ALLOCATIONS: Final = 5_000_000  # between two collections; a seed's garbage is collected after it: a tenth faster
 
 Result = TypeVar("Result")
@@ -79,12 +81,25 @@ def _begin_worker() -> None:
     gc.set_threshold(GC_ALLOCATIONS)
 
 
+class _Endless(BaseException):
+    """A seed is given up. Nothing that it runs may catch this as an error of its own."""
+
+
+def _give_up(number: int, frame: FrameType | None) -> NoReturn:
+    raise _Endless
+
+
 def _attempt(run: Callable[[int], Result], seed: int) -> Result | Failure:
+    signal.signal(signal.SIGVTALRM, _give_up)
+    signal.setitimer(signal.ITIMER_VIRTUAL, CPU_SECONDS_MAX)
     try:
         return run(seed)
+    except _Endless:
+        return Failure(seed, 0, "endless", f"endless: given up after {CPU_SECONDS_MAX:g} seconds of CPU time")
     except Failure as failure:
         return failure
     except Exception as error:  # the simulator itself is wrong: that seed failed too, and the others go on
         return Failure(seed, 0, "simulator", f"simulator: {error!r}")
     finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         gc.collect()
