@@ -2,7 +2,8 @@
 
 The model is stricter than any real file system. After a crash at some operation
 - a file holds what was synced, and of each later 512-byte sector either what was written or zeros, cut anywhere;
-- of the names that were made, replaced or removed since the directory was synced any subset is there.
+- of the names that were made, replaced or removed since the directory was synced any subset is there; each leads to the
+  file to which it was given.
 
 ``crash_states`` yields them all, or a fair sample; ``State.drawn`` draws one, for a simulator that goes on from there.
 """
@@ -10,7 +11,7 @@ The model is stricter than any real file system. After a crash at some operation
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
@@ -25,7 +26,7 @@ class Op:
     """One operation, or a note of what has been promised by then."""
 
     what: str  # create, write, sync, rename, remove, sync_directory, note
-    file: int = 0
+    file: int = 0  # State finds out which one a rename or remove is of
     data: bytes = b""
     old: str = ""
     new: str = ""
@@ -149,6 +150,8 @@ class State:
         else:
             if op.what == "create":
                 self.files[op.file] = _File()
+            else:
+                op = replace(op, file=_named(self.names, self.pending).get(op.old, 0))
             self.pending.append(op)
 
     def drawn(self, random: Random, torn: Callable[[str], bool]) -> dict[str, bytes]:
@@ -193,12 +196,10 @@ def _left(state: State, random: Random) -> Iterator[tuple[list[str], dict[str, b
 def _named(names: dict[str, int], changes: Iterable[Op]) -> dict[str, int]:
     result = dict(names)
     for op in changes:
-        if op.what == "create":
+        if op.what != "create" and result.get(op.old) == op.file:  # else a change that was lost had given the name
+            del result[op.old]
+        if op.what != "remove" and op.file:
             result[op.new] = op.file
-        elif op.what == "remove":
-            result.pop(op.old, None)
-        elif op.old in result:
-            result[op.new] = result.pop(op.old)
     return result
 
 

@@ -29,7 +29,7 @@ from node.storage.guard import Guard, Key
 from node.storage.journal import Journal
 from tests.driver_lab import Cluster, Seat, cluster
 from tests.node_parts import genesis, issue, key_at
-from tests.storage_crashes import Op, RecordingDisk, crash_states, lay_out
+from tests.storage_crashes import Op, RecordingDisk, State, crash_states, lay_out
 
 STATES: Final = None if os.environ.get("SOM_CRASH_STATES") == "all" else 150
 HEIGHTS: Final = 14  # an epoch has 8
@@ -197,6 +197,30 @@ async def recover_all(directory: Path, life: Life, seed: int = 0) -> int:
 @pytest.fixture(autouse=True)
 def small_journals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node.driver, "ROTATE_BYTES", 4_096)
+
+
+def test_after_a_crash_a_name_leads_to_no_file_that_was_never_given_it() -> None:
+    """A file that a full disk cut short is removed; another one of its name is made and takes the old one's place."""
+    ops = [
+        *(Op("create", 1, new="guard"), Op("write", 1, b"old"), Op("sync", 1), Op("sync_directory")),
+        *(Op("create", 2, new="guard.new"), Op("write", 2, b"cut")),
+        Op("remove", old="guard.new"),
+        *(Op("create", 3, new="guard.new"), Op("write", 3, b"new"), Op("sync", 3)),
+        Op("rename", old="guard.new", new="guard"),
+    ]
+    left = {files.get("guard") for _, files in crash_states(ops) if "guard" in files}
+    assert left >= {b"old", b"new"}
+    assert b"cut" not in left
+    state = State()
+    for op in ops:
+        state.do(op)
+    random = Random(1)
+    drawn = [state.drawn(random, lambda name: False) for _ in range(500)]
+    assert {files["guard"] for files in drawn} == {b"old", b"new"}
+    assert any(files.get("guard.new") for files in drawn)
+    assert state.names == {"guard": 1}
+    state.do(Op("sync_directory"))
+    assert state.names == {"guard": 3}
 
 
 async def test_no_crash_makes_a_validator_contradict_itself_or_forget_a_block(tmp_path: Path) -> None:
