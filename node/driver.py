@@ -405,6 +405,7 @@ class Driver:
         now, began = self.clock_ms(), perf_counter()
         effects = self.core.step(now, event)
         self.tempo.stepped(self.core, now, perf_counter() - began)
+        self.voting.overtaken((self.core.epoch, self.core.finalized_view))
         self._carry_out(effects)
 
     def _note(self, sender: int, verified: Input, data: bytes) -> None:

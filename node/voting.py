@@ -100,10 +100,18 @@ class Voting:
                 if not self._barred(effect):
                     self._ask(effect)
 
+    def overtaken(self, floor: tuple[int, int]) -> None:
+        """Give up what a finalization has overtaken: the journal holds nothing of it any more. R44
+
+        Its blocks may still be on their way; ``finalized`` hears of them.
+        """
+        if any((vote.epoch, vote.view) <= floor for vote in self._waiting):
+            self._waiting = {vote: me for vote, me in self._waiting.items() if (vote.epoch, vote.view) > floor}
+
     def finalized(self, effect: Finalize, now_ms: int) -> None:
         """Give up what a finalization has overtaken; perhaps the fence falls."""
         floor = (effect.certificate.epoch, effect.certificate.view)
-        self._waiting = {vote: me for vote, me in self._waiting.items() if (vote.epoch, vote.view) > floor}
+        self.overtaken(floor)
         self._known = max(self._known, floor)
         was_up = self.fence.up
         self.fence.finalized(floor, now_ms)

@@ -101,6 +101,17 @@ def test_what_a_finalization_overtakes_is_given_up_and_what_waits_is_bounded() -
     assert votes.waiting == 9
 
 
+def test_what_is_overtaken_is_given_up_before_the_blocks_that_do_it_are_here() -> None:
+    """A fence that fell then had votes signed of which the journal held nothing any more (shell, seed 21)."""
+    signer = Fickle(there=False)
+    votes, signed = voting(signer)
+    for view in (1, 2, 3):
+        votes.sign(notarize(view), 0)
+    votes.overtaken((0, 2))
+    signer.comes()
+    assert views(signed) == [3]
+
+
 def test_who_knows_less_than_the_guard_is_fenced() -> None:
     signer = Fickle()
     signer.own.answer(notarize(9))
