@@ -105,8 +105,7 @@ class Voting:
 
         Its blocks may still be on their way; ``finalized`` hears of them.
         """
-        if any((vote.epoch, vote.view) <= floor for vote in self._waiting):
-            self._waiting = {vote: me for vote, me in self._waiting.items() if (vote.epoch, vote.view) > floor}
+        self._waiting = {vote: me for vote, me in self._waiting.items() if (vote.epoch, vote.view) > floor}
 
     def finalized(self, effect: Finalize, now_ms: int) -> None:
         """Give up what a finalization has overtaken; perhaps the fence falls."""

@@ -12,7 +12,6 @@ from node.ledger.account import format_account
 from node.ledger.commitment import encode_outcome_proof, outcome_leaf, prove_outcome
 from node.ledger.errors import Code
 from node.ledger.pay import Pay
-from node.ledger.receipt import decode_receipt
 from node.ledger.statement import decode_entry
 from node.ledger.transaction import Transaction
 from node.references import Reference, decode_reference
@@ -206,12 +205,13 @@ def _in_view_of_the_store(ports: Ports, submitted: Submitted, tx_id: bytes | Non
     What was taken just now is not looked for: LevelDB merges tables early that are searched often for what is absent.
     """
     is_new = not submitted.code and not submitted.duplicate
-    stored = None if is_new or tx_id is None else ports.store.transaction(tx_id)
-    if tx_id is None or stored is None:
+    if tx_id is None or is_new:
         return submitted
-    if not stored.receipt:
-        return Submitted(None, PRUNED.code)
-    return Submitted(tx_id, 0, duplicate=True) if decode_receipt(tx_id, stored.receipt).consumed else submitted
+    try:
+        stored = consumed(ports.store, tx_id)
+    except RpcError as error:
+        return Submitted(None, error.fault.code)
+    return submitted if stored is None else Submitted(tx_id, 0, duplicate=True)
 
 
 def _refusal(submitted: Submitted, tx_id: bytes | None) -> RpcError:
