@@ -5,7 +5,7 @@ BATCHED, but for a batch that expires unused: its transactions are READY again.
 """
 
 import heapq
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -57,10 +57,9 @@ class Mempool:
         self._transactions_max = transactions_max
         self._bytes_max = bytes_max
         self._account = account
-        self._waiting: dict[bytes, _Waiting] = {}
+        self._waiting: OrderedDict[bytes, _Waiting] = OrderedDict()  # in order of arrival; the first is found at once
         self._urgent: deque[bytes] = deque()  # ids that are ready, as in the next
         self._ready: deque[bytes] = deque()
-        self._arrivals: deque[_Waiting] = deque()
         self._expiries: list[tuple[int, bytes]] = []
         self._payers: dict[int, int] = {}
         self._banks: dict[int, int] = {}
@@ -91,9 +90,7 @@ class Mempool:
         except (Full, Refused):
             self.refused += 1
             raise
-        waiting = _Waiting(transaction, Stage.CHECKING, payer, bank, kind in URGENT_KINDS, now)
-        self._waiting[transaction.id] = waiting
-        self._arrivals.append(waiting)
+        self._waiting[transaction.id] = _Waiting(transaction, Stage.CHECKING, payer, bank, kind in URGENT_KINDS, now)
         self.bytes += len(transaction.raw)
         _count(self._payers, payer, 1)
         _count(self._banks, bank, 1)
@@ -168,24 +165,12 @@ class Mempool:
             (self._urgent if waiting.urgent else self._ready).append(transaction_id)
             self.ready_bytes += len(waiting.transaction.raw)
 
-    def _oldest(self, now: float) -> float:
-        """Return since when the one that came first of all that wait has waited; ``now`` if nothing does."""
-        arrivals = self._arrivals
-        while arrivals and not self._waits(arrivals[0]):
-            arrivals.popleft()
-        return arrivals[0].since if arrivals else now
-
-    def _waits(self, waiting: _Waiting) -> bool:
-        return self._waiting.get(waiting.transaction.id) is waiting
-
     def _drop_stale(self) -> None:
         """Keep the lists as short as what waits: they still name transactions that were let go of."""
         most = 2 * len(self._waiting) + STALE_MAX
         if len(self._expiries) > most:
             self._expiries = [pair for pair in self._expiries if pair[1] in self._waiting]
             heapq.heapify(self._expiries)
-        if len(self._arrivals) > most:
-            self._arrivals = deque(waiting for waiting in self._arrivals if self._waits(waiting))
         if len(self._ready) > most:
             self._ready = self._still_ready(self._ready)
         if len(self._urgent) > most:
@@ -204,7 +189,7 @@ class Mempool:
             raise Full
         if privileged:
             return
-        if self.bytes >= QUEUE_BYTES_MIN and now - self._oldest(now) >= QUEUE_SECONDS_MAX:
+        if self.bytes >= QUEUE_BYTES_MIN and now - next(iter(self._waiting.values())).since >= QUEUE_SECONDS_MAX:
             raise Full
         if self._payers.get(payer, 0) >= PAYER_TRANSACTIONS_MAX:
             raise Refused(Code.QUOTA)

@@ -215,7 +215,6 @@ def test_ids_of_what_is_gone_do_not_pile_up() -> None:
     assert len(pool._ready) <= STALE_MAX + 1
     assert len(pool._urgent) <= STALE_MAX + 1
     assert len(pool._expiries) <= STALE_MAX + 1
-    assert len(pool._arrivals) <= STALE_MAX + 1
 
 
 class Traffic(RuleBasedStateMachine):
@@ -289,7 +288,6 @@ class Traffic(RuleBasedStateMachine):
                 recount[getattr(each, of)] = recount.get(getattr(each, of), 0) + 1
             assert counts == recount
         assert {each.transaction.id for each in ready} <= {*pool._urgent, *pool._ready}
-        assert [each for each in pool._arrivals if pool._waits(each)] == waiting
         assert {each.transaction.id for each in waiting} <= {transaction_id for _, transaction_id in pool._expiries}
         assert all(each.transaction.expires_ms > self.time_ms for each in waiting)
 

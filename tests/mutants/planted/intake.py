@@ -43,17 +43,17 @@ OF_THE_MEMPOOL: Final = (
     ),
     one(
         *("whoever comes waits, however long", "mempool: bounds", MEMPOOL),
-        *("now - self._oldest(now) >= QUEUE_SECONDS_MAX", "False"),
+        *("now - next(iter(self._waiting.values())).since >= QUEUE_SECONDS_MAX", "False"),
         IN_MEMPOOL,
     ),
     one(
         *("one that waits long closes the door", "mempool: bounds", MEMPOOL),
-        *("if self.bytes >= QUEUE_BYTES_MIN and ", "if "),
+        *("if self.bytes >= QUEUE_BYTES_MIN and ", "if self.bytes and "),
         IN_MEMPOOL,
     ),
     one(
-        *("who is gone counts as waiting", "mempool: bounds", MEMPOOL),
-        *("while arrivals and not self._waits(arrivals[0]):", "while False:"),
+        *("who came last is asked how long he waits", "mempool: bounds", MEMPOOL),
+        *("next(iter(self._waiting.values())).since", "next(reversed(self._waiting.values())).since"),
         IN_MEMPOOL,
     ),
     one(
