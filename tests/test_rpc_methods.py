@@ -246,6 +246,16 @@ async def test_a_full_node_says_when_to_try_again(lab: Lab) -> None:
     assert told["data"]["retry_after_ms"] == 1_500
 
 
+async def test_a_full_node_looks_nothing_up_not_even_what_it_has_executed(lab: Lab) -> None:
+    raw = lab.chain.pay("alice", BOB, 100).raw.hex()
+    first = await lab.call("tx_submit", tx=raw, wait="final")
+    lab.chain.full = True
+    assert (await lab.error("tx_submit", tx=raw))["data"]["name"] == "overloaded"
+    lab.chain.full = False
+    again = await lab.call("tx_submit", tx=raw)
+    assert again["receipt"] == first["receipt"]
+
+
 async def test_many_are_taken_or_refused_each_for_itself(lab: Lab) -> None:
     good = [lab.chain.pay("bank", BOB, amount) for amount in (1, 2, 3)]
     raws = [good[0].raw, broken(lab, "SIGNATURE"), good[1].raw, b"\x01", good[2].raw, good[0].raw]

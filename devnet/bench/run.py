@@ -31,7 +31,7 @@ PROBE_SHARE: Final = 2  # a first closed loop of so many times what is in flight
 RESERVE: Final = 1.8  # the probe starts and ends empty, so it is slower
 WARM_SECONDS: Final = 3.0  # of each stage, before its window
 WHOLE_SHARE: Final = 0.9  # of its seconds that a closed loop has to have lasted to be a figure
-OVERLOAD_SECONDS: Final = 8.0  # of a stage beyond saturation: what it leaves queued is awaited too
+OVERLOAD_SECONDS: Final = 15.0  # of a stage beyond saturation: what it leaves queued is awaited too
 SETTLE_SECONDS: Final = 90.0
 
 Tell = Callable[[str], None]

@@ -32,7 +32,7 @@ from node.rpc import (
 )
 from node.rpc.anchors import wait_for_anchor
 from node.rpc.cursors import decode_cursor, encode_cursor
-from node.rpc.errors import INVALID_PARAMS, NOT_FOUND, PRUNED, RpcError, fault_of
+from node.rpc.errors import INVALID_PARAMS, NOT_FOUND, OVERLOADED, PRUNED, RpcError, fault_of
 from node.rpc.evidence import get_evidence, list_evidence
 from node.rpc.forms import LIMIT_MAX
 from node.rpc.openrpc import document
@@ -202,10 +202,11 @@ async def discover(ports: Ports, params: types.DiscoverParams) -> dict[str, Any]
 def _in_view_of_the_store(ports: Ports, submitted: Submitted, tx_id: bytes | None) -> Submitted:
     """Return the answer to a submission: a success if it was executed before, whatever was said of it now.
 
-    What was taken just now is not looked for: LevelDB merges tables early that are searched often for what is absent.
+    What was taken just now is not looked for, nor who came to a full node: he comes again. LevelDB merges tables early
+    that are searched often for what is absent.
     """
     is_new = not submitted.code and not submitted.duplicate
-    if tx_id is None or is_new:
+    if tx_id is None or is_new or submitted.code == OVERLOADED.code:
         return submitted
     try:
         stored = consumed(ports.store, tx_id)
