@@ -17,6 +17,7 @@ import pytest
 
 from consensus.committee import VALIDATORS_MAX
 from consensus.crypto import SecretKey
+from consensus.timing import Timing
 from node.ledger.execute import Ledger
 from node.ledger.param import Listed
 from node.ledger.transaction import decode_transaction
@@ -30,6 +31,7 @@ from tests.simulation.bounds import BOUNDS, NODE_BOUNDS, narrowed
 from tests.simulation.campaign import Failure
 from tests.simulation.cluster import GENESIS_HASH, Cluster, run
 from tests.simulation.files import MemoryDisk
+from tests.simulation.judge import Violation
 from tests.simulation.liars import FAMILIES
 from tests.simulation.members import node_key, node_of
 from tests.simulation.money import Clients, genesis_rows, make_genesis
@@ -295,6 +297,20 @@ def test_a_guard_whose_bytes_change_is_found_out_or_lost_what_stood_at_its_end(t
         fates["cut" if is_cut else "the last"] += 1
     assert fates["found"] > 100
     assert fates["cut"]
+
+
+def test_a_network_that_is_slower_after_the_storm_than_its_links_are_is_seen() -> None:
+    plan = replace(draw(1_003), weights=(1,) * 4, liars=(), wiped=(), jumping=(), breaks=QUIET, weather=CLEAR)
+    plan = replace(
+        plan, timing=Timing(idle_ms=0), pace_ms=20, sync_ms=0, execute_ms=0, skew_ms=0, damaged=(), bounds=()
+    )
+    slow = replace(CLEAR, calm_low_ms=plan.timing.leader_ms // 4, calm_ms=plan.timing.leader_ms // 3)
+    with _cluster(replace(plan, weather=slow)) as cluster:
+        assert cluster.run().heights > plan.pace_heights > 0
+    with _cluster(replace(plan, weather=slow)) as cluster:
+        cluster.plan = plan  # it is judged by the links of another network
+        with pytest.raises(Violation, match="pace"):
+            cluster.run()
 
 
 def test_a_disk_that_cannot_be_read_ends_the_node_until_it_can() -> None:

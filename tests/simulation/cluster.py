@@ -1,4 +1,4 @@
-"""One run: a storm, then calm for a quorum, then calm for all; the judge looks on.
+"""One run: a storm, then calm for a quorum, then calm for all, and a while of it; the judge looks on.
 
 One rule: a run is a function of its seed. It ends with a Result or with a Failure that says how to see it again.
 """
@@ -43,6 +43,8 @@ JUMPS_MS: Final = (10_000, 60_000, 3_600_000)
 ANNOUNCE_MS: Final = 700  # between two statements of those who are admitted and wait
 TWINS_APART_MS: Final = 150  # between the clocks of twins, so that both do not make the same block
 LINK_MS: Final = 3  # until a link's end notices that the other is gone, or back
+PACE_AGAIN_MS: Final = 2_500  # until timers are what they were before the storm
+PACE_SLACK: Final = 2
 SLACK: Final = 3  # the bound of consensus.md, section 12, is for perfect timers; ours wait for queues and disks
 
 
@@ -239,7 +241,7 @@ class Cluster:
         self.loop.run(until_ms, lambda: self.judge.final_height >= self.plan.heights)
 
     def run(self) -> Result:
-        """Storm, calm for a quorum, calm for all."""
+        """Storm, calm for a quorum, calm for all, and on at the pace of a network that had no storm."""
         self.storm(self.plan.storm_ms)
         self._stormy = False
         for one in self.validators:
@@ -247,6 +249,7 @@ class Cluster:
             one.upgrade()
         self._calm_for_a_quorum()
         self._calm_for_all()
+        self._demand_pace()
         self._demand_equality()
         loop, committees = self.loop, len(set(self.rows.values()))
         version = max(one.disk.block(one.disk.height).header.version for one in self.validators)
@@ -280,6 +283,22 @@ class Cluster:
         before, bad = self.judge.final_height, len(self.plan.liars) + len(self.plan.wiped) + len(self.plan.damaged)
         self._demand(self.validators, before + 1, before + self.plan.calm_heights, bad)
         self.judge.inclusion()
+
+    def _demand_pace(self) -> None:
+        """What the storm left in timers, queues and journals wears off: heights take what they take without one."""
+        plan, calm = self.plan, self.plan.weather
+        if not plan.pace_heights:
+            return
+        bad = min(len(plan.faulty), self._size - 1)
+        timeouts = max(0.5, bad / (self._size - bad)) if bad else 0.0  # at most so many for a height
+        height_ms = plan.timing.idle_ms + plan.pace_ms + 4 * calm.calm_ms + 2 * plan.sync_ms + plan.execute_ms
+        bound_ms = int(plan.pace_heights * (height_ms + timeouts * plan.timing.view_ms)) + plan.skew_ms + PACE_AGAIN_MS
+        until_ms, goal = self.loop.now_ms + PACE_SLACK * bound_ms, self.judge.final_height + plan.pace_heights
+        if not self.loop.run(until_ms, lambda: all(one.disk.height >= goal for one in self.validators)):
+            heights = {one.name: one.disk.height for one in self.validators}
+            raise Violation(
+                "pace", f"after the storm height {goal} is not final in {PACE_SLACK * bound_ms} ms: {heights}"
+            )
 
     def _demand_equality(self) -> None:
         """All honest validators have one chain, and those of one height the same rows, byte by byte."""

@@ -27,6 +27,8 @@ LARGE_VIEWS: Final = 10  # the length of their storms
 REAL_SIGNATURES_EVERY: Final = 20  # one seed in so many pays for Ed25519
 HEIGHTS: Final = 30  # final ones in a storm
 CALM_HEIGHTS: Final = 6  # to be final after the storm, so that the chain really moves
+PACE_HEIGHTS: Final = 60  # and then of four validators so many more, at a pace that no storm slows any more
+PACE_SIZE: Final = 4  # of more validators fewer heights by the square of their number, since all talk to all
 CALM_HEIGHTS_OF_LARGE: Final = 2  # where calm links are as slow as a view each may take 19 views (R30)
 # A seed takes 50,000, a slow one of ten validators 500,000; above this something answers itself for ever. All talk to
 # all, so large committees have more, by the square of their size.
@@ -95,6 +97,12 @@ class Plan:
         if self.readmits:
             return (self.faulty, frozenset(self.jumping)), frozenset(), DRAFTS
         return (liars,), liars, 1
+
+    @property
+    def pace_heights(self) -> int:
+        """How many heights must be final in the time that they take where no storm was; 0 where links are too slow."""
+        slow = self.weather.calm_ms >= self.timing.leader_ms or len(self.weights) >= min(LARGE)
+        return 0 if slow else PACE_HEIGHTS * PACE_SIZE**2 // max(PACE_SIZE, len(self.weights)) ** 2
 
     @property
     def events_max(self) -> int:

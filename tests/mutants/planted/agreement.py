@@ -352,6 +352,11 @@ REPEATING: Final = (
         *(STORMS, STEPS),
     ),
     one(
+        *("timers stay as long as trouble has made them", "R30", TIMING),
+        *("max(0, view - finalized_view - ", "max(0, view - finalized_view // 2 - "),
+        *(STORMS, STEPS),
+    ),
+    one(
         *("waiting never capped", "R30", TIMING),
         "return min(wait_ms * grown // base, wait_ms * self.view_ms_max // self.view_ms)",
         *("return wait_ms * grown // base", STORMS, STEPS),
