@@ -70,7 +70,7 @@ test: lint ## All checks and tests; ARGS="-k name" is passed to pytest
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 test-quick: $(STAMP) ## Tests without the slow ones and those that start processes
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow and not processes and not browser" $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow and not processes and not children and not browser" $(ARGS)
 
 test-docker: $(STAMP) ## The devnet in containers, end to end; needs a docker engine (5 minutes)
 	$(BIN)/python -m pytest -m docker -p no:cacheprovider $(ARGS)

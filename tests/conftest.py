@@ -11,10 +11,8 @@ settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests with containers, or in a browser, unless -m names them; put those that start processes into
-    one worker.
-
-    The latter measure time, and there may be two cores.
+    """Leave out the tests with containers, or in a browser, unless -m names them; put those that start
+    processes that serve or measure time into one worker: there may be two cores.
     """
     if "docker" not in str(config.getoption("markexpr")):
         left_out = [item for item in items if item.get_closest_marker("docker")]

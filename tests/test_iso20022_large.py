@@ -62,7 +62,7 @@ def som(tmp_path: Path) -> Iterator[Som]:
 
 
 @pytest.mark.slow
-@pytest.mark.processes
+@pytest.mark.children
 def test_100_000_payments_are_planned_and_reported_within_300_megabytes(tmp_path: Path) -> None:
     path = tmp_path / "pensions.xml"
     with path.open("wb") as out:

@@ -497,7 +497,7 @@ def test_a_fixed_chain_has_the_same_root_for_ever() -> None:
     assert blocks[-1].root.hex() == "686d32bc684d2cb7b1e43736a6706f2d6643eadaaa4fd90457907d2cd8f004ef"
 
 
-@pytest.mark.processes
+@pytest.mark.children
 @pytest.mark.parametrize("seed", ["0", "1", "4242"])
 def test_the_order_of_hashes_does_not_matter(seed: str) -> None:
     script = "from tests.test_ledger_execute import scripted_chain; print(scripted_chain()[-1].root.hex())"

@@ -47,7 +47,7 @@ def test_the_random_transactions_reach_the_rules() -> None:
     assert {Code[name] for name in table.unseen()} <= SELDOM
 
 
-@pytest.mark.processes
+@pytest.mark.children
 def test_another_hash_of_strings_gives_the_same_roots() -> None:
     found = digests(SEEDS[0], 300)
     assert len(found) == len(HASH_SEEDS)

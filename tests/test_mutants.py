@@ -61,14 +61,14 @@ def test_what_is_imported_already_can_not_be_changed() -> None:
         plant((Edit("tests/mutants/mutant.py", "class Mutant:", "class Mutant: #"),))
 
 
-@pytest.mark.processes
+@pytest.mark.children
 @pytest.mark.parametrize("name", QUICKLY_KILLED)
 def test_a_planted_fault_is_noticed(name: str) -> None:
     mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
     assert hunt_apart(mutant) is not None
 
 
-@pytest.mark.processes
+@pytest.mark.children
 def test_the_changed_source_is_what_runs_and_the_tree_is_not_touched() -> None:
     file = "consensus/committee.py"
     before = (ROOT / file).read_bytes()

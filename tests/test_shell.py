@@ -77,7 +77,7 @@ def test_a_calm_network_with_clients_tells_the_same_story_twice() -> None:
     assert run_plan(CALM) == first
 
 
-@pytest.mark.processes
+@pytest.mark.children
 def test_a_story_does_not_depend_on_the_hash_seed_of_python() -> None:
     stories = {_story_of(SEEDS[0], hash_seed) for hash_seed in ("1", "2")}
     assert len(stories) == 1

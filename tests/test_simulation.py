@@ -95,7 +95,7 @@ def test_a_seed_tells_the_same_story_twice() -> None:
     assert run(1_003) == run(1_003)
 
 
-@pytest.mark.processes
+@pytest.mark.children
 def test_a_story_does_not_depend_on_the_hash_seed_of_python() -> None:
     one, other = (_hashes_of(COMPARED_SEEDS, hash_seed) for hash_seed in ("1", "2"))
     assert one == other

@@ -359,7 +359,7 @@ except InUse as error:
 """
 
 
-@pytest.mark.processes
+@pytest.mark.children
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
     command = [sys.executable, "-c", OPEN_IN_CHILD, str(tmp_path / "guard"), KEY.public.hex(), GENESIS.hex()]
     guard = fresh(tmp_path)

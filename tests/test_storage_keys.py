@@ -281,6 +281,6 @@ assert ctypes.CDLL(None).prctl(3, 0, 0, 0, 0) == 0  # PR_GET_DUMPABLE
 """
 
 
-@pytest.mark.processes
+@pytest.mark.children
 def test_keys_stay_out_of_core_files() -> None:
     subprocess.run([sys.executable, "-c", FORBIDDEN], check=True, timeout=60)

@@ -765,7 +765,7 @@ while True:
 KILLS = 8
 
 
-@pytest.mark.processes
+@pytest.mark.children
 def test_kill_minus_nine_loses_no_block_that_was_acknowledged(tmp_path: Path) -> None:
     path = tmp_path / "db"
     Store.create(path, GENESIS, GENESIS_STATE, roots=roots(0), roster=roster(0))
@@ -807,7 +807,7 @@ except StorageFailed:
 """
 
 
-@pytest.mark.processes
+@pytest.mark.children
 def test_after_a_failed_write_nothing_more_is_written(tmp_path: Path) -> None:
     path = tmp_path / "db"
     Store.create(path, GENESIS, GENESIS_STATE, roots=roots(0), roster=roster(0))

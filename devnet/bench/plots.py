@@ -73,7 +73,8 @@ def _lines(results: Results, folder: str) -> Iterator[str]:
         yield f"Measured on {machine}."
     commits = ", ".join(sorted({result.commit or "unknown" for result in results.values()}))
     runs = sorted({len(result.runs) for result in results.values()})
-    yield f"Medians of {' or '.join(map(str, runs))} runs; source {commits}."
+    told = "One run of each" if runs == [1] else f"Medians of {' or '.join(map(str, runs))} runs"
+    yield f"{told}; source {commits}."
     wrong = [f"{name}: {fault}" for name, result in results.items() for run in result.runs for fault in run.faults]
     yield from (f"**Wrong** in {each}" for each in wrong)
     yield from ("", *_summary(results).markdown(), "")
