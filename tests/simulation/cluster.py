@@ -292,7 +292,8 @@ class Cluster:
         bad = min(len(plan.faulty), self._size - 1)
         timeouts = max(0.5, bad / (self._size - bad)) if bad else 0.0  # at most so many for a height
         height_ms = plan.timing.idle_ms + plan.pace_ms + 4 * calm.calm_ms + 2 * plan.sync_ms + plan.execute_ms
-        bound_ms = int(plan.pace_heights * (height_ms + timeouts * plan.timing.view_ms)) + plan.skew_ms + PACE_AGAIN_MS
+        height_ms += plan.skew_ms  # whose clock is behind waits with its vote until a block's time has come
+        bound_ms = int(plan.pace_heights * (height_ms + timeouts * plan.timing.view_ms)) + PACE_AGAIN_MS
         until_ms, goal = self.loop.now_ms + PACE_SLACK * bound_ms, self.judge.final_height + plan.pace_heights
         if not self.loop.run(until_ms, lambda: all(one.disk.height >= goal for one in self.validators)):
             heights = {one.name: one.disk.height for one in self.validators}
