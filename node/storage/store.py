@@ -39,7 +39,7 @@ from node.storage.schema import HASH_BYTES, Table
 CHECKED_BLOCKS: Final = 1_000  # at start; what is older is left to the scrub
 EVIDENCE_MAX: Final = 10_000  # rows: a liar can make one a view; the first ones prove enough
 # The more is gathered before it is merged, the less often the same rows are merged again, and a small table shares few
-# keys with those below it. With 8 MiB, and tables of 16: a quarter fewer pensions a second. It is replayed in a second.
+# keys with those below it. With 8 MiB, and tables of 16: a quarter fewer pensions a second. It is replayed in 3 s.
 WRITE_BUFFER_BYTES: Final = 64 << 20
 TABLE_BYTES_MAX: Final = 8 << 20  # of LevelDB's own 2 MiB, 10 GB were 5,000 files, most of them closed
 CACHE_BYTES: Final = 64 << 20

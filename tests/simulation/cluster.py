@@ -294,12 +294,8 @@ class Cluster:
         height_ms = plan.timing.idle_ms + plan.pace_ms + 4 * calm.calm_ms + 2 * plan.sync_ms + plan.execute_ms
         height_ms += plan.skew_ms  # whose clock is behind waits with its vote until a block's time has come
         bound_ms = int(plan.pace_heights * (height_ms + timeouts * plan.timing.view_ms)) + PACE_AGAIN_MS
-        until_ms, goal = self.loop.now_ms + PACE_SLACK * bound_ms, self.judge.final_height + plan.pace_heights
-        if not self.loop.run(until_ms, lambda: all(one.disk.height >= goal for one in self.validators)):
-            heights = {one.name: one.disk.height for one in self.validators}
-            raise Violation(
-                "pace", f"after the storm height {goal} is not final in {PACE_SLACK * bound_ms} ms: {heights}"
-            )
+        goal = self.judge.final_height + plan.pace_heights
+        self._reach(self.validators, goal, PACE_SLACK * bound_ms, "pace")
 
     def _demand_equality(self) -> None:
         """All honest validators have one chain, and those of one height the same rows, byte by byte."""
@@ -317,10 +313,13 @@ class Cluster:
         """Everybody in ``chosen`` reaches height ``first`` within the bound, and ``then`` in as much time for each."""
         bound_ms = self._bound_ms(chosen, bad_leaders)
         for goal, times in ((first, 1), (then, then - first)):
-            until_ms = self.loop.now_ms + bound_ms * times
-            if not self.loop.run(until_ms, lambda goal=goal: all(one.disk.height >= goal for one in chosen)):  # type: ignore[misc]
-                heights = {one.name: one.disk.height for one in chosen}
-                raise Violation("liveness", f"height {goal} is not final in {bound_ms * times} ms: {heights}")
+            self._reach(chosen, goal, bound_ms * times, "liveness")
+
+    def _reach(self, chosen: list[Validator], goal: int, within_ms: int, invariant: str) -> None:
+        """Go on until everybody in ``chosen`` has a height; it is a violation if that takes longer."""
+        if not self.loop.run(self.loop.now_ms + within_ms, lambda: all(one.disk.height >= goal for one in chosen)):
+            heights = {one.name: one.disk.height for one in chosen}
+            raise Violation(invariant, f"height {goal} is not final in {within_ms} ms: {heights}")
 
     def _bound_ms(self, chosen: list[Validator], bad_leaders: int) -> int:
         timing, calm_ms = self.plan.timing, self.plan.weather.calm_ms
