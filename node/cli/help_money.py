@@ -42,12 +42,12 @@ HELP_OF_MONEY: Final[dict[str, Translated]] = {
         "Сколько ключей должны подписать.",
     ),
     "The person's number; only its keyed hash goes on the chain. Without a value it is asked for.": Translated(
-        "Адамдын номери; чынжырга анын ачкычтуу хэши гана барат. Мааниси жазылбаса суралат.",
-        "Номер человека; в цепочку идёт только его хэш с ключом. Без значения будет спрошен.",
+        "Адамдын номери; чынжырга анын ачкычтуу хеши гана барат. Мааниси жазылбаса суралат.",
+        "Номер человека; в цепочку идёт только его хеш с ключом. Без значения будет спрошен.",
     ),
     "The bank's secret for the hash.": Translated(
-        "Банктын хэш үчүн сыры.",
-        "Секрет банка для хэша.",
+        "Банктын хеш үчүн сыры.",
+        "Секрет банка для хеша.",
     ),
     "The 32 bytes themselves, in place of --identity.": Translated(
         "--identity ордуна 32 байттын өзү.",
@@ -59,7 +59,7 @@ HELP_OF_MONEY: Final[dict[str, Translated]] = {
     ),
     "Read the passphrase of the key files here instead of asking.": Translated(
         "Ачкыч файлдарынын сырсөзүн сурабай, ушул файлдан окуу.",
-        "Читать пароль файлов ключей здесь, не спрашивая.",
+        "Читать парольную фразу файлов ключей здесь, не спрашивая.",
     ),
     "An account that agrees, and signs too: a second authority.": Translated(
         "Макул болуп, кошо кол койгон эсеп: экинчи орган.",
@@ -118,7 +118,7 @@ HELP_OF_MONEY: Final[dict[str, Translated]] = {
         "За что, не больше 35 байт.",
     ),
     "SHA-256 of a secret that the settler must show.": Translated(
-        "Төлөөчү көрсөтө турган сырдын SHA-256 хэши.",
+        "Төлөөчү көрсөтө турган сырдын SHA-256 хеши.",
         "SHA-256 секрета, который должен показать исполнитель.",
     ),
     "The secret, 64 bytes at most, as they are.": Translated(
@@ -183,8 +183,8 @@ HELP_OF_MONEY: Final[dict[str, Translated]] = {
     ),
     # receipt
     "Pay AMOUNT som from HOLD without a network: prints the receipt for the merchant.": Translated(
-        "HOLD кармоосунан тармаксыз AMOUNT сом төлөө: сатуучу үчүн дүмүрчөк басып чыгарат.",
-        "Заплатить AMOUNT сомов из HOLD без сети: печатает квитанцию для продавца.",
+        "HOLD кармоосунан тармаксыз AMOUNT сом төлөө: сатуучу үчүн чек басып чыгарат.",
+        "Заплатить AMOUNT сомов из HOLD без сети: печатает чек для продавца.",
     ),
     "The purse, which may settle the hold.": Translated(
         "Кармоодон төлөй алган капчык.",
@@ -199,26 +199,25 @@ HELP_OF_MONEY: Final[dict[str, Translated]] = {
         "Файл ключа кошелька.",
     ),
     "Write the receipt here too.": Translated(
-        "Дүмүрчөктү бул жерге да жазуу.",
-        "Записать квитанцию и сюда.",
+        "Чекти бул жерге да жазуу.",
+        "Записать чек и сюда.",
     ),
     "Draw its QR code: FILE.svg or FILE.png. Without, in the terminal.": Translated(
         "QR кодун чийүү: FILE.svg же FILE.png. Жазылбаса терминалда.",
-        "Нарисовать её QR-код: FILE.svg или FILE.png. Без файла — в терминале.",
+        "Нарисовать его QR-код: FILE.svg или FILE.png. Без файла — в терминале.",
     ),
     "Check a receipt without a network: its form, its network, its signatures. Whether the hold has so "
     "much, only the ledger knows.": Translated(
-        "Дүмүрчөктү тармаксыз текшерүү: формасы, тармагы, кол тамгалары. Кармоодо ошончо акча барбы — китеп гана "
-        "билет.",
-        "Проверить квитанцию без сети: форму, сеть, подписи. Есть ли столько в удержании, знает только книга.",
+        "Чекти тармаксыз текшерүү: формасы, тармагы, кол тамгалары. Кармоодо ошончо акча барбы — китеп гана билет.",
+        "Проверить чек без сети: форму, сеть, подписи. Есть ли столько в удержании, знает только книга.",
     ),
     "Draw its QR code: FILE.svg or FILE.png.": Translated(
         "QR кодун чийүү: FILE.svg же FILE.png.",
-        "Нарисовать её QR-код: FILE.svg или FILE.png.",
+        "Нарисовать его QR-код: FILE.svg или FILE.png.",
     ),
     "Turn a receipt into money. Settling it again is harmless: the first result is shown.": Translated(
-        "Дүмүрчөктү акчага айландыруу. Кайра жасоо зыянсыз: биринчи жыйынтык көрсөтүлөт.",
-        "Превратить квитанцию в деньги. Повтор безвреден: показывается первый результат.",
+        "Чекти акчага айландыруу. Кайра жасоо зыянсыз: биринчи жыйынтык көрсөтүлөт.",
+        "Превратить чек в деньги. Повтор безвреден: показывается первый результат.",
     ),
     # qr
     "What the payer is shown: 25 characters at most.": Translated(
@@ -235,7 +234,7 @@ HELP_OF_MONEY: Final[dict[str, Translated]] = {
     ),
     "For one payment only (a dynamic code); the payment's reference.": Translated(
         "Бир гана төлөм үчүн (бир жолку код); төлөмдүн шилтемеси.",
-        "Только для одного платежа (динамический код); его ссылка.",
+        "Только для одного платежа (динамический код); его референс.",
     ),
     "The merchant's category, four digits.": Translated(
         "Сатуучунун категориясы, төрт сан.",
@@ -308,8 +307,8 @@ HELP_OF_MONEY: Final[dict[str, Translated]] = {
         "Кому можно выпускать: bank,treasury",
     ),
     "The legal basis: a document, whose SHA-256 is kept, or that hash.": Translated(
-        "Укуктук негизи: SHA-256 хэши сакталган документ же ошол хэш.",
-        "Правовое основание: документ, SHA-256 которого хранится, или сам хэш.",
+        "Укуктук негизи: SHA-256 хеши сакталган документ же ошол хеш.",
+        "Правовое основание: документ, SHA-256 которого хранится, или сам хеш.",
     ),
     "Suspend an asset, let it move again, or revoke it for ever. Holders can redeem all the same.": Translated(
         "Активди токтотуу, кайра жүргүзүү же биротоло жокко чыгаруу. Ээлери баары бир кайтара алышат.",
@@ -339,8 +338,8 @@ HELP_OF_MONEY: Final[dict[str, Translated]] = {
         "Чьё это слово; он подписывает.",
     ),
     "A document, whose hash is kept, or its SHA-256.": Translated(
-        "Хэши сакталган документ же анын SHA-256 хэши.",
-        "Документ, хэш которого хранится, или его SHA-256.",
+        "Хеши сакталган документ же анын SHA-256 хеши.",
+        "Документ, хеш которого хранится, или его SHA-256.",
     ),
     "When it was so; now unless said. 2026-12-31T18:00 in Bishkek.": Translated(
         "Качан ошондой болгон; айтылбаса азыр. Бишкек боюнча 2026-12-31T18:00.",
@@ -351,7 +350,7 @@ HELP_OF_MONEY: Final[dict[str, Translated]] = {
         "Когда кончается, если кончается: +24h или время.",
     ),
     "Take back the current attestation of that id; it stays to be read.": Translated(
-        "Ошол белгидеги күчүндөгү ырастоону кайтарып алуу; окуу үчүн калат.",
+        "Ушул идентификатордогу күчүндөгү ырастоону кайтарып алуу; окуу үчүн калат.",
         "Отозвать действующее подтверждение с этим идентификатором; прочесть его можно и дальше.",
     ),
     "List the current attestations of a schema; with SUBJECT all that it ever had.": Translated(
@@ -372,16 +371,16 @@ HELP_OF_MONEY: Final[dict[str, Translated]] = {
         "Орган, который подписывает.",
     ),
     "The authority's own number of the order.": Translated(
-        "Органдын буйрукка берген өз номери.",
-        "Собственный номер распоряжения этого органа.",
+        "Органдын чечимге берген өз номери.",
+        "Собственный номер постановления этого органа.",
     ),
     "It may not be paid either.": Translated(
         "Ага төлөөгө да болбойт.",
         "Платить на него тоже нельзя.",
     ),
     "Lift a freeze by its number; the account is free when none stands.": Translated(
-        "Тоңдурууну номери боюнча алуу; бири да калбаса эсеп бошойт.",
-        "Снять блокировку по её номеру; счёт свободен, когда не осталось ни одной.",
+        "Бөгөттү номери боюнча алуу; бири да калбаса эсеп бошойт.",
+        "Снять заморозку по её номеру; счёт свободен, когда не осталось ни одной.",
     ),
     "Hold AMOUNT of the free money of an account, without an end.": Translated(
         "Эсептин бош акчасынан AMOUNT мөөнөтсүз кармоо.",
@@ -392,28 +391,28 @@ HELP_OF_MONEY: Final[dict[str, Translated]] = {
         "Снять арест по его номеру.",
     ),
     "Move AMOUNT from an account, out of its holds where it must.": Translated(
-        "Эсептен AMOUNT алып коюу, керек болсо кармоолорунан да.",
-        "Изъять AMOUNT со счёта, если нужно — из его удержаний.",
+        "Эсептен AMOUNT өндүрүп алуу, керек болсо кармоолорунан да.",
+        "Взыскать AMOUNT со счёта, если нужно — из его удержаний.",
     ),
     "An account of the state or of a bank.": Translated(
         "Мамлекеттин же банктын эсеби.",
         "Счёт государства или банка.",
     ),
     "How many orders each authority has given: public.": Translated(
-        "Ар бир орган канча буйрук берген: ачык маалымат.",
-        "Сколько распоряжений дал каждый орган: открытые сведения.",
+        "Ар бир орган канча чечим берген: ачык маалымат.",
+        "Сколько постановлений вынес каждый орган: открытые сведения.",
     ),
     "List orders. A node without open access wants a token with the scope orders, and --under-order.": Translated(
-        "Буйруктардын тизмеси. Баарына ачык эмес түйүн orders укугу бар токенди жана --under-order талап кылат.",
-        "Перечислить распоряжения. Узел не для всех требует токен с правом orders и --under-order.",
+        "Чечимдердин тизмеси. Баарына ачык эмес түйүн orders укугу бар токенди жана --under-order талап кылат.",
+        "Перечислить постановления. Узел не для всех требует токен с правом orders и --under-order.",
     ),
     "All orders of this authority.": Translated(
-        "Ушул органдын бардык буйруктары.",
-        "Все распоряжения этого органа.",
+        "Ушул органдын бардык чечимдери.",
+        "Все постановления этого органа.",
     ),
     "The orders that stand against this account.": Translated(
-        "Ушул эсепке каршы күчүндөгү буйруктар.",
-        "Распоряжения, которые действуют против этого счёта.",
+        "Ушул эсепке каршы күчүндөгү чечимдер.",
+        "Постановления, которые действуют против этого счёта.",
     ),
     # param
     "List all parameters; validators have a list of their own (som validator list).": Translated(
@@ -465,7 +464,7 @@ HELP_OF_MONEY: Final[dict[str, Translated]] = {
     ),
     # iso
     "Pay a payment file: plan, sign per debtor, send, wait for final, write the status report.": Translated(
-        "Төлөм файлын төлөө: пландоо, төлөөчүлөр боюнча кол коюу, жөнөтүү, акыркысын күтүү, абал отчётун жазуу.",
+        "Төлөм файлын төлөө: пландоо, төлөөчүлөр боюнча кол коюу, жөнөтүү, түпкүлүктүүсүн күтүү, абал отчётун жазуу.",
         "Оплатить файл платежей: составить план, подписать за каждого плательщика, отправить, дождаться "
         "окончательного, записать отчёт.",
     ),
@@ -521,7 +520,8 @@ HELP_OF_MONEY: Final[dict[str, Translated]] = {
     ),
     "Follow an account: a debit and credit notification (camt.054.001.08) for each final block that "
     "books in som.": Translated(
-        "Эсепти ээрчүү: сом киргизген же чыгарган ар бир акыркы блок үчүн дебет-кредит билдирмеси (camt.054.001.08).",
+        "Эсепти ээрчүү: сом киргизген же чыгарган ар бир түпкүлүктүү блок үчүн дебет-кредит билдирмеси "
+        "(camt.054.001.08).",
         "Следить за счётом: уведомление о списаниях и зачислениях (camt.054.001.08) для каждого окончательного "
         "блока с движением сомов.",
     ),
@@ -542,7 +542,7 @@ HELP_OF_MONEY: Final[dict[str, Translated]] = {
         "Один файл на то, что пришло за столько секунд.",
     ),
     "End when all that is final was told.": Translated(
-        "Акыркынын баары айтылганда бүтүү.",
+        "Түпкүлүктүүнүн баары айтылганда бүтүү.",
         "Закончить, когда всё окончательное сообщено.",
     ),
     "Pay back a payment of a file. UETR: as a statement has it, or the report's AcctSvcrRef, its 32 hex "
@@ -572,7 +572,7 @@ HELP_OF_MONEY: Final[dict[str, Translated]] = {
         "Проверить таблицу и показать, какими транзакциями она станет. Узел не спрашивают, ничего не отправляется.",
     ),
     "Pay what of the table is not paid yet, wait until it is final, and write what became of each payment.": Translated(
-        "Таблицадан төлөнө элегин төлөп, акыркы болгонун күтүп, ар бир төлөм эмне болгонун жазуу.",
+        "Таблицадан төлөнө элегин төлөп, түпкүлүктүү болгонун күтүп, ар бир төлөм эмне болгонун жазуу.",
         "Заплатить то из таблицы, что ещё не оплачено, дождаться окончательного и записать судьбу каждого платежа.",
     ),
     "Where it is written what became of each payment.": Translated(

@@ -29,8 +29,8 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
         "Файл его ключа.",
     ),
     "The order that an enforcer or auditor acts on; the node writes it down.": Translated(
-        "Аткаруучу же аудитор таянган буйрук; түйүн аны жазып алат.",
-        "Распоряжение, по которому действует исполнитель или аудитор; узел его записывает.",
+        "Аткаруучу же аудитор таянган чечим; түйүн аны жазып алат.",
+        "Постановление, по которому действует исполнитель или аудитор; узел его записывает.",
     ),
     # init
     "Without --genesis: make the consensus key and the node key, and show their public halves, which the network's "
@@ -73,7 +73,7 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
     ),
     "Keys without a passphrase, for a devnet only.": Translated(
         "Сырсөзсүз ачкычтар, сыноо тармагы үчүн гана.",
-        "Ключи без пароля, только для тестовой сети.",
+        "Ключи без парольной фразы, только для тестовой сети.",
     ),
     "Where a signer process has the consensus key.": Translated(
         "Консенсус ачкычы бар кол коюучу процесстин сокети.",
@@ -85,7 +85,7 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
     ),
     "Read the keys' passphrase here instead of asking.": Translated(
         "Ачкычтардын сырсөзүн сурабай, ушул файлдан окуу.",
-        "Читать пароль ключей из файла, не спрашивая.",
+        "Читать парольную фразу ключей из файла, не спрашивая.",
     ),
     # resync
     "With --snapshot the node begins at the newest snapshot that its peers prove: sooner, but it then answers "
@@ -104,9 +104,9 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
     # audit
     "The state's root is computed anew, all balances are added up, and holds, orders, recoveries and the "
     "register are compared with their indexes and with the accounts.": Translated(
-        "Абалдын тамыры кайра эсептелет, бардык калдыктар кошулат; кармоолор, буйруктар, калыбына келтирүүлөр жана "
+        "Абалдын тамыры кайра эсептелет, бардык калдыктар кошулат; кармоолор, чечимдер, калыбына келтирүүлөр жана "
         "реестр индекстери жана эсептер менен салыштырылат.",
-        "Корень состояния вычисляется заново, все остатки складываются, а удержания, распоряжения, восстановления и "
+        "Корень состояния вычисляется заново, все остатки складываются, а удержания, постановления, восстановления и "
         "реестр сверяются с их индексами и счетами.",
     ),
     # config
@@ -128,8 +128,8 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
     ),
     # genesis
     "The hash of a genesis file: what all validators compare before the start.": Translated(
-        "Генезис файлынын хэши: баштоонун алдында бардык валидаторлор ушуну салыштырышат.",
-        "Хэш файла генезиса: его сверяют все валидаторы перед запуском.",
+        "Генезис файлынын хеши: баштоонун алдында бардык валидаторлор ушуну салыштырышат.",
+        "Хеш файла генезиса: его сверяют все валидаторы перед запуском.",
     ),
     "Check a genesis file; what is wrong is named by its path.": Translated(
         "Генезис файлын текшерүү; катасы жолу менен аталат.",
@@ -150,8 +150,8 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
     ),
     "Each segment names the hash of the one before. The last height is the last one that has a "
     "certificate of its own.": Translated(
-        "Ар бир бөлүк мурункусунун хэшин атайт. Акыркы бийиктик — өз сертификаты бар акыркысы.",
-        "Каждая часть называет хэш предыдущей. Последняя высота — последняя с собственным сертификатом.",
+        "Ар бир бөлүк мурункусунун хешин атайт. Акыркы бийиктик — өз сертификаты бар акыркысы.",
+        "Каждая часть называет хеш предыдущей. Последняя высота — последняя с собственным сертификатом.",
     ),
     "The first height.": Translated(
         "Биринчи бийиктик.",
@@ -176,8 +176,8 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
         "Это делает node/archive_verify.py — отдельная программа, которая работает и без этой.",
     ),
     "Its hash, instead of the file.": Translated(
-        "Файлдын ордуна анын хэши.",
-        "Его хэш вместо файла.",
+        "Файлдын ордуна анын хеши.",
+        "Его хеш вместо файла.",
     ),
     "Execute an archive upon a node's chain, which is at height 0 (`som init`, `som resync`) or part of "
     "the archive.": Translated(
@@ -209,16 +209,16 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
     ),
     # key
     "First 16 digits of the genesis hash; * is any network.": Translated(
-        "Генезис хэшинин биринчи 16 саны; * — каалаган тармак.",
-        "Первые 16 цифр хэша генезиса; * — любая сеть.",
+        "Генезис хешинин биринчи 16 саны; * — каалаган тармак.",
+        "Первые 16 цифр хеша генезиса; * — любая сеть.",
     ),
     "No passphrase; opens only where the network is a devnet.": Translated(
         "Сырсөзсүз; тармак сыноо тармагы болгондо гана ачылат.",
-        "Без пароля; открывается только там, где сеть тестовая.",
+        "Без парольной фразы; открывается только там, где сеть тестовая.",
     ),
     "Read the passphrase here instead of asking.": Translated(
         "Сырсөздү сурабай, ушул файлдан окуу.",
-        "Читать пароль здесь, не спрашивая.",
+        "Читать парольную фразу здесь, не спрашивая.",
     ),
     "A consensus key that has signed needs its guard beside it as well; without it: som signer rebase.": Translated(
         "Кол койгон консенсус ачкычына жанындагы кароолу да керек; ал жок болсо: som signer rebase.",
@@ -231,7 +231,7 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
     ),
     "Read the new passphrase here instead of asking.": Translated(
         "Жаңы сырсөздү сурабай, ушул файлдан окуу.",
-        "Читать новый пароль здесь, не спрашивая.",
+        "Читать новую парольную фразу здесь, не спрашивая.",
     ),
     # signer
     "Make a signer's home, with a new key or with the one of a node that stands still.": Translated(
@@ -248,11 +248,11 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
         "Взять ключ и стража из этого узла.",
     ),
     "The PKCS#11 library of a device that is to make and hold the key.": Translated(
-        "Ачкычты түзүп, сактай турган аппараттын PKCS#11 китепканасы.",
+        "Ачкычты түзүп, сактай турган түзмөктүн PKCS#11 китепканасы.",
         "Библиотека PKCS#11 устройства, которое создаст и хранит ключ.",
     ),
     "The label of the token in the device.": Translated(
-        "Аппараттагы токендин белгиси.",
+        "Түзмөктөгү токендин белгиси.",
         "Метка токена в устройстве.",
     ),
     "The label of the key in the token.": Translated(
@@ -261,18 +261,18 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
     ),
     "A key without a passphrase, for a devnet only.": Translated(
         "Сырсөзсүз ачкыч, сыноо тармагы үчүн гана.",
-        "Ключ без пароля, только для тестовой сети.",
+        "Ключ без парольной фразы, только для тестовой сети.",
     ),
     "Read the key's passphrase, or the device's PIN, here instead of asking; /dev/fd/3 is a descriptor.": Translated(
-        "Ачкычтын сырсөзүн же аппараттын PIN кодун сурабай, ушул файлдан окуу; /dev/fd/3 — дескриптор.",
-        "Читать пароль ключа или PIN устройства здесь, не спрашивая; /dev/fd/3 — дескриптор.",
+        "Ачкычтын сырсөзүн же түзмөктүн PIN кодун сурабай, ушул файлдан окуу; /dev/fd/3 — дескриптор.",
+        "Читать парольную фразу ключа или PIN устройства здесь, не спрашивая; /dev/fd/3 — дескриптор.",
     ),
     "Sign for one node at a time until told to stop.": Translated(
         "Токтотулганча бир учурда бир түйүн үчүн кол коюу.",
         "Подписывать для одного узла за раз, пока не остановят.",
     ),
     "Exit code 7: key, guard or settings, no restart mends it; 74: the disk or the device failed.": Translated(
-        "Чыгуу коду 7: ачкыч, кароол же жөндөө, кайра баштоо жардам бербейт; 74: диск же аппарат иштебей калды.",
+        "Чыгуу коду 7: ачкыч, кароол же жөндөө, кайра баштоо жардам бербейт; 74: диск же түзмөк иштебей калды.",
         "Код 7: ключ, страж или настройки, перезапуск не поможет; 74: отказал диск или устройство.",
     ),
     "Where the node reaches it; its directory is 0700 and ours.": Translated(
@@ -444,8 +444,8 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
         "Сразу прекратить все токены с этим именем.",
     ),
     "Only the one whose hash begins so; see list.": Translated(
-        "Хэши ушундай башталганы гана; list караңыз.",
-        "Только тот, хэш которого так начинается; см. list.",
+        "Хеши ушундай башталганы гана; list караңыз.",
+        "Только тот, хеш которого так начинается; см. list.",
     ),
     # admin
     "How the node does: readiness, queues, sizes.": Translated(
@@ -469,12 +469,12 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
         "Завершить узел аккуратно. Надзирающая программа может запустить его снова.",
     ),
     "Who did what, and who read whose account under which order.": Translated(
-        "Ким эмне кылды жана ким кайсы буйрук менен кимдин эсебин окуду.",
-        "Кто что сделал и кто по какому распоряжению читал чей счёт.",
+        "Ким эмне кылды жана ким кайсы чечим менен кимдин эсебин окуду.",
+        "Кто что сделал и кто по какому постановлению читал чей счёт.",
     ),
     "Check every hash and signature; the node need not run.": Translated(
-        "Бардык хэштерди жана кол тамгаларды текшерүү; түйүн иштебесе да болот.",
-        "Проверить все хэши и подписи; узел может не работать.",
+        "Бардык хештерди жана кол тамгаларды текшерүү; түйүн иштебесе да болот.",
+        "Проверить все хеши и подписи; узел может не работать.",
     ),
     "Only entries after this number.": Translated(
         "Ушул номерден кийинки жазуулар гана.",
@@ -524,7 +524,7 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
     "The node need not run. There is no key, passphrase or token in it, and nothing about anybody's "
     "account.": Translated(
         "Түйүн иштебесе да болот. Анда ачкыч, сырсөз же токен жок, эч кимдин эсеби жөнүндө да эч нерсе жок.",
-        "Узел может не работать. Внутри нет ни ключа, ни пароля, ни токена, ничего о чьих-либо счетах.",
+        "Узел может не работать. Внутри нет ни ключа, ни парольной фразы, ни токена, ничего о чьих-либо счетах.",
     ),
     "[default: som-NAME-TIME.tar.gz]": Translated(
         "[демейкиси: som-NAME-TIME.tar.gz]",
@@ -550,7 +550,7 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
         "Ниже неё сравнивать только корни.",
     ),
     "Check all signatures too: of transactions, batches, certificates.": Translated(
-        "Бардык кол тамгаларды да текшерүү: транзакциялардын, топтордун, сертификаттардын.",
+        "Бардык кол тамгаларды да текшерүү: транзакциялардын, пакеттердин, сертификаттардын.",
         "Проверить и все подписи: транзакций, пакетов, сертификатов.",
     ),
     "Where the state is built that is thrown away at the end.": Translated(

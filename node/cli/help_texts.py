@@ -61,14 +61,14 @@ FIRST_TEXTS: Final[dict[str, Translated]] = {
         "Назвать цель (счёт-фактуру): под тем же именем с этого компьютера дважды не платится.",
     ),
     "How long to wait for the final result.": Translated(
-        "Акыркы жыйынтыкты канча күтүү.", "Сколько ждать окончательного результата."
+        "Түпкүлүктүү жыйынтыкты канча күтүү.", "Сколько ждать окончательного результата."
     ),
     # Accounts
     "Accounts: balances, statements, opening.": Translated(
         "Эсептер: калдыктар, көчүрмөлөр, ачуу.", "Счета: остатки, выписки, открытие."
     ),
     "Show an account: kind, limits, keys, balances.": Translated(
-        "Эсепти көрсөтүү: түрү, чектери, ачкычтары, калдыктары.", "Показать счёт: вид, лимиты, ключи, остатки."
+        "Эсепти көрсөтүү: түрү, чектери, ачкычтары, калдыктары.", "Показать счёт: тип, лимиты, ключи, остатки."
     ),
     "List an account's statement, newest first.": Translated(
         "Эсептин көчүрмөсү, жаңылары биринчи.", "Выписка по счёту, новые сверху."
@@ -110,7 +110,7 @@ FIRST_TEXTS: Final[dict[str, Translated]] = {
         "Транзакцияны жана анын дүмүрчөгүн көрсөтүү.", "Показать транзакцию и её квитанцию."
     ),
     "Wait for the final result; what this computer sent is sent again if need be.": Translated(
-        "Акыркы жыйынтыкты күтүү; бул компьютер жөнөткөнү керек болсо кайра жөнөтүлөт.",
+        "Түпкүлүктүү жыйынтыкты күтүү; бул компьютер жөнөткөнү керек болсо кайра жөнөтүлөт.",
         "Ждать окончательного результата; отправленное с этого компьютера при нужде отправляется снова.",
     ),
     "Show what a transaction says, and whether its signatures hold for the node's network.": Translated(
@@ -132,7 +132,7 @@ FIRST_TEXTS: Final[dict[str, Translated]] = {
     # Keys
     "Key files: one Ed25519 key each, under a passphrase.": Translated(
         "Ачкыч файлдары: ар биринде бир Ed25519 ачкыч, сырсөз менен.",
-        "Файлы ключей: по одному ключу Ed25519, под паролем.",
+        "Файлы ключей: по одному ключу Ed25519, под парольной фразой.",
     ),
     "Make a key and write it to FILE; show the public half.": Translated(
         "Ачкыч түзүп, FILE файлына жазуу; ачык жарымын көрсөтүү.",
@@ -151,7 +151,7 @@ FIRST_TEXTS: Final[dict[str, Translated]] = {
     ),
     "Put a key under another passphrase. Copies of the old file still open with the old one.": Translated(
         "Ачкычтын сырсөзүн алмаштыруу. Эски файлдын көчүрмөлөрү эски сырсөз менен ачыла берет.",
-        "Сменить пароль ключа. Копии старого файла открываются старым паролем.",
+        "Сменить парольную фразу ключа. Копии старого файла открываются прежней.",
     ),
     # Codes, purses, holds
     "National QR codes: draw one for an account, read any, pay one of ours.": Translated(
@@ -166,8 +166,8 @@ FIRST_TEXTS: Final[dict[str, Translated]] = {
         "Ушул тармактын коду сураганын төлөө.", "Оплатить то, что просит код этой сети."
     ),
     "Receipts of an offline purse: a device pays a merchant without a network.": Translated(
-        "Оффлайн капчыктын дүмүрчөктөрү: түзмөк сатуучуга тармаксыз төлөйт.",
-        "Квитанции офлайн-кошелька: устройство платит продавцу без сети.",
+        "Офлайн капчыктын чектери: түзмөк сатуучуга тармаксыз төлөйт.",
+        "Чеки офлайн-кошелька: устройство платит продавцу без сети.",
     ),
     "Holds: promise money, pay from it later, give it back.": Translated(
         "Кармоолор: акча убада кылуу, кийин андан төлөө, кайтаруу.",
@@ -187,9 +187,9 @@ FIRST_TEXTS: Final[dict[str, Translated]] = {
         "Печатать происходящее, каждое событие с курсором, от которого продолжать (--from).",
     ),
     "Entries of an account's statement.": Translated("Эсеп көчүрмөсүнүн жазуулары.", "Записи выписки по счёту."),
-    "Final blocks.": Translated("Акыркы блоктор.", "Окончательные блоки."),
+    "Final blocks.": Translated("Түпкүлүктүү блоктор.", "Окончательные блоки."),
     "What became of transactions, finally.": Translated(
-        "Транзакциялардын акыркы жыйынтыгы.", "Окончательные результаты транзакций."
+        "Транзакциялардын түпкүлүктүү жыйынтыгы.", "Окончательные результаты транзакций."
     ),
     "Epochs as they begin, with their committees.": Translated(
         "Доорлордун башталышы, комитеттери менен.", "Начала эпох с их комитетами."
@@ -235,8 +235,8 @@ FIRST_TEXTS: Final[dict[str, Translated]] = {
         "Ырастоолор: резервдер, жеткирүүлөр, күбөлүктөр.", "Подтверждения: резервы, поставки, сертификаты."
     ),
     "Orders of authorities: freeze, arrest, seize.": Translated(
-        "Органдардын буйруктары: тоңдуруу, камакка алуу, алып коюу.",
-        "Распоряжения органов: блокировка, арест, изъятие.",
+        "Органдардын чечимдери: бөгөт, камак, өндүрүп алуу.",
+        "Постановления органов: заморозка, арест, взыскание.",
     ),
     "Parameters: windows, tiers, openers, attesters, the protocol's version.": Translated(
         "Параметрлер: мөөнөттөр, деңгээлдер, ачуучулар, ырастоочулар, протоколдун версиясы.",
@@ -319,7 +319,7 @@ FIRST_TEXTS: Final[dict[str, Translated]] = {
         "Банк тестовой сети платит AMOUNT сомов на счёт ACCOUNT, до 100 000.",
     ),
     "Let the banks pay each other a tyiyn again and again, and show how soon that was final.": Translated(
-        "Банктар бири-бирине кайра-кайра бир тыйындан төлөп, канчалык тез акыркы болгонун көрсөтүү.",
+        "Банктар бири-бирине кайра-кайра бир тыйындан төлөп, канчалык тез түпкүлүктүү болгонун көрсөтүү.",
         "Банки снова и снова платят друг другу по тыйыну; показать, как скоро это окончательно.",
     ),
     "Transactions a second.": Translated("Секундасына транзакция.", "Транзакций в секунду."),
@@ -337,8 +337,8 @@ FIRST_TEXTS: Final[dict[str, Translated]] = {
         "Ключ консенсуса и его страж: в отдельном процессе или в папке узла.",
     ),
     "Tokens of a node's RPC. The file has their hashes: a token is shown once, when it is made.": Translated(
-        "Түйүндүн RPC токендери. Файлда алардын хэштери: токен түзүлгөндө бир гана жолу көрсөтүлөт.",
-        "Токены RPC узла. В файле их хэши: токен показывается один раз, при создании.",
+        "Түйүндүн RPC токендери. Файлда алардын хештери: токен түзүлгөндө бир гана жолу көрсөтүлөт.",
+        "Токены RPC узла. В файле их хеши: токен показывается один раз, при создании.",
     ),
     "Speak with a running node by the socket in its home. Every call is written into its audit log.": Translated(
         "Иштеп жаткан түйүн менен анын папкасындагы сокет аркылуу сүйлөшүү. Ар бир чакыруу аудит журналына жазылат.",
@@ -357,7 +357,7 @@ FIRST_TEXTS: Final[dict[str, Translated]] = {
     ),
     "Follow the chain into a PostgreSQL database: blocks, transactions, entries, holds, assets, orders.": Translated(
         "Чынжырды PostgreSQL базасына көчүрүп туруу: блоктор, транзакциялар, жазуулар, кармоолор, активдер, чечимдер.",
-        "Вести цепочку в базу PostgreSQL: блоки, транзакции, проводки, блокировки сумм, активы, постановления.",
+        "Вести цепочку в базу PostgreSQL: блоки, транзакции, проводки, удержания, активы, постановления.",
     ),
     "The database. A password belongs into ~/.pgpass or PGPASSWORD.": Translated(
         "Маалымат базасы. Сырсөздүн орду — ~/.pgpass же PGPASSWORD.",

@@ -146,7 +146,7 @@ TEXTS: Final[dict[Cause, Advice]] = {
     ),
     Cause.EXECUTION_BEHIND: Advice(
         Words(
-            "{blocks} акыркы блок бул жерде али аткарылган жок",
+            "{blocks} түпкүлүктүү блок бул жерде али аткарылган жок",
             "Здесь ещё не исполнено окончательных блоков: {blocks}",
             "{blocks} final blocks are not executed here yet",
         ),

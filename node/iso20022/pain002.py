@@ -33,8 +33,8 @@ STATUSES: Final = (ACSC, PDNG, RJCT)
 
 REASON_CONFLICT: Final = "AM05"  # duplication: the reference has paid something else
 _CONFLICT_TEXTS: Final[Mapping[Language, str]] = {
-    "ky": "Бул белги менен мурда башка төлөм жүргүзүлгөн",
-    "ru": "С этой ссылкой ранее проведён другой платёж",
+    "ky": "Бул шилтеме менен мурда башка төлөм жүргүзүлгөн",
+    "ru": "С этим референсом ранее проведён другой платёж",
     "en": "Another payment was made under this reference before",
 }
 

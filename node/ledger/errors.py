@@ -182,8 +182,8 @@ TEXTS: Final[dict[Code, Texts]] = {
         "The quota of waiting transactions is used up",
     ),
     Code.DUPLICATE_REF: Texts(
-        "Мындай белгидеги төлөм мурда жүргүзүлгөн",
-        "Платёж с такой ссылкой уже проведён",
+        "Мындай шилтеме менен төлөм мурда жүргүзүлгөн",
+        "Платёж с таким референсом уже проведён",
         "A payment with this reference was made before",
     ),
     Code.NO_ACCOUNT: Texts("Мындай эсеп жок", "Такого счёта нет", "There is no such account"),
@@ -285,26 +285,22 @@ TEXTS: Final[dict[Code, Texts]] = {
         "Счёт резерва уже обеспечивает другой актив",
         "The reserve account already backs another asset",
     ),
-    Code.NO_HOLD: Texts("Мындай кармалган сумма жок", "Такой блокировки суммы нет", "There is no such hold"),
-    Code.OPEN_HOLD: Texts(
-        "Ачык кармалган сумма бар", "Есть открытая блокировка суммы", "There is an open hold in the way"
-    ),
+    Code.NO_HOLD: Texts("Мындай кармалган сумма жок", "Такого удержания нет", "There is no such hold"),
+    Code.OPEN_HOLD: Texts("Ачык кармалган сумма бар", "Есть открытое удержание", "There is an open hold in the way"),
     Code.ISSUER_HOLD: Texts(
         "Эмитенттин эсебинде сумма кармалбайт",
-        "На счёте эмитента блокировка невозможна",
+        "На счёте эмитента удержание невозможно",
         "An issuer's account cannot hold",
     ),
     Code.UNTIL: Texts(
-        "Кармоонун мөөнөтү туура эмес", "Недопустимый срок блокировки", "The hold's end time is not allowed"
+        "Кармоонун мөөнөтү туура эмес", "Недопустимый срок удержания", "The hold's end time is not allowed"
     ),
-    Code.HOLD_EXPIRED: Texts("Кармоонун мөөнөтү бүткөн", "Срок блокировки истёк", "The hold has expired"),
-    Code.EXCEEDS_HOLD: Texts(
-        "Кармалган суммадан ашат", "Превышает заблокированную сумму", "More than the hold has left"
-    ),
-    Code.SECRET: Texts("Ачкыч сөз дал келбейт", "Секрет не подходит", "The secret does not fit"),
+    Code.HOLD_EXPIRED: Texts("Кармоонун мөөнөтү бүткөн", "Срок удержания истёк", "The hold has expired"),
+    Code.EXCEEDS_HOLD: Texts("Кармалган суммадан ашат", "Превышает удержанную сумму", "More than the hold has left"),
+    Code.SECRET: Texts("Сыр дал келбейт", "Секрет не подходит", "The secret does not fit"),
     Code.PAYEE: Texts(
         "Бул алуучуга кармоодон төлөнбөйт",
-        "Этому получателю платить из блокировки нельзя",
+        "Этому получателю платить из удержания нельзя",
         "The hold may not pay this payee",
     ),
     Code.PURPOSE: Texts(

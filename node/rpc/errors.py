@@ -48,7 +48,7 @@ INTERNAL_ERROR: Final = Fault(
     -32603, "internal_error", True, "Түйүндүн ички катасы", "Внутренняя ошибка узла", "The node failed to answer"
 )
 UNAUTHORIZED: Final = Fault(
-    -32001, "unauthorized", False, "Кирүү белгиси керек", "Нужен токен доступа", "A token is needed"
+    -32001, "unauthorized", False, "Кирүү токени керек", "Нужен токен доступа", "A token is needed"
 )
 FORBIDDEN: Final = Fault(-32002, "forbidden", False, "Уруксат жок", "Нет разрешения", "The role does not allow it")
 RATE_LIMITED: Final = Fault(
