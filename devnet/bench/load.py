@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from devnet.bench.sign import Call
+from node.client.transport import IDLE_SECONDS
 
 CONNECTIONS_A_NODE_MAX: Final = 200  # a node takes 250 of one address
 REPLY_SECONDS: Final = 75.0  # beyond the longest wait of a call
@@ -143,9 +144,11 @@ class _Connection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self._used_at = 0.0
 
     def is_open(self) -> bool:
-        return not self._reader.at_eof() and not self._writer.is_closing()
+        fresh = asyncio.get_running_loop().time() - self._used_at < IDLE_SECONDS
+        return fresh and not self._reader.at_eof() and not self._writer.is_closing()
 
     def close(self) -> None:
         self._writer.close()
@@ -154,7 +157,9 @@ class _Connection:
         self._writer.write(request)
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         _, _, rest = head.partition(b"content-length:")
-        return await self._reader.readexactly(int(rest.partition(b"\r\n")[0]))
+        body = await self._reader.readexactly(int(rest.partition(b"\r\n")[0]))
+        self._used_at = asyncio.get_running_loop().time()
+        return body
 
 
 async def closed_loop(nodes: Nodes, calls: Iterator[Call], in_flight: int, tally: Tally, stop: asyncio.Event) -> None:

@@ -18,6 +18,7 @@ CONNECT_SECONDS: Final = 5.0
 REPLY_SECONDS: Final = 15.0  # beyond what the call itself waits for
 REPLY_BYTES_MAX: Final = 64 * 1024 * 1024  # the largest page of decoded transactions is far below
 IDLE_CONNECTIONS_MAX: Final = 16
+IDLE_SECONDS: Final = 10.0  # a node ends what was idle for 15: who calls at that moment would get no reply
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -62,9 +63,9 @@ class Transport:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=IDLE_CONNECTIONS_MAX)
+            connector=aiohttp.TCPConnector(limit=IDLE_CONNECTIONS_MAX, keepalive_timeout=IDLE_SECONDS)
             if self._socket is None
-            else aiohttp.UnixConnector(self._socket),
+            else aiohttp.UnixConnector(self._socket, keepalive_timeout=IDLE_SECONDS),
             headers=self._headers(),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
