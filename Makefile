@@ -139,7 +139,7 @@ $(MUTMUT): requirements/dev.txt requirements/schemas.txt | $(STAMP)
 bench: $(READY) ## Load on four local validators: throughput, time to finality, bound ratio; ARGS="--list", "--scenario NAME"
 	$(BIN)/python -m devnet.bench $(ARGS)
 
-bench-all: $(READY) ## Every scenario RUNS=3 times; writes docs/performance/*.json (four hours, on a machine that is quiet)
+bench-all: $(READY) ## Every scenario RUNS=3 times; writes docs/performance/*.json (three hours, on a machine that is quiet)
 	$(BIN)/python -m devnet.bench --all --runs $(RUNS) --results docs/performance $(ARGS)
 
 bench-plots: $(STAMP) ## Tables and charts of docs/performance.md from docs/performance/*.json
