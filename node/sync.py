@@ -5,6 +5,7 @@ says that it is ahead, we ask, and while we are behind the core has no parent to
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final, Protocol
 
@@ -41,6 +42,9 @@ AGAIN_SECONDS: Final = 0.1  # between two rounds of asking for the same batch
 BEHIND_HEIGHTS: Final = 8  # fewer missing blocks come by their hashes through the core
 RANGE_BLOCKS_MAX: Final = 256  # in one answer
 RANGE_BLOCKS_HARD_MAX: Final = 1_024  # while looking for one that its own certificate finalizes
+# What one certificate finalizes, fetched block by block: where one validator is slow and another withholds its votes, a
+# chain goes on that nobody finalizes, four blocks without batches a second. So many are four hours of it, 30 MB.
+DESCENT_BLOCKS_MAX: Final = 65_536
 RANGE_BYTES_MAX: Final = 512 * 1024
 BATCHES_BYTES_MAX: Final = 512 * 1024  # of one answer: at least one whole batch
 EXECUTING_MAX: Final = 512  # final blocks that wait for execution; above it we ask for no more
@@ -310,7 +314,8 @@ class Sync:
 
     async def _range_from(self, peer: PeerId, low: int) -> BlocksSynced | None:
         try:
-            return self._checked_range(peer, low, await self._request(peer, RANGE, encode((low,))))
+            found = self._checked_range(peer, low, await self._request(peer, RANGE, encode((low,))))
+            return found if found is None or found.blocks else await self._down_from(peer, found.certificate, low)
         except RequestFailed:
             return None
         except _LaterTerm:
@@ -319,6 +324,23 @@ class Sync:
         except DecodeError as error:
             self._links.blame(peer, 100, f"range: {error}")
             return None
+
+    async def _down_from(self, peer: PeerId, certificate: Certificate, low: int) -> BlocksSynced | None:
+        """Fetch what a certificate finalizes by hashes, from its block down to ``low``: more than a range holds."""
+        if low != self._committed_height() + 1:
+            return None  # we have asked others for what comes before, and they begin as far up
+        blocks: deque[Block] = deque()
+        wanted = certificate.hash
+        while not blocks or blocks[0].header.height > low:
+            block = await self._block_from(peer, wanted)
+            if block is None or block.header.epoch != certificate.epoch:
+                return None
+            height = blocks[0].header.height - 1 if blocks else block.header.height
+            if block.header.height != height or not low <= height < low + DESCENT_BLOCKS_MAX:
+                return None
+            blocks.appendleft(block)
+            wanted = block.header.parent_hash
+        return BlocksSynced(tuple(blocks), certificate)
 
     async def _took(self, synced: BlocksSynced) -> bool:
         self._deliver(synced)
@@ -334,7 +356,7 @@ class Sync:
         self._heights[peer] = as_int(height)
         self._bases[peer] = as_int(base)
         blocks = tuple(decode_block(as_bytes(item)) for item in as_tuple(items, most=RANGE_BLOCKS_HARD_MAX))
-        if not blocks:
+        if not blocks and not certificate_bytes:
             return None
         certificate = decode_certificate(as_bytes(certificate_bytes))
         for offset, block in enumerate(blocks):
@@ -342,9 +364,9 @@ class Sync:
                 raise DecodeError("not the heights asked for")
             if offset and block.header.parent_hash != blocks[offset - 1].hash:
                 raise DecodeError("blocks that do not follow one another")
-        if certificate.kind is not Kind.FINALIZE or certificate.hash != blocks[-1].hash:
+        if certificate.kind is not Kind.FINALIZE or (blocks and certificate.hash != blocks[-1].hash):
             raise DecodeError("the certificate does not finalize the last block")
-        if certificate.epoch != blocks[-1].header.epoch:
+        if blocks and certificate.epoch != blocks[-1].header.epoch:
             raise DecodeError("the certificate is of another epoch than the block")
         if term_of(certificate.epoch) > self.term():
             raise _LaterTerm
@@ -418,13 +440,16 @@ class Sync:
     def _serve_range(self, low: int) -> bytes:
         """Answer with blocks from ``low`` on that one certificate finalizes: in one epoch, the last by its own.
 
-        Before them stand our tip and our base: at it and below we have nothing.
+        Before them stand our tip and our base: at it and below we have nothing. Where these blocks are too many for an
+        answer the certificate comes alone.
         """
         tip, base = self._store.tip.height, self._store.base()
         last = self._last_of_range(low) if low > base else None
         if last is None:
             return encode((tip, base, (), b""))
         high, certificate = last
+        if high >= low + RANGE_BLOCKS_HARD_MAX:
+            return encode((tip, base, (), certificate))
         blocks = self._store.blocks(low, high - low + 1, bytes_max=RANGE_BYTES_MAX)
         if blocks and blocks[-1].height == high:
             return encode((tip, base, tuple(block.block_bytes for block in blocks), certificate))
@@ -433,12 +458,12 @@ class Sync:
             own = self._store.certificate(blocks[count - 1].height)
             if own:
                 return encode((tip, base, tuple(block.block_bytes for block in blocks[:count]), own))
-        return encode((tip, base, (), b""))
+        return encode((tip, base, (), certificate))
 
     def _last_of_range(self, low: int) -> tuple[int, bytes] | None:
         first = self._store.certificate_from(low)
         if first is None or first[0] >= low + RANGE_BLOCKS_HARD_MAX:
-            return None
+            return first
         best = first
         epoch = decode_certificate(first[1]).epoch
         step = RANGE_BLOCKS_MAX

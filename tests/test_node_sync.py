@@ -355,6 +355,86 @@ async def test_a_lying_peer_is_blamed_and_moves_nobody(follower: Follower, serve
     assert follower.wire.guilty() == {PEERS[1]}
 
 
+# --- a chain of which one certificate finalizes more than a range holds ---
+
+
+@pytest.fixture
+def rare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sync]:
+    """Serve a chain of which only the last block of each epoch has a certificate, out of a range's reach."""
+    monkeypatch.setattr(node.sync, "RANGE_BLOCKS_HARD_MAX", 4)
+    store = make_store(tmp_path / "rare", LONG, lambda height: height % EPOCH_LENGTH == 0)
+    yield Follower(store).sync
+    store.close()
+
+
+async def test_a_certificate_out_of_reach_is_told_alone(rare: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ask_range(rare, 5)[1][-1] == LONG[8]
+    assert ask_range(rare, 4) == (40, [], certify(LONG[8]))
+    monkeypatch.setattr(node.sync, "RANGE_BLOCKS_HARD_MAX", 100)
+    monkeypatch.setattr(node.sync, "RANGE_BYTES_MAX", 3 * len(LONG[1].encoded) + 10)
+    assert ask_range(rare, 6)[1][-1] == LONG[8]
+    assert ask_range(rare, 5) == (40, [], certify(LONG[8]))
+
+
+async def test_what_such_a_certificate_finalizes_is_fetched_from_its_block_down(follower: Follower, rare: Sync) -> None:
+    follower.wire.answers = dict.fromkeys(PEERS[1:], rare.serve)
+    async with at_work(follower):
+        for peer in PEERS[1:]:
+            follower.sync.heard(peer, 40)
+        await eventually(lambda: follower.height >= 40 - BEHIND_HEIGHTS)
+    assert follower.wire.blamed == []
+    assert [block for event in follower.ranges for block in event.blocks] == LONG[1 : follower.height + 1]
+    hashes = [payload for _, method, payload in follower.wire.asked if method == BLOCK]
+    assert hashes[:EPOCH_LENGTH] == [LONG[height].hash for height in range(8, 0, -1)]
+    assert len(hashes) == len(set(hashes))  # who was asked for what comes later fetches nothing
+
+
+@pytest.mark.parametrize(
+    "certificate",
+    [
+        replace(certify(LONG[8]), signatures=certify(LONG[7]).signatures),
+        certify(LONG[8], signers=(0, 1)),
+        certify(LONG[8], Kind.NOTARIZE),
+    ],
+    ids=["forged", "too few", "a notarization"],
+)
+async def test_a_certificate_alone_is_checked_before_anything_is_fetched(
+    follower: Follower, server: Sync, certificate: Certificate
+) -> None:
+    lie = a_range([], certificate)
+    follower.wire.answers[PEERS[1]] = lambda method, payload: lie if method == RANGE else server.serve(method, payload)
+    async with at_work(follower):
+        follower.sync.heard(PEERS[1], 40)
+        await eventually(lambda: follower.wire.blamed)
+    assert follower.asked(BLOCK) == []
+    assert follower.ranges == []
+
+
+@pytest.mark.parametrize(
+    ("height", "kept"),
+    [(2, {2}), (8, {8, 7, 6}), (30, set(range(1, 41)))],
+    ids=["what we have", "not to the end", "further than so many blocks"],
+)
+async def test_who_cannot_show_what_the_certificate_finalizes_is_doubted(
+    follower: Follower, server: Sync, height: int, kept: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node.sync, "DESCENT_BLOCKS_MAX", 10)
+    held = {LONG[each].hash for each in kept}
+    follower.committed = LONG[3]
+
+    def served(method: int, payload: bytes) -> bytes:
+        if method == RANGE:
+            return a_range([], certify(LONG[height]))
+        return server.serve(method, payload) if payload in held else b""
+
+    follower.wire.answers[PEERS[1]] = served
+    async with at_work(follower):
+        follower.sync.heard(PEERS[1], 40)
+        await eventually(lambda: PEERS[1] in follower.sync._doubts)
+    assert len(follower.asked(BLOCK)) <= len(kept) + 1
+    assert (follower.ranges, follower.wire.blamed) == ([], [])
+
+
 # --- blocks and batches by name ---
 
 

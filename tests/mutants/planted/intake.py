@@ -327,7 +327,20 @@ OF_SYNC: Final = (
     ),
     one(
         *("any certificate ends a range", "R40", SYNC),
-        *("if certificate.kind is not Kind.FINALIZE or certificate.hash != blocks[-1].hash:", "if False:"),
+        *("is not Kind.FINALIZE or (blocks and certificate.hash != blocks[-1].hash):", "is not Kind.FINALIZE:"),
+        IN_SYNC,
+    ),
+    one(
+        *("a certificate that finalizes more than a range holds is not told", "R40", SYNC),
+        *(
+            "if high >= low + RANGE_BLOCKS_HARD_MAX:",
+            "if high >= low + RANGE_BLOCKS_HARD_MAX and not (certificate := b''):",
+        ),
+        IN_SYNC,
+    ),
+    one(
+        *("what a certificate finalizes is fetched without an end", "sync: bounds", SYNC),
+        *("if block.header.height != height or not low <= height < low + DESCENT_BLOCKS_MAX:", "if False:"),
         IN_SYNC,
     ),
     one(
