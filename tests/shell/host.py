@@ -93,6 +93,7 @@ class Host:
         self._random: Random = loop.random(f"host {index}")
         self.disk = MemoryDisk(before=self._on_operation)
         self.damaged = False  # bytes of its chain changed
+        self._was_full = False  # its disk, in this life
         self._resources = ExitStack()
         self._run: asyncio.Task[None] | None = None
         self._power_lost = False
@@ -131,6 +132,7 @@ class Host:
     def start(self) -> None:
         """Begin a life: open what is on disk, wire a node, run it."""
         assert self.life is None
+        self._was_full = self.disk.full
         self._network.power_on(self.index)
         life = Life(f"n{self.index}.{len(self.lives)}", self.index, self._draw_disk_seconds)
         self.lives.append(life)
@@ -258,10 +260,17 @@ class Host:
             content[self._random.randrange(len(content))] ^= self._random.randint(1, 255)
         path.write_bytes(content)
 
+    def fill_disk(self) -> None:
+        """Leave no room for another byte, until ``disk.full`` is taken back."""
+        self.disk.full = self._was_full = True
+
     @property
     def troubled(self) -> bool:
-        """Whether its disk is full, cannot be read or has changed: then it may not start, or ends."""
-        return self.damaged or self.disk.full or self.disk.unreadable
+        """Whether its disk is full, cannot be read or has changed: then it may not start, or ends.
+
+        It takes a while to end, and a disk that was full in its life may have room by then.
+        """
+        return self.damaged or self._was_full or self.disk.full or self.disk.unreadable
 
     def on_write(self) -> None:
         """It is about to write to the network."""

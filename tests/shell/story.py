@@ -491,7 +491,7 @@ class Story:
 
     def _fill_disk(self) -> None:
         host = self.hosts[self._disks.choice(sorted(self._honest))]
-        host.disk.full = True
+        host.fill_disk()
         seconds = self._disks.uniform(0.1, 4.0) * self.plan.timing.view_ms / 1e3
         self.loop.call_later(seconds, setattr, host.disk, "full", False, context=self.network.neutral)
 
