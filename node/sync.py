@@ -7,6 +7,7 @@ says that it is ahead, we ask, and while we are behind the core has no parent to
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Final, Protocol
 
 import structlog
@@ -128,6 +129,7 @@ class Sync:
         self._fetching: set[Hash] = set()
         self._to_fetch: asyncio.Queue[tuple[Hash, tuple[PeerId, ...]]] = asyncio.Queue(FETCHES_MAX)
         self._moved = asyncio.Event()
+        self._risen_at = 0.0  # when our tip rose, or somebody was asked what comes after it
         self._turn = 0
         self.held: Callable[[], bool] = lambda: False  # while true, no blocks are asked for: a snapshot is on its way
         self.term: Callable[[], int] = lambda: 0  # of the epoch under way here
@@ -182,6 +184,7 @@ class Sync:
 
     def committed(self) -> None:
         """Hear that the final height of our own core rose."""
+        self._risen_at = self._now()
         self._moved.set()
 
     def fetch_block(self, block_hash: Hash, holders: tuple[PeerId, ...]) -> None:
@@ -211,6 +214,7 @@ class Sync:
 
     async def run(self) -> None:
         """Fetch and catch up until cancelled."""
+        self._risen_at = self._now()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._catch_up())
             while True:
@@ -263,21 +267,24 @@ class Sync:
 
     async def _catch_up(self) -> None:
         while True:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(QUIET_SECONDS):
                     await self._moved.wait()
-            except TimeoutError:
-                await self._probe()
             self._moved.clear()
+            await self._probe_if_quiet()
             while self._far_ahead():  # also while none of them is believed: each is asked again some time
                 if not self._has_room() or not await self._get_ranges():
                     await asyncio.sleep(AGAIN_SECONDS)
+                    await self._probe_if_quiet()  # a liar is ahead for ever, and the others perhaps by a few blocks
 
     def _has_room(self) -> bool:
         return not self.held() and self._executing() <= EXECUTING_MAX and self._epoch_is_open()
 
-    async def _probe(self) -> None:
-        """Ask somebody what comes after our tip. Perhaps nothing: that is no reason to doubt."""
+    async def _probe_if_quiet(self) -> None:
+        """Ask somebody what comes next if our tip has not risen for long. Perhaps nothing: no reason to doubt."""
+        if self._now() < self._risen_at + QUIET_SECONDS:
+            return
+        self._risen_at = self._now()
         peers = self._in_turn()
         if peers and self._has_room():
             found = await self._range_from(peers[0], self._committed_height() + 1)

@@ -478,6 +478,21 @@ async def test_who_hears_nothing_asks_what_comes_next(
     assert not follower.sync._doubts
 
 
+async def test_a_height_that_nobody_has_keeps_nobody_from_asking_what_comes_next(
+    follower: Follower, server: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An observer and a liar, shell seed 4014: others are ahead by fewer blocks than a range is asked for."""
+    monkeypatch.setattr(node.sync, "QUIET_SECONDS", 0.02)
+    follower.committed = LONG[36]
+    follower.wire.answers = dict.fromkeys(PEERS[2:], server.serve)
+    follower.wire.answers[PEERS[1]] = lambda method, payload: encode((INT_MAX, 0, (), b""))
+    async with running(follower.sync.run()):
+        for peer, height in zip(PEERS[1:], (INT_MAX, 40, 40), strict=True):
+            follower.sync.heard(peer, height)
+        await eventually(lambda: follower.height == 40)
+    assert follower.wire.blamed == []
+
+
 async def test_what_is_noted_of_a_peer_outlives_an_epoch_but_not_its_right_to_link(follower: Follower) -> None:
     """R56"""
     for peer in PEERS[1:]:

@@ -349,6 +349,11 @@ OF_SYNC: Final = (
         IN_SYNC,
     ),
     one(
+        *("a liar's height keeps us from asking what comes next", "sync: a claim is a hint", SYNC),
+        *("await self._probe_if_quiet()  # a liar", "pass  # a liar"),
+        IN_SYNC,
+    ),
+    one(
         *("a range of any size is asked of us", "sync: bounds", SYNC),
         *("bytes_max=RANGE_BYTES_MAX)", "bytes_max=RANGE_BYTES_MAX << 20)"),
         IN_SYNC,
