@@ -140,7 +140,7 @@ class Sync:
     def heard(self, peer: PeerId, height: int) -> None:
         """Note the final height that a peer claims."""
         self._heights[peer] = height
-        if self.behind():
+        if any(self._believed(each) for each in self._beyond_reach()):
             self._moved.set()
 
     def gone(self, peer: PeerId) -> None:
@@ -167,8 +167,14 @@ class Sync:
         return any(self._believed(peer) for peer in self._far_ahead())
 
     def _far_ahead(self) -> list[PeerId]:
-        most = self._committed_height() + BEHIND_HEIGHTS
-        return [peer for peer, height in self._heights.items() if height > most]
+        return self._above(self._committed_height() + BEHIND_HEIGHTS)
+
+    def _beyond_reach(self) -> list[PeerId]:
+        """Return the peers who have what comes to us in ranges only: much, or what ends our epoch. R53"""
+        return self._above(min(self._committed_height() + BEHIND_HEIGHTS, self._epoch_end()))
+
+    def _above(self, height: int) -> list[PeerId]:
+        return [peer for peer, claimed in self._heights.items() if claimed > height]
 
     def _believed(self, peer: PeerId) -> bool:
         return self._now() >= self._doubts.get(peer, (0.0, 0.0))[0]
@@ -272,7 +278,7 @@ class Sync:
                     await self._moved.wait()
             self._moved.clear()
             await self._probe_if_quiet()
-            while self._far_ahead():  # also while none of them is believed: each is asked again some time
+            while self._beyond_reach():  # also while none of them is believed: each is asked again some time
                 if not self._has_room() or not await self._get_ranges():
                     await asyncio.sleep(AGAIN_SECONDS)
                     await self._probe_if_quiet()  # a liar is ahead for ever, and the others perhaps by a few blocks
@@ -294,8 +300,8 @@ class Sync:
     async def _get_ranges(self) -> bool:
         """Ask some peers for one range each, of those that come next; return whether the final height rose."""
         low = self._committed_height() + 1
-        far = [peer for peer in self._far_ahead() if self._believed(peer)]
-        linked = [peer for peer in self._in_turn() if peer in far]  # who has said hello is not linked yet
+        ahead = [peer for peer in self._beyond_reach() if self._believed(peer)]
+        linked = [peer for peer in self._in_turn() if peer in ahead]  # who has said hello is not linked yet
         able = [peer for peer in linked if self._bases.get(peer, 0) < low]
         if linked and not able:
             self._complain(low)

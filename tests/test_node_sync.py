@@ -478,6 +478,24 @@ async def test_who_hears_nothing_asks_what_comes_next(
     assert not follower.sync._doubts
 
 
+async def test_who_hears_of_a_later_epoch_asks_for_the_rest_of_its_own_however_little_that_is(
+    follower: Follower, server: Sync
+) -> None:
+    """R53, shell seed 5011: in epochs of three heights an observer was never at the tip."""
+    follower.committed = LONG[EPOCH_LENGTH - 2]
+    follower.sync._epoch_end = lambda: -(-max(follower.height, 1) // EPOCH_LENGTH) * EPOCH_LENGTH
+    follower.wire.answers = dict.fromkeys(PEERS[1:], server.serve)
+    async with running(follower.sync.run()):
+        follower.sync.heard(PEERS[1], EPOCH_LENGTH)
+        await passes()
+        assert follower.wire.asked == []  # the core gets it by itself
+        follower.sync.heard(PEERS[2], EPOCH_LENGTH + 1)
+        assert not follower.sync.behind()
+        await eventually(lambda: follower.ranges)
+    assert follower.ranges[0].blocks == tuple(LONG[EPOCH_LENGTH - 1 : EPOCH_LENGTH + 1])
+    assert follower.wire.blamed == []
+
+
 async def test_a_height_that_nobody_has_keeps_nobody_from_asking_what_comes_next(
     follower: Follower, server: Sync, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -349,6 +349,11 @@ OF_SYNC: Final = (
         IN_SYNC,
     ),
     one(
+        *("the end of an epoch is waited for", "R53", SYNC),
+        *("self._above(min(self._committed_height() + BEHIND_HEIGHTS, self._epoch_end()))", "self._far_ahead()"),
+        IN_SYNC,
+    ),
+    one(
         *("a liar's height keeps us from asking what comes next", "sync: a claim is a hint", SYNC),
         *("await self._probe_if_quiet()  # a liar", "pass  # a liar"),
         IN_SYNC,
