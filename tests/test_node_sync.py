@@ -479,9 +479,10 @@ async def test_who_hears_nothing_asks_what_comes_next(
 
 
 async def test_who_hears_of_a_later_epoch_asks_for_the_rest_of_its_own_however_little_that_is(
-    follower: Follower, server: Sync
+    follower: Follower, server: Sync, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R53, shell seed 5011: in epochs of three heights an observer was never at the tip."""
+    monkeypatch.setattr(node.sync, "QUIET_SECONDS", 1e9)
     follower.committed = LONG[EPOCH_LENGTH - 2]
     follower.sync._epoch_end = lambda: -(-max(follower.height, 1) // EPOCH_LENGTH) * EPOCH_LENGTH
     follower.wire.answers = dict.fromkeys(PEERS[1:], server.serve)
