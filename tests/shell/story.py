@@ -30,6 +30,7 @@ from node.ledger.genesis import Genesis
 from node.ledger.param import ProveReady, SetParameter
 from node.ledger.state import ROSTER
 from node.ledger.validators import Keys, roster_hash
+from node.members import Members
 from node.node import Node
 from node.rpc.ports import Readiness
 from node.storage.errors import StorageError
@@ -154,6 +155,7 @@ class Story:
         self._random = loop.random("story")
         self._violation: Violation | None = None
         self._stormy = True
+        self._drained_height = 0
         self._genesis = replace(
             make_genesis(START_MS - 60_000, NAMES[: plan.size]), tree_depth=1, epoch_length=plan.epoch_heights
         )
@@ -390,21 +392,27 @@ class Story:
         }
 
     def _is_drained(self) -> bool:
-        nodes = self._nodes()
-        return (
-            len({one.store.tip.height for one in nodes}) == 1
-            and not any(len(one.mempool) or one.executor.queued() for one in nodes)
-            and not any(self._will_go(held) for one in nodes for held in one.pool.held())
-        )
+        """Return whether nothing waits where the chain is longest, and all have come to where it first was so.
 
-    def _will_go(self, held: Held) -> bool:
+        Who follows epochs of three heights that come ten a second is never at their end.
+        """
+        nodes = self._nodes()
+        height = max(one.store.tip.height for one in nodes)
+        furthest = [one for one in nodes if one.store.tip.height == height]
+        if any(len(one.mempool) or one.executor.queued() for one in furthest):
+            return False
+        if any(self._will_go(held, furthest[0].driver.members) for one in furthest for held in one.pool.held()):
+            return False
+        self._drained_height = self._drained_height or height
+        return all(one.store.tip.height >= self._drained_height and not len(one.mempool) for one in nodes)
+
+    def _will_go(self, held: Held, seated: Members) -> bool:
         """Return whether a batch must become part of the chain: its honest author spreads it, or enough have it.
 
         One that its author lost with its power, before a quorum had it, waits until it is too old. So may a liar's.
         """
         holders = [host for host in self.hosts if host.node is not None and held.batch.digest in host.node.pool]
         author = self.hosts[self.watch.index_of(held.batch.author)]
-        seated = self._nodes()[0].driver.members  # of the last epoch, for all have the same height
         if not author.honest or self._ids[author.index] not in seated:
             return False
         weight = sum(seated.weight(self._ids[host.index]) for host in holders)
