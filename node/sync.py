@@ -140,7 +140,7 @@ class Sync:
     def heard(self, peer: PeerId, height: int) -> None:
         """Note the final height that a peer claims."""
         self._heights[peer] = height
-        if any(self._believed(each) for each in self._beyond_reach()):
+        if any(map(self._believed, self._beyond_reach())):
             self._moved.set()
 
     def gone(self, peer: PeerId) -> None:
@@ -164,10 +164,7 @@ class Sync:
 
     def behind(self) -> bool:
         """Return whether a peer that we believe claims to be so far ahead that we ask for ranges."""
-        return any(self._believed(peer) for peer in self._far_ahead())
-
-    def _far_ahead(self) -> list[PeerId]:
-        return self._above(self._committed_height() + BEHIND_HEIGHTS)
+        return any(map(self._believed, self._above(self._committed_height() + BEHIND_HEIGHTS)))
 
     def _beyond_reach(self) -> list[PeerId]:
         """Return the peers who have what comes to us in ranges only: much, or what ends our epoch. R53"""

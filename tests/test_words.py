@@ -22,7 +22,7 @@ class Row(NamedTuple):
 
 def rows() -> list[Row]:
     found = []
-    for line in (ROOT / "docs" / "glossary.md").read_text().splitlines():
+    for line in (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if line.startswith("|") and len(cells) == 5 and set(cells[0]) != {"-"} and cells[0] != "English":
             english, kyrgyz, russian, _, unsaid = cells
@@ -36,7 +36,7 @@ def lines() -> list[tuple[str, str]]:
     return [
         (f"{path.relative_to(ROOT)}:{number}", line.lower())
         for path in sorted(files)
-        for number, line in enumerate(path.read_text().splitlines(), 1)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if CYRILLIC.search(line)
     ]
 

@@ -350,7 +350,10 @@ OF_SYNC: Final = (
     ),
     one(
         *("the end of an epoch is waited for", "R53", SYNC),
-        *("self._above(min(self._committed_height() + BEHIND_HEIGHTS, self._epoch_end()))", "self._far_ahead()"),
+        *(
+            "min(self._committed_height() + BEHIND_HEIGHTS, self._epoch_end())",
+            "self._committed_height() + BEHIND_HEIGHTS",
+        ),
         IN_SYNC,
     ),
     one(
