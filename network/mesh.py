@@ -439,8 +439,10 @@ class Mesh:
         if self._tasks is None or self._slots.get(slot.address.peer) is not slot:
             raise Refused(CloseCode.REMOVED, "no longer a peer")
         link = Link(connection, greeting, self._rules, slot.narrow_until, first)
-        if start(self._tasks, self._run_link(slot, link)) is None:
+        task = start(self._tasks, self._run_link(slot, link))
+        if task is None:
             raise Refused(CloseCode.GOING_AWAY, "shutting down")
+        task.add_done_callback(lambda _: connection.abort())  # cancelled before it begins, it hangs up on nobody
         if slot.link is not None:
             old = slot.link
             old.end(CloseCode.REPLACED, "a newer connection")

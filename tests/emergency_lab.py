@@ -87,13 +87,13 @@ class Lives:
     async def _start(self, name: str) -> None:
         try:
             await self.lab.start(name)
-        except ExceptionGroup as error:  # it had only to reach the base
-            await self._again(name, error)
+        except ExceptionGroup:  # it had only to reach the base
+            await self._again(name)
 
-    async def _again(self, name: str, error: BaseException) -> None:
+    async def _again(self, name: str) -> None:
+        error = await self.lab.gone(name)
         assert isinstance(error, ExceptionGroup), error
         assert error.split((SnapshotReady, TermBegins))[1] is None, error
-        await self.lab.gone(name)
         self.begun[name] += 1
         await self._start(name)
 
@@ -104,7 +104,5 @@ class Lives:
             assert time.monotonic() < deadline, f"never came true: {what}; {'; '.join(self.lab.describe())}"
             await asyncio.sleep(0.01)
             for name in list(self.lab.running):
-                error = self.lab.failed(name)
-                if error is not None:
-                    await self._again(name, error)
-            self.lab.alive()
+                if self.lab.has_ended(name):
+                    await self._again(name)

@@ -93,10 +93,9 @@ class Lab:
             if isinstance(error, BaseException) and not isinstance(error, asyncio.CancelledError):
                 raise error
 
-    def failed(self, name: str) -> BaseException | None:
-        """Return what a node that ended by itself raised."""
-        run = self._runs[name]
-        return run.exception() if run.done() else None
+    def has_ended(self, name: str) -> bool:
+        """Return whether a node has ended by itself."""
+        return self._runs[name].done()
 
     async def gone(self, name: str) -> BaseException | None:
         """Wait until a node has ended by itself; return what it raised."""

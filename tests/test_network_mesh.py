@@ -5,11 +5,15 @@ import gc
 import socket
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
+import network.mesh
 from consensus.encoding import DecodeError
 from network.calls import PeerError
+from network.connection import Connection
+from network.handshake import Greeting, greet
 from network.limits import Limits
 from network.mesh import PeerAddress
 from network.tasks import start
@@ -538,6 +542,30 @@ async def test_a_mesh_can_be_stopped_in_the_middle_of_a_handshake(turns: int) ->
         await eventually(lambda: pair[0].hellos)
         for _ in range(turns):
             await asyncio.sleep(0)
+
+
+async def test_a_link_whose_mesh_stops_before_its_first_turn_is_hung_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its task is cancelled before it begins; the connection that we dialled would be left to the garbage collector."""
+    smaller, larger = sorted((Node(one) for one in identities(2)), key=lambda node: node.peer)
+    run = asyncio.create_task(smaller.mesh.run())
+    dialled: list[Connection] = []
+
+    async def greet_and_stop(connection: Connection, *others: Any) -> Greeting:
+        greeting = await greet(connection, *others)
+        if connection.dialled:
+            dialled.append(connection)
+            run.cancel()
+        return greeting
+
+    monkeypatch.setattr(network.mesh, "greet", greet_and_stop)
+    async with running(larger):
+        await smaller.mesh.started.wait()
+        larger.mesh.set_addresses([nowhere(smaller.identity)])
+        smaller.mesh.set_addresses([larger.address()])
+        await asyncio.wait((run,))
+    assert run.cancelled()
+    assert smaller.connected == [larger.peer]
+    assert [connection.closed.is_set() for connection in dialled] == [True]
 
 
 @pytest.mark.parametrize("turns", range(8))
