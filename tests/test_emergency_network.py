@@ -168,7 +168,8 @@ async def test_a_client_with_only_the_genesis_and_one_that_was_there_before_veri
                 assert proven.receipt.applied
             account = await client.prove_account(bank_account(1))
             assert account.account is not None
-            assert account.account.balance() == 1_00 * len(brought.change.paid)
+            unheard = account.account.balance() - 1_00 * len(brought.change.paid)
+            assert unheard in (0, 1_00), "what was under way when two burnt down is final or not"
             page = await client.committees(0)
             assert [change.decree is not None for change in page.changes] == [True]
             assert trust.after(page.changes[0]).decrees == (brought.signed.decree,)
