@@ -1,10 +1,14 @@
-"""The log: events with fields, on standard error, as text for people or JSON for machines."""
+"""The log: events with fields, on standard error, as text for people or JSON for machines.
+
+One rule: what libraries log is an event too, and nothing that a stranger sends is written out as it came.
+"""
 
 import logging
 import sys
 from typing import Any, Final, Literal
 
 import structlog
+from aiohttp.http import HttpProcessingError
 
 Level = Literal["debug", "info", "warning", "error"]
 LEVELS: Final[dict[str, int]] = {
@@ -31,8 +35,30 @@ class Threshold:
 THRESHOLD: Final = Threshold()
 
 
+class _Libraries(logging.Handler):
+    """Tells what libraries log as events of ours.
+
+    What breaks the grammar of HTTP is told without the library's words: they quote it, and it may hold a token.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._log = structlog.get_logger("library")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        try:
+            if isinstance(error, HttpProcessingError):
+                self._log.debug("not_http", library=record.name, kind=type(error).__name__)
+            else:
+                told = {"library": record.name, "message": record.getMessage(), "exc_info": error}
+                self._log.log(record.levelno, "library", **told)
+        except Exception:  # a log that fails must not fail who logs; this says so on standard error
+            self.handleError(record)
+
+
 def configure_log(level: Level, form: str, name: str) -> None:
-    """Set up structlog for this process. Fields never hold keys or people's data."""
+    """Set up the log of this process, of ours and of libraries. Fields never hold keys or people's data."""
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if form == "json"
@@ -53,3 +79,4 @@ def configure_log(level: Level, form: str, name: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(node=name)
+    logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)

@@ -11,7 +11,8 @@ from aiohttp import web
 
 from consensus.encoding import DecodeError
 from network.calls import PeerError, RequestFailed
-from network.connection import PATH
+from network.connection import PATH, VISITORS_MAX
+from network.identity import ALPN
 from network.limits import MISBEHAVED_POINTS, Channel, Limits
 from network.mesh import PeerAddress
 from network.wire import (
@@ -76,6 +77,8 @@ async def test_garbage_ends_the_link_of_its_sender_and_nothing_else_happens(name
             assert code == CloseCode.VIOLATION or is_cut
         await still_well(node, good)
         assert sum(node.mesh.counters.violations.values()) == 1
+        status = node.status(bad.peer)
+        assert status.score > 0 or status.narrow, "it costs points, or more than a hundred of them"
         assert node.received == []
 
 
@@ -228,6 +231,21 @@ async def test_a_link_over_its_total_rate_is_read_slowly_and_loses_nothing() -> 
         assert asyncio.get_running_loop().time() - started >= 0.4  # 2 MB at 4 MB/s
 
 
+async def test_each_frame_of_a_bundle_counts_against_the_total_rate_of_messages() -> None:
+    a, b = identities(2)
+    reader = Node(a, Limits(link_messages_per_second=1_000.0, link_messages_burst=100.0))
+    async with running(reader):
+        reader.mesh.set_addresses([nowhere(b)])
+        async with by_hand(b, reader) as peer:
+            await peer.greet()
+            await eventually(lambda: reader.has_link(b.peer))
+            started = asyncio.get_running_loop().time()
+            for _ in range(3):
+                await peer.ws.send_bytes(bundle_frame([message_frame(VOTES.number, b"vote")] * 300))
+            await eventually(lambda: len(reader.received) == 900)
+            assert asyncio.get_running_loop().time() - started >= 0.4  # 600 before the last bundle, 100 of them at once
+
+
 async def test_points_add_up_to_a_disconnection_and_a_way_back_on_the_narrow_lane() -> None:
     first, second = identities(2)
     node = Node(first, FORGIVING)
@@ -341,9 +359,10 @@ async def test_nothing_of_a_bundle_is_read_after_the_frame_for_which_the_link_en
     assert seen == [b"bad"]
 
 
-async def test_strangers_that_say_nothing_hold_a_bounded_number_of_places_for_a_bounded_time() -> None:
+@pytest.mark.parametrize("limits", [Limits(handshakes_per_ip_max=4), Limits(handshakes_max=4)], ids=["ip", "all"])
+async def test_strangers_that_say_nothing_hold_a_bounded_number_of_places_for_a_bounded_time(limits: Limits) -> None:
     a, b = identities(2)
-    node, good = Node(a, Limits(handshakes_per_ip_max=4, handshake_seconds=2.0)), Node(b)
+    node, good = Node(a, replace(limits, handshake_seconds=2.0)), Node(b)
     refused = node.mesh.counters.arrivals_refused
     async with running(node, good):
         silent = [await asyncio.open_connection("127.0.0.1", node.mesh.port) for _ in range(10)]
@@ -354,6 +373,28 @@ async def test_strangers_that_say_nothing_hold_a_bounded_number_of_places_for_a_
         finally:
             for _, writer in silent:
                 writer.close()
+
+
+async def test_a_peer_that_says_nothing_after_tls_holds_its_place_for_a_bounded_time() -> None:
+    a, b = identities(2)
+    node = Node(a, Limits(handshake_seconds=0.5))
+    async with running(node):
+        node.mesh.set_addresses([nowhere(b)])
+        reader, writer = await asyncio.open_connection("127.0.0.1", node.mesh.port, ssl=b.contexts([a.peer]).client)
+        try:
+            await eventually(lambda: node.mesh.counters.arrivals_refused["deadline"] == 1)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                assert await reader.read() == b""
+        finally:
+            writer.transport.abort()
+
+
+async def test_no_more_than_so_many_addresses_are_remembered() -> None:
+    (a,) = identities(1)
+    listener = Node(a).mesh._listener
+    for number in range(2 * VISITORS_MAX):
+        assert listener._admit(f"10.0.{number // 256}.{number % 256}") is not None
+    assert len(listener._visitors) == VISITORS_MAX
 
 
 async def test_a_peer_that_leaves_in_the_handshake_gives_its_place_back_at_once() -> None:
@@ -384,18 +425,23 @@ async def test_a_stranger_without_tls_or_a_known_key_never_reaches_http() -> Non
     node = Node(a)
     async with running(node):
         node.mesh.set_addresses([nowhere(b)])
-        reader, writer = await asyncio.open_connection("127.0.0.1", node.mesh.port)
-        writer.write(f"GET {PATH} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        try:
-            answer = await reader.read()
-        except ConnectionResetError:
-            answer = b""
-        assert b"HTTP" not in answer
-        writer.close()
+        nameless = ssl.create_default_context()
+        nameless.check_hostname, nameless.verify_mode = False, ssl.CERT_NONE
+        nameless.set_alpn_protocols([ALPN])
+        for context in (None, nameless):
+            reader, writer = await asyncio.open_connection("127.0.0.1", node.mesh.port, ssl=context)
+            writer.write(f"GET {PATH} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            try:
+                answer = await reader.read()
+            except (ConnectionResetError, ssl.SSLError):
+                answer = b""
+            assert b"HTTP" not in answer
+            writer.transport.abort()
         with pytest.raises((aiohttp.ClientError, ssl.SSLError)):
             async with by_hand(stranger, node):
                 pass
-        await eventually(lambda: node.mesh.counters.arrivals_refused["tls"] >= 2)
+        await eventually(lambda: node.mesh.counters.arrivals_refused["tls"] >= 3)
+        assert set(node.mesh.counters.arrivals_refused) == {"tls"}, "nobody came as far as the second check"
         assert node.mesh.counters.accepted == 0
 
 

@@ -230,6 +230,15 @@ async def test_without_path_length_zero_tls_believes_an_impostor_and_the_direct_
     assert refused == ["the issuer did not sign this leaf"]
 
 
+@pytest.mark.parametrize(("chain", "genesis"), [("som-other", GENESIS), (CHAIN, bytes(32))], ids=["name", "genesis"])
+def test_the_direct_check_alone_refuses_a_leaf_of_another_chain(chain: str, genesis: bytes) -> None:
+    (leaf,) = papers(Ed25519PrivateKey.generate(), chain=chain, genesis=genesis).chain
+    shown = leaf.public_bytes(serialization.Encoding.DER)
+    assert signer_of(shown, chain, genesis) == B.peer
+    with pytest.raises(NotAPeer, match="not a node key of this chain"):
+        signer_of(shown, CHAIN, GENESIS)
+
+
 async def test_two_peers_name_each_other() -> None:
     allowed = (A.peer, B.peer)
     for believer, name in (("server", B.peer), ("client", A.peer)):

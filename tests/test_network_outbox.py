@@ -22,7 +22,7 @@ TABLE = payload_table([(1, 2**20), (2, 2**20), (3, 2**20)], 1, 1)
 
 
 def outbox(on_full: OnFull = "drop_new", bytes_max: int = ROOM, lanes: int = 3) -> Outbox:
-    specs = [LaneSpec(number, bytes_max, number, on_full) for number in range(1, lanes + 1)]
+    specs = [LaneSpec(number, bytes_max, number, on_full) for number in range(lanes, 0, -1)]
     return Outbox(specs, {number: ChannelCounters() for number in range(1, lanes + 1)})
 
 
@@ -111,6 +111,16 @@ def test_small_frames_share_a_bundle_and_large_ones_travel_alone() -> None:
     assert third is None
 
 
+def test_a_bundle_is_as_long_as_a_peer_reads_and_no_longer() -> None:
+    box = outbox(bytes_max=2**24)
+    for n in range(100):
+        box.put(1, numbered(n, BUNDLED_FRAME_BYTES_MAX))
+    first = box.take()
+    assert first is not None
+    assert BUNDLE_BYTES_MAX - BUNDLED_FRAME_BYTES_MAX < len(first) <= BUNDLE_BYTES_MAX
+    assert numbers(decode_frames(first, TABLE) + drain(box)) == list(range(100))
+
+
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 6_000)), max_size=200))
 def test_each_channel_keeps_its_order_and_nothing_is_lost_or_too_large(puts: list[tuple[int, int]]) -> None:
     box = outbox(bytes_max=2**24)
@@ -160,6 +170,7 @@ def test_a_bucket_survives_a_clock_that_stands_or_goes_back() -> None:
     assert bucket.take(1, 50.0)
     assert not bucket.take(1, 49.0)
     assert not bucket.take(1, 49.05)
+    assert bucket.take(1, 49.1), "from then on it fills as ever: an hour back is no hour of waiting"
 
 
 def test_a_forced_bucket_says_how_long_the_debt_lasts() -> None:

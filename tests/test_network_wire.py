@@ -182,6 +182,12 @@ def test_hello_of_another_shape_is_malformed(fields: tuple[object, ...]) -> None
     assert caught.value.kind == "malformed"
 
 
+def test_a_hello_beyond_its_bounds_is_not_read() -> None:
+    with pytest.raises(Violation) as caught:
+        decode_hello(b"\x00" + bytes(HELLO_BYTES_MAX))
+    assert caught.value.kind == "oversize"
+
+
 def test_hello_of_another_version_is_told_from_a_broken_one_whatever_its_fields_are() -> None:
     with pytest.raises(WrongVersion):
         decode_hello(b"\x00" + encode((b"som-p2p", 2, 3, "fields", "of the", "future")))

@@ -14,7 +14,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -98,6 +99,29 @@ async def until_height(client: Client, height: int) -> None:
     while (await client.info()).at_height < height:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)
+
+
+SECRET: Final = "c2VjcmV0LXRva2Vu"
+BROKEN: Final = {
+    "a header": f"GET /healthz HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SECRET}\x00\r\n\r\n",
+    "a request line": f"GET /explorer/{SECRET}\x01 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a length": f"POST /rpc HTTP/1.1\r\nHost: x\r\nContent-Length: {SECRET}\r\n\r\n",
+    "a chunk": f"POST /rpc HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n{SECRET}\r\n",
+    "what follows a request": f"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n{SECRET}\x00",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_nothing_of_a_request_that_is_no_http_stands_in_the_log(
+    network: LocalNetwork, client: Client, name: str
+) -> None:
+    url = urlsplit(network.url("bank-1"))
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    writer.write(BROKEN[name].encode())
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert b" 400 " in await reader.read()
+    writer.close()
+    assert SECRET not in network.log_path("bank-1").read_text()
 
 
 async def test_a_validator_that_is_killed_comes_back_and_has_everything(network: LocalNetwork, client: Client) -> None:

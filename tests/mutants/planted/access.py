@@ -1,4 +1,4 @@
-"""Mutants of who may ask what, of events, tokens, the audit log, pages, and who breaks a devnet."""
+"""Mutants of who may ask what, of events, tokens, the audit log, pages, the log, and who breaks a devnet."""
 
 from typing import Final
 
@@ -11,6 +11,7 @@ TOKENS: Final = "node/tokens.py"
 AUDIT: Final = "node/audit_log.py"
 PAGES: Final = "node/explorer/pages.py"
 CONTROL: Final = "devnet/control.py"
+LOG: Final = "node/log.py"
 
 IN_ACCESS: Final = suite("rpc_access")
 IN_EVENTS: Final = suite("rpc_websocket")
@@ -18,6 +19,7 @@ IN_TOKENS: Final = suite("node_tokens")
 IN_AUDIT: Final = suite("node_audit_log")
 IN_PAGES: Final = suite("explorer")
 IN_CONTROL: Final = suite("devnet_control")
+IN_LOG: Final = suite("node_log")
 
 OF_ACCESS: Final = (
     one(
@@ -208,4 +210,17 @@ OF_PAGES: Final = (
     ),
 )
 
-MUTANTS: Final[tuple[Mutant, ...]] = (*OF_ACCESS, *OF_EVENTS, *OF_TOKENS, *OF_THE_AUDIT_LOG, *OF_PAGES)
+OF_THE_LOG: Final = (
+    one(
+        *("what is no HTTP is quoted in the log", "log: nothing of a stranger's", LOG),
+        *("if isinstance(error, HttpProcessingError):", "if False:"),
+        IN_LOG,
+    ),
+    one(
+        *("libraries write beside the log", "log: one form", LOG),
+        *("logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)", "pass"),
+        IN_LOG,
+    ),
+)
+
+MUTANTS: Final[tuple[Mutant, ...]] = (*OF_ACCESS, *OF_EVENTS, *OF_TOKENS, *OF_THE_AUDIT_LOG, *OF_PAGES, *OF_THE_LOG)

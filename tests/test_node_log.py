@@ -1,0 +1,82 @@
+"""One form for all that a process logs, its libraries too; and nothing in it that a stranger wrote."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+from aiohttp.http_exceptions import BadHttpMessage
+
+from node.log import LEVELS, THRESHOLD, Level, configure_log
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+    """Give a function that returns what was written on standard error; leave no trace of the settings."""
+    root, before = logging.getLogger(), THRESHOLD.level
+    handlers, level = root.handlers[:], root.level
+    root.handlers.clear()  # those of pytest, which would be closed
+    yield lambda: capsys.readouterr().err
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    THRESHOLD.level = before
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+def events(told: str) -> list[dict[str, Any]]:
+    """Return what was told, line by line; each line is an object."""
+    return [json.loads(line) for line in told.splitlines()]
+
+
+def fail(words: str) -> None:
+    raise OSError(words)
+
+
+def test_what_a_library_logs_is_an_event_of_ours_in_one_line(told: Callable[[], str]) -> None:
+    configure_log("info", "json", "bank-1")
+    library = logging.getLogger("some.library")
+    library.warning("%d things\nwere odd", 3)
+    try:
+        fail("no such\ndevice")
+    except OSError:
+        library.exception("it failed")
+    odd, failed = events(told())
+    assert {key: odd[key] for key in ("event", "level", "library", "message", "node")} == {
+        "event": "library",
+        "level": "warning",
+        "library": "some.library",
+        "message": "3 things\nwere odd",
+        "node": "bank-1",
+    }
+    assert "exception" not in odd
+    assert failed["level"] == "error"
+    assert "OSError: no such\ndevice" in failed["exception"]
+
+
+def test_a_library_that_only_informs_is_not_told(told: Callable[[], str]) -> None:
+    configure_log("debug", "json", "bank-1")
+    logging.getLogger("some.library").info("all is well")
+    assert events(told()) == []
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_libraries_obey_the_level_of_the_log(told: Callable[[], str], level: Level) -> None:
+    configure_log(level, "json", "bank-1")
+    logging.getLogger("some.library").warning("odd")
+    assert len(events(told())) == (LEVELS[level] <= logging.WARNING)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_what_is_no_http_is_not_quoted(told: Callable[[], str], level: Level) -> None:
+    configure_log(level, "json", "bank-1")
+    try:
+        raise BadHttpMessage("Invalid header value: b'Authorization: Bearer secret'")
+    except BadHttpMessage as error:
+        logging.getLogger("aiohttp.server").exception("Error handling request from %s", "x", exc_info=error)
+    lines = told()
+    assert "secret" not in lines
+    kinds = [(each["event"], each["kind"]) for each in events(lines)]
+    assert kinds == [("not_http", "BadHttpMessage")] * (level == "debug")
