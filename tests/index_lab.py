@@ -80,9 +80,9 @@ class Tables:
 
     def holds(self, needs: Needs) -> list[HoldRow]:
         there = [row for row in self._holds.values() if row.ended is None]
-        ending = sorted((row.until_ms, row.id) for row in there if 0 < row.until_ms <= needs.until_ms)
-        ended = {name for _, name in ending[: needs.ended_max]}
-        return [row for row in there if row.id in needs.holds | ended or row.payer in needs.payers]
+        named = [row for row in there if row.id in needs.holds or row.payer in needs.payers]
+        others = sorted(set(there).difference(named), key=lambda row: (row.until_ms, row.id))
+        return named + [row for row in others if 0 < row.until_ms <= needs.until_ms][: needs.ended_max]
 
     def accounts(self, numbers: Iterable[int]) -> list[AccountRow]:
         return [self._accounts[number] for number in numbers if number in self._accounts]

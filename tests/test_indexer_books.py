@@ -152,6 +152,29 @@ def test_a_block_ends_no_more_holds_than_the_ledger_does(at_once: bool) -> None:
     assert sum(country.left()) == 20
 
 
+def test_holds_that_are_over_and_voided_take_no_place_among_those_that_end() -> None:
+    """Nor those that a seizure breaks: a hold that goes on is not taken for what a thousand old ones leave."""
+    country, goes_on = Followed(), 50_000
+    end = country.world.time_ms + 60_000
+    over = country.act(promise(*[1] * (ENDED_MAX + 100), until_ms=end))
+    country.act(promise(goes_on, until_ms=end + HOUR_MS))
+    country.booked()
+    first = sorted(row_id(over, 0, leg) for leg in range(ENDED_MAX + 100))[:80]  # ends are taken in this order
+    voids = [
+        country.world.transaction(
+            [SettleHold(SHOP, each, 0, 0, b"", True) for each in first[at : at + 16]], expires_ms=end + 60_000
+        )
+        for at in range(0, len(first), 16)
+    ]
+    receipts = country.block(*voids, later_ms=70_000).receipts
+    assert all(receipt.applied for receipt in receipts)
+    assert sum(country.left()) == 20 + goes_on
+    free = 100_000 - 10_000 - 20 - goes_on
+    country.act(Seize(ENFORCER, "1", BANK, BASIS, SOM, free, TREASURY), accounts=(ENFORCER, CENTRAL))
+    country.block()
+    assert sum(country.left()) == goes_on
+
+
 def test_a_hold_is_paid_in_parts_voided_and_closed() -> None:
     country = Followed()
     tx_id = country.act(promise(100, 200, 300))

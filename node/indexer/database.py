@@ -137,8 +137,11 @@ class Database:
             found += self._read("holds", "ended IS NULL AND id = ANY(%s)", list(needs.holds))
         if needs.payers:
             found += self._read("holds", "ended IS NULL AND payer = ANY(%s)", list(needs.payers))
-        ended = "ended IS NULL AND until_ms > 0 AND until_ms <= %s ORDER BY until_ms, id LIMIT %s"
-        found += self._read("holds", ended, needs.until_ms, needs.ended_max)
+        ended = (
+            "ended IS NULL AND until_ms > 0 AND until_ms <= %s"
+            " AND NOT id = ANY(%s::bytea[]) AND NOT payer = ANY(%s::bigint[]) ORDER BY until_ms, id LIMIT %s"
+        )
+        found += self._read("holds", ended, needs.until_ms, list(needs.holds), list(needs.payers), needs.ended_max)
         holds = {row.id: row._replace(categories=tuple(row.categories)) for row in found}
         return list(holds.values())
 

@@ -21,7 +21,10 @@ from node.ledger.settle import SettleHold
 
 @dataclass(slots=True)
 class Needs:
-    """Names of rows. ``payers``: all open holds of these; ``until_ms``: and the first ``ended_max`` over then."""
+    """Names of rows. ``payers``: all open holds of these; ``until_ms``: and the first ``ended_max`` others over then.
+
+    Others, because what is named may be gone before the block looks for what has ended, and takes no place then.
+    """
 
     accounts: set[int] = field(default_factory=set)
     holds: set[bytes] = field(default_factory=set)
