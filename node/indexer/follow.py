@@ -84,19 +84,23 @@ class Indexer:
         ProofInvalid or RequestFailed when that is what each of the nodes has answered.
         """
         database = await self._opened(0, time.monotonic() + START_SECONDS)
-        tries = useless = 0  # nodes, one after the other, that are of no use
+        tries = 0
+        alone: tuple[str, ...] = ()  # who has still to be asked by itself, after some node was of no use
         while True:
             height = database.place.height
+            urls = alone[:1] or self._urls
             why: Exception
             try:
                 with contextlib.closing(database):
-                    return await self._follow(database, until, useless)
-            except (Unavailable, NotReachable) as error:
+                    return await self._follow(database, until, urls)
+            except Unavailable as error:
                 why = error
+            except NotReachable as error:
+                why, alone = error, ()
             except (RequestFailed, ProofInvalid) as error:
                 why = error
-                useless = 1 if database.place.height > height else useless + 1
-                if useless == len(self._urls):
+                alone = alone[1:] if alone and database.place.height == height else self._urls
+                if not alone:
                     if _is_pruned(error):
                         raise Pruned(str(error)) from None
                     raise
@@ -117,11 +121,11 @@ class Indexer:
             await _pause(tries)
             tries += 1
 
-    async def _follow(self, database: Database, until: int | None, first: int) -> int:
+    async def _follow(self, database: Database, until: int | None, urls: Sequence[str]) -> int:
         if until is not None and database.place.height >= until:
             return database.place.height
         ahead = _Ahead()
-        async with self._connect((*self._urls[first:], *self._urls[:first])) as client:
+        async with self._connect(urls) as client:
             place = database.place
             blocks = follow_chain(client, place.chain, from_cursor=place.cursor)
             reading = asyncio.create_task(ahead.read(blocks))
