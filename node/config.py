@@ -78,6 +78,7 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "The address on this machine at which validators reach us.",
             '"0.0.0.0" or one address, where others are on other machines.',
             variable="SOM_LISTEN_HOST",
+            min_length=1,  # an empty one is every address of the machine
         ),
     ] = "127.0.0.1"
     port: Annotated[
@@ -97,6 +98,7 @@ class Rpc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "The address on this machine at which clients reach us.",
             "Hardly ever: a proxy with TLS on the same machine reaches loopback.",
             variable="SOM_RPC_HOST",
+            min_length=1,
         ),
     ] = "127.0.0.1"
     port: Annotated[int, says("Its TCP port; 0: any that is free.", variable="SOM_RPC_PORT", **_PORT)] = 26657
@@ -347,7 +349,7 @@ def apply_environment(config: Config, environment: dict[str, str] | None = None)
     for variable, section, name in variables():
         if variable in given:
             config = _replaced(config, section, name, given[variable], variable)
-    return config
+    return _consistent(config)
 
 
 def variables() -> Iterator[tuple[str, str, str]]:
@@ -415,6 +417,8 @@ def _consistent(config: Config) -> Config:
     keys = [peer.node_key for peer in config.peers if peer.node_key]
     if len(set(keys)) != len(keys):
         raise ConfigError("a peer's key stands twice")
+    if config.listen.port and (config.listen.host, config.listen.port) == (config.rpc.host, config.rpc.port):
+        raise ConfigError("[listen] and [rpc] have the same port")
     if bool(config.signer.socket) != bool(config.signer.public_key):
         raise ConfigError("[signer] needs both socket and public_key, or neither")
     if config.observer and config.signer.socket:

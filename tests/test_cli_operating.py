@@ -206,6 +206,12 @@ def test_a_home_is_examined_and_what_is_wrong_has_its_advice(tmp_path: Path) -> 
     assert "0600" in found["permissions"]["do"]
     said = {som("doctor", "--home", home, "--offline", "--lang", language).stdout for language in LANGUAGES}
     assert len(said) == 3
+    settings = (home / "config.toml").read_text()
+    for data, name in (("/proc", "sync"), ("nowhere", "disk"), ("config.toml", "disk")):  # nothing can be written there
+        (home / "config.toml").write_text(re.sub(r"(?m)^#? ?data = .*$", f'data = "{data}"', settings, count=1))
+        found = {each["name"]: each for each in json.loads(som("doctor", "--home", home, "--offline", "--json").stdout)}
+        assert found[name]["level"] in {"warn", "fail"}
+        assert {"python", "permissions", "rpc"} <= found.keys(), "the other checks say what they saw"
     nowhere = som("doctor", "--home", tmp_path / "nowhere", "--json")
     assert (nowhere.exit_code, json.loads(nowhere.stdout)[-1]["name"]) == (1, "home")
 

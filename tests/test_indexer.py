@@ -303,6 +303,16 @@ def test_who_has_lost_the_lease_writes_nothing_more(som: Som, dsn: str) -> None:
     assert query(dsn, "SELECT height FROM som.chain") == [(height,)]
 
 
+def test_the_writer_needs_no_more_than_to_own_the_schema(som: Som, server: Cluster) -> None:
+    name = server.create()
+    with psycopg.connect(server.dsn(name), autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE writer_{name} LOGIN".encode())
+        connection.execute(f"CREATE SCHEMA som AUTHORIZATION writer_{name}".encode())
+    dsn = server.dsn(name).replace("//som@", f"//writer_{name}@")
+    for _ in range(2):
+        assert indexed(som, dsn) > 0
+
+
 def test_rows_are_added_only_to_the_place_that_the_writer_knows(som: Som, dsn: str) -> None:
     with closing(Database.open(dsn, som.chain.genesis)) as database:
         query(dsn, "UPDATE som.chain SET height = 7")  # as another writer would have

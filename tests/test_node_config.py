@@ -53,7 +53,7 @@ def test_a_configuration_comes_back_as_it_was_written(
         signature_workers=workers,
         keys=Keys(text, text, text),
         listen=Listen(text, port),
-        rpc=Rpc(text, port, tuple(hosts)),
+        rpc=Rpc(f"{text}2", port, tuple(hosts)),
         mempool=Mempool(100 + port, 1_000_000 + port),
         log=Log("debug", "json"),
         peers=tuple(Peer(*peer) for peer in peers),
@@ -90,6 +90,9 @@ def test_a_name_is_all_that_must_be_set() -> None:
         ("name = ''\n", "^name: Expected"),
         ("[disk]\nstop_percent = 11\n", "stop_percent is above disk.refuse_percent"),
         ("[rpc]\nport = -1\n", r"rpc\.port"),
+        ("[rpc]\nhost = ''\n", r"^rpc\.host: Expected"),
+        ("[listen]\nhost = ''\n", r"^listen\.host: Expected"),
+        ("[listen]\nport = 26657\n", r"^\[listen\] and \[rpc\] have the same port$"),
         ('[rpc]\nport = "1"\n', r"rpc\.port"),
         ("[listen]\nport = 1.5\n", r"listen\.port"),
         ("signature_workers = 65\n", "signature_workers"),
@@ -145,11 +148,24 @@ def test_a_container_sets_addresses_and_the_log_level() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("SOM_RPC_PORT", "none"), ("SOM_RPC_PORT", ""), ("SOM_LISTEN_PORT", "70000"), ("SOM_LOG_LEVEL", "loud")],
+    [
+        ("SOM_RPC_PORT", "none"),
+        ("SOM_RPC_PORT", ""),
+        ("SOM_RPC_HOST", ""),
+        ("SOM_LISTEN_HOST", ""),
+        ("SOM_LISTEN_PORT", "70000"),
+        ("SOM_LOG_LEVEL", "loud"),
+    ],
 )
 def test_a_wrong_environment_is_refused(name: str, value: str) -> None:
+    """An empty variable too: an empty host would be every address of the machine."""
     with pytest.raises(ConfigError, match=f"^environment: {name}: "):
         apply_environment(parse_config(NAME), {name: value})
+
+
+def test_an_environment_that_does_not_fit_the_file_is_refused() -> None:
+    with pytest.raises(ConfigError, match="the same port"):
+        apply_environment(parse_config(NAME), {"SOM_LISTEN_PORT": "26657"})
 
 
 def test_a_configuration_cannot_be_changed_under_the_node() -> None:

@@ -3,6 +3,7 @@
 One rule: a check changes nothing; it says what it saw, and how bad that is.
 """
 
+import errno
 import os
 import socket
 import stat
@@ -138,16 +139,23 @@ def settings(config: Config, genesis: Genesis) -> Iterator[Check]:
 def disk(home: Path, config: Config) -> Iterator[Check]:
     """Look how much room there is, and how long a synced write takes."""
     data = home / config.data
-    if not data.is_dir():
-        yield Check("disk", Level.FAIL, f"{data}: -")
+    try:
+        found = os.statvfs(f"{data}/")  # of a directory, or it is an error
+    except OSError as error:
+        yield Check("disk", Level.FAIL, str(error))
         return
-    found = os.statvfs(data)
     free, total = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
     limits = RoomLimits(config.disk.refuse_percent, config.disk.stop_percent, config.disk.stop_bytes)
     levels = {Room.ENOUGH: Level.OK, Room.ALARM: Level.WARN}
     detail = f"{free / 2**30:.1f} / {total / 2**30:.1f} GiB, {100 * free // max(total, 1)} %"
     yield Check("disk", levels.get(room(free, total, limits), Level.FAIL), detail)
-    slowest = max(_sync_milliseconds(data))
+    try:
+        slowest = max(_sync_milliseconds(data))
+    except OSError as error:
+        # A file system may have no files without a name; what cannot be written to at all is what is wrong.
+        level = Level.WARN if error.errno == errno.EOPNOTSUPP else Level.FAIL
+        yield Check("sync", level, str(error))
+        return
     level = Level.FAIL if slowest > SYNC_FAIL_MS else Level.WARN if slowest > SYNC_WARN_MS else Level.OK
     yield Check("sync", level, f"{slowest:.1f} ms")
 

@@ -238,7 +238,8 @@ def _take_lease(connection: "psycopg.Connection[tuple[Any, ...]]") -> None:
 
 def _grow(connection: "psycopg.Connection[tuple[Any, ...]]", genesis: Genesis) -> None:
     """Make the schema, or take it to our version, by the steps that it has not seen."""
-    connection.execute("CREATE SCHEMA IF NOT EXISTS som")
+    if connection.execute("SELECT to_regnamespace('som')").fetchone() == (None,):
+        connection.execute("CREATE SCHEMA som")  # takes a right over the whole database, which its owner need not have
     there = connection.execute("SELECT to_regclass('som.chain')").fetchone() != (None,)
     version = 0
     if there:
