@@ -54,7 +54,8 @@ async def _run(directory: Path, delay: Delay | None) -> None:
             console.print("Beginning anew ...")
         console.print("Stopped.")
     finally:
-        CONTROL.unlink(missing_ok=True)
+        if CONTROL.exists() and CONTROL.read_text() == f"{control.url}\n":  # not that of another devnet
+            CONTROL.unlink()
         await control.stop()
 
 

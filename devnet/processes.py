@@ -268,9 +268,11 @@ class LocalNetwork:
         return None if self._wan is None else self._wan.pid
 
     def _take_directory(self) -> None:
-        """Lock the directory and empty it."""
+        """Lock the directory and empty it, if a devnet had it: then its lock lies beside it."""
         self.directory.parent.mkdir(parents=True, exist_ok=True)
         lock_path = self.directory.with_name(self.directory.name + ".lock")
+        if not lock_path.exists() and self.directory.exists() and any(self.directory.iterdir()):
+            raise DevnetError(f"{self.directory} is not empty, and no devnet's: what is in it would be removed")
         self._lock = os.open(lock_path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,7 +1,9 @@
 """The devnet: what it generates, how its processes live and die, what its commands do when pasted, and the demo."""
 
 import asyncio
+import fcntl
 import json
+import os
 import re
 import socket
 import subprocess
@@ -17,6 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from consensus.crypto import SecretKey
+from devnet import local
 from devnet.demo import Mismatch, check_balance
 from devnet.demo import main as demo_main
 from devnet.generate import (
@@ -146,6 +149,31 @@ def test_a_validator_with_a_devnets_keys_does_not_start_on_another_network(tmp_p
 
 
 # --- processes ---
+
+
+async def test_a_directory_that_no_devnet_had_is_left_as_it_is(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "thesis.txt").write_text("years of work")
+    for _ in range(2):
+        with pytest.raises(DevnetError, match="is not empty, and no devnet's"):
+            async with LocalNetwork(work):
+                pass
+    assert (work / "thesis.txt").read_text() == "years of work"
+
+
+async def test_a_devnet_that_is_refused_leaves_the_one_that_runs_its_control(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    local.CONTROL.parent.mkdir()
+    local.CONTROL.write_text("http://127.0.0.1:1/of-the-one-that-runs\n")
+    lock = os.open("net.lock", os.O_CREAT | os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with pytest.raises(DevnetError, match="in use by another devnet"):
+        await local.run(Path("net"))
+    os.close(lock)
+    assert local.CONTROL.read_text() == "http://127.0.0.1:1/of-the-one-that-runs\n"
 
 
 @pytest.mark.processes
