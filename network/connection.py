@@ -20,10 +20,15 @@ from aiohttp.http_websocket import WebSocketWriter
 from network.counters import MeshCounters
 from network.identity import Contexts, Identity, NotAPeer
 from network.limits import Limits, TokenBucket
+from network.names import Resolver
 from network.tasks import start
 from network.wire import FRAME_BYTES_MAX, PeerId
 
 PATH: Final = "/som-p2p/1"
+# What may have come beyond whole messages: one that is on its way, and what is read ahead. Nobody honest sends
+# fragments, and empty ones would cost a core and count as nothing.
+UNREAD_BYTES_MAX: Final = 4 * FRAME_BYTES_MAX
+HEADER_BYTES: Final = 14  # of a WebSocket frame, at the most
 WRITE_BUFFER_BYTES: Final = 64 * 2**10  # in our process and again in the kernel: what a vote may have to wait behind
 VISITORS_MAX: Final = 1024  # addresses whose rate is remembered
 BACKLOG: Final = 128
@@ -56,7 +61,7 @@ class Connection:
     """A WebSocket to ``peer``, whom TLS has proven. The methods of aiohttp that are hot are its own."""
 
     __slots__ = (
-        "_close_seconds", "_socket", "_transport", "_ws",
+        "_close_seconds", "_socket", "_tap", "_transport", "_ws",
         "closed", "dialled", "peer", "ping", "pong", "receive", "send",
     )  # fmt: skip
 
@@ -80,6 +85,16 @@ class Connection:
         self.ping: Callable[[bytes], Awaitable[None]] = ws.ping
         self.pong: Callable[[bytes], Awaitable[None]] = ws.pong
         _bound_buffers(transport)
+        self._tap = _Tap(transport.get_protocol(), self.abort)
+        transport.set_protocol(self._tap)
+
+    def on_unread(self, ended: Callable[[], None]) -> None:
+        """Have ``ended`` called, instead of being gone, when more than UNREAD_BYTES_MAX come beyond whole messages."""
+        self._tap.ended = ended
+
+    def took(self, length: int) -> None:
+        """Count a whole message of so many bytes."""
+        self._tap.allowed += length + HEADER_BYTES
 
     @property
     def close_code(self) -> int | None:
@@ -108,6 +123,36 @@ class Connection:
         self.closed.set()
 
 
+class _Tap(asyncio.Protocol):
+    """Between a transport and aiohttp: counts what comes, before anybody looks for messages in it."""
+
+    def __init__(self, protocol: Any, ended: Callable[[], None]) -> None:
+        self._protocol = protocol
+        self._came = 0
+        self.allowed = UNREAD_BYTES_MAX
+        self.ended = ended
+
+    def data_received(self, data: bytes) -> None:
+        self._came += len(data)
+        if self._came <= self.allowed:
+            self._protocol.data_received(data)
+        else:
+            self.ended()
+
+    def eof_received(self) -> bool | None:
+        keeps: bool | None = self._protocol.eof_received()
+        return keeps
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._protocol.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._protocol.resume_writing()
+
+
 class Dialler:
     """Opens connections. An async context manager, for as long as any of them lives."""
 
@@ -115,10 +160,12 @@ class Dialler:
         self._identity = identity
         self._limits = limits
         self._session: aiohttp.ClientSession | None = None
+        self._resolver: Resolver | None = None
 
     async def __aenter__(self) -> Self:
+        self._resolver = Resolver()
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, force_close=True, use_dns_cache=False),
+            connector=aiohttp.TCPConnector(limit=0, force_close=True, use_dns_cache=False, resolver=self._resolver),
             timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
             ws_response_class=_DialledSocket,
@@ -131,7 +178,9 @@ class Dialler:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._session is not None
+        assert self._resolver is not None
         await self._session.close()
+        await self._resolver.close()
 
     async def dial(self, host: str, port: int, peer: PeerId, context: ssl.SSLContext) -> Connection:
         """Return a connection to ``peer``. Raises DialFailed. The caller sets the deadline."""
@@ -162,7 +211,7 @@ class Dialler:
             raise DialFailed("not_the_peer", str(error.certificate_error)) from None
         except aiohttp.WSServerHandshakeError as error:
             raise DialFailed("refused", f"HTTP status {error.status}") from None
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # the last: what a roster names is no host
             raise DialFailed("unreachable", f"{type(error).__name__}: {error}") from None
         assert isinstance(ws, _DialledSocket)
         return ws

@@ -113,6 +113,7 @@ class Link:
         self._is_writing = False
         self._work = asyncio.Event()  # the writer has something to write
         self._end: asyncio.Future[End] = loop.create_future()
+        connection.on_unread(self._on_unread)
         self._tasks: asyncio.TaskGroup | None = None
 
     @property
@@ -253,6 +254,7 @@ class Link:
     def _take(self, message: Any) -> float:
         """Take one WebSocket message. Return the seconds to pause before the next. Raises Violation."""
         data = message.data
+        self._connection.took(len(data) if isinstance(data, bytes | bytearray) else 0)
         if message.type is WSMsgType.BINARY:
             return self._take_frames(data)
         if message.type is WSMsgType.PING:
@@ -337,6 +339,10 @@ class Link:
     def _take_close(self, message: Any) -> None:
         code = self._connection.close_code
         self.end(code if code is not None else CloseCode.GOING_AWAY, "closed by the peer", by_peer=True)
+
+    def _on_unread(self) -> None:
+        if self.is_open:
+            self._on_violation(Violation("malformed", "fragments without an end"), None)
 
     def _on_violation(self, violation: Violation, data: Any) -> None:
         self._rules.counters.violations[violation.kind] += 1

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from consensus.encoding import DecodeError
 from network.calls import PeerError, RequestFailed
-from network.connection import PATH, VISITORS_MAX
+from network.connection import PATH, UNREAD_BYTES_MAX, VISITORS_MAX
 from network.identity import ALPN
 from network.limits import MISBEHAVED_POINTS, Channel, Limits
 from network.mesh import PeerAddress
@@ -137,6 +137,37 @@ async def test_fragments_are_one_message() -> None:
             transport.write(b"\x02\x83" + mask + b"\x01ab" + b"\x00\x81" + mask + b"c" + b"\x80\x81" + mask + b"d")
             await eventually(lambda: node.received == [(second.peer, 1, b"abcd")])
             assert type(node.received[0][2]) is bytes
+
+
+async def test_fragments_without_an_end_end_the_link() -> None:
+    """Empty ones make no message, so no rate of messages or of what is in them would count."""
+    first, second, bad = identities(3)
+    node, good = Node(first), Node(second)
+    async with running(node, good):
+        await connect(node, good)
+        node.mesh.set_addresses([good.address(), nowhere(bad)])
+        async with by_hand(bad, node) as peer:
+            await peer.greet()
+            await eventually(lambda: node.has_link(bad.peer))
+            transport = peer.ws._writer.transport
+            transport.write(b"\x02\x80" + bytes(4))
+            for _ in range(5):
+                transport.write((b"\x00\x80" + bytes(4)) * (FRAME_BYTES_MAX // 6))
+            await eventually(lambda: node.disconnected == [bad.peer])
+        await still_well(node, good)
+        assert node.mesh.counters.violations["malformed"] == 1
+        assert node.status(bad.peer).narrow
+
+
+async def test_any_number_of_whole_messages_is_read() -> None:
+    a, b = (Node(one) for one in identities(2))
+    async with running(a, b):
+        await connect(a, b)
+        for _ in range(3 * UNREAD_BYTES_MAX // BATCHES.payload_bytes_max):
+            await eventually(lambda: a.mesh.send(b.peer, BATCHES.number, bytes(BATCHES.payload_bytes_max)))
+            await eventually(lambda: a.mesh._slots[b.peer].link.queue_bytes == 0)  # type: ignore[union-attr]
+        assert await a.mesh.request(b.peer, 1, b"x", PATIENCE_SECONDS) == b"\x01x"
+        assert b.disconnected == []
 
 
 async def test_a_slow_reader_delays_nobody_and_its_queue_is_bounded() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import socket
+import threading
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -16,6 +17,7 @@ from network.connection import Connection
 from network.handshake import Greeting, greet
 from network.limits import Limits
 from network.mesh import PeerAddress
+from network.names import LOOKUPS_MAX
 from network.tasks import start
 from network.wire import CloseCode, decode_hello, hello_frame, is_welcome, welcome_frame
 from tests.network_lab import (
@@ -368,6 +370,40 @@ async def test_a_link_that_lived_ends_the_back_off_before_it() -> None:
         assert b.mesh.disconnect(a.peer)
         await eventually(lambda: a.disconnected)
         assert a.status(b.peer).backoff_seconds == 0.0
+
+
+@pytest.mark.parametrize("host", ["bank..example", ".example", "..", "x" * 64, "xn--", "[", "%zz", "a b", "a@b", "a/b"])
+async def test_what_is_no_host_name_is_a_peer_that_cannot_be_reached(host: str) -> None:
+    """It may stand in the roster, and comes from whom it belongs to: the links of the others go on."""
+    a, b, c = (Node(one) for one in identities(3))
+    async with running(a, b):
+        await connect(a, b)
+        a.mesh.set_addresses([b.address(), PeerAddress(c.peer, "c", host, 26600)])
+        await eventually(lambda: a.mesh.counters.dials_failed["unreachable"] >= 2)
+        assert a.has_link(b.peer)
+
+
+async def test_a_name_server_that_is_silent_takes_no_thread_from_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, asked, look_up = threading.Event(), list[str](), socket.getaddrinfo
+
+    def silent(host: str, *others: Any) -> Any:
+        if not host.endswith(".example"):
+            return look_up(host, *others)
+        asked.append(host)
+        answers.wait()
+        raise socket.gaierror("no answer")
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    first, *others = identities(64)
+    node = Node(first)
+    try:
+        async with running(node):
+            node.mesh.set_addresses([PeerAddress(one.peer, "", f"{one.peer.hex()}.example", 1) for one in others])
+            await eventually(lambda: len(asked) >= LOOKUPS_MAX)
+            for _ in range(10):
+                await asyncio.wait_for(asyncio.to_thread(lambda: None), PATIENCE_SECONDS)
+    finally:
+        answers.set()
 
 
 async def test_contexts_are_made_anew_before_their_leaf_ends() -> None:

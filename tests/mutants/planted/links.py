@@ -291,6 +291,32 @@ OF_LINKS: Final = (
     ),
 )
 
+OF_WHAT_COMES: Final = (
+    one(
+        *("fragments count as nothing", "links: rates", CONNECTION),
+        *("if self._came <= self.allowed:", "if True:"),
+        IN_HOSTILE,
+    ),
+    one(
+        *("whole messages are held against a link for ever", "links: rates", CONNECTION),
+        *("self._tap.allowed += length + HEADER_BYTES", "pass"),
+        IN_HOSTILE,
+    ),
+    one(
+        *("names are looked up in the threads that commit", "links: dialling", CONNECTION),
+        *("use_dns_cache=False, resolver=self._resolver)", "use_dns_cache=False)"),
+        IN_MESH,
+    ),
+    one(
+        *("a roster's misspelt host ends the node", "links: dialling", CONNECTION),
+        *(
+            "except (aiohttp.ClientError, OSError, ValueError) as error:",
+            "except (aiohttp.ClientError, OSError) as error:",
+        ),
+        IN_MESH,
+    ),
+)
+
 OF_THE_MESH: Final = (
     one(
         *("two links with one peer", "links: one of them", MESH),
@@ -440,5 +466,6 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *OF_THE_OUTBOX,
     *OF_REQUESTS,
     *OF_LINKS,
+    *OF_WHAT_COMES,
     *OF_THE_MESH,
 )
