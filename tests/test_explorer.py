@@ -1,6 +1,6 @@
 """The explorer's files as a node serves them: the whole list and nothing else, with what keeps a page to itself.
 
-The JavaScript client's own tests (tests/explorer/*.test.mjs) run here too, where there is Node.js.
+The tests in JavaScript, of the client and of pages (tests/explorer/*.test.mjs), run here too, where there is Node.js.
 """
 
 import json
@@ -191,7 +191,7 @@ def node_js(*arguments: str | Path, given: str = "") -> str:
     return done.stdout
 
 
-def test_the_javascript_client_keeps_its_own_tests() -> None:
+def test_the_javascript_client_and_the_pages_keep_their_own_tests() -> None:
     assert re.search(r"# pass [1-9]", node_js("--test", *sorted(HERE.glob("*.test.mjs"))))
 
 

@@ -31,8 +31,9 @@ AIDA, BAKYT = (
     next(format_account(demo.number) for demo in demo_accounts() if demo.name == name) for name in ("aida", "bakyt")
 )
 BANK: Final = format_account(bank_account(1))
+NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 # Every page, and those that show what an argument names.
-PATHS: Final = (*PAGES, f"account/{AIDA}", f"disbursement/{BANK}/40/400000", "block/1")
+PATHS: Final = (*PAGES, f"account/{AIDA}", f"disbursement/{BANK}/40/400000", "block/1", "missing")
 # What a theme can change is contrast alone, so names and roles are looked at in one of them.
 RULES: Final[dict[Theme, dict[str, Any]]] = {
     "light": {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa"]}},
@@ -89,6 +90,31 @@ def test_without_a_websocket_the_page_asks_instead(chrome: Browser, url: str) ->
         visited.page.wait_for_selector("body[data-ready]")
         expect(visited.page.locator("#state .mode")).to_have_text("by polling")
         rises(visited, visited.height())
+
+
+def test_without_a_websocket_statements_and_runs_of_payments_go_on(chrome: Browser, url: str) -> None:
+    with visit(chrome, url) as visited:
+        page = visited.page
+        page.route_web_socket("**/ws", lambda socket: socket.close())
+        page.reload()
+        page.wait_for_selector("body[data-ready]")
+        visited.go(f"account/{BAKYT}")
+        expect(page.locator("#state .mode")).to_have_text("by polling")
+        pay(visited, "3.21")
+        expect(page.locator("#page")).to_contain_text("-3.21 som".replace(" ", NO_BREAK), timeout=PATIENCE_MS)
+        visited.go(f"disbursement/{BAKYT}")
+        pay(visited, "4.56")
+        expect(page.locator("#page")).to_contain_text("-4.56 som".replace(" ", NO_BREAK), timeout=PATIENCE_MS)
+        assert (visited.said, visited.foreign) == ([], [])
+
+
+def test_an_address_that_names_no_page_is_said_to_be_so(chrome: Browser, url: str) -> None:
+    with visit(chrome, url) as visited:
+        for path in ("account/%", "toString", "nowhere"):
+            visited.page.evaluate("path => { location.hash = '#/' + path }", path)
+            expect(visited.page.locator("h1")).to_have_text("No such page")
+            visited.go("now")
+        assert visited.said == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -269,6 +295,21 @@ def bring(visited: Visit, name: str) -> None:
 def fragment(devnet: Program) -> str:
     address = lab_address(devnet)
     return address[address.index("#") :]
+
+
+def pay(visited: Visit, amount: str) -> None:
+    """Pay from bakyt to aida by the page's own client, over HTTP."""
+    visited.page.evaluate(
+        """async ([seed, payer, to, amount]) => {
+            const som = await import("/explorer/som/som.js");
+            const rpc = new som.Rpc({ url: location.origin });
+            const key = await som.Key.fromSeed(som.bytesOf(seed));
+            const legs = [{ to, amount: som.parseSom(amount) }];
+            const { raw } = await som.signPayment(await rpc.call("chain_getInfo"), { payer, legs }, [key]);
+            await rpc.call("tx_submit", { tx: raw, wait: "final", timeout_ms: 8000 });
+        }""",
+        [seed_of("bakyt").hex(), BAKYT, AIDA, amount],
+    )
 
 
 def press(visited: Visit, act: str, name: str) -> None:

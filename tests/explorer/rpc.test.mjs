@@ -46,7 +46,15 @@ test("a call goes to /rpc, with token and language, and its result comes back", 
 
 test("an error keeps its name and details", async () => {
   const rpc = fresh({ fetch: replying(() => ({ error: { code: -32007, message: "no", data: { name: "not_found", path: "x" } } })) });
-  await assert.rejects(rpc.call("tx_get"), (error) => error instanceof RpcError && error.name === "not_found" && error.data.path === "x");
+  await assert.rejects(rpc.call("tx_get"), (error) => error instanceof RpcError && error.name === "not_found" && error.data.path === "x" && !error.again);
+});
+
+test("an error says whether the same call may pass later", async () => {
+  for (const retryable of [true, false]) {
+    const rpc = fresh({ fetch: replying(() => ({ error: { code: -32003, message: "no", data: { name: "x", retryable } } })) });
+    await assert.rejects(rpc.call("tx_get"), (error) => error.again === retryable);
+  }
+  await assert.rejects(fresh({ fetch: async () => ({ json: async () => [] }) }).call("x"), (error) => error.again);
 });
 
 test("a node that is gone is unreachable, whatever broke", async () => {

@@ -4,7 +4,7 @@ import { register } from "node:module";
 register("data:text/javascript," + encodeURIComponent(`
   import { readFile } from "node:fs/promises";
   export async function load(url, context, next) {
-    if (!url.endsWith(".js")) return next(url, context);
+    if (!new URL(url).pathname.endsWith(".js")) return next(url, context);
     return { format: "module", shortCircuit: true, source: await readFile(new URL(url)) };
   }
 `));

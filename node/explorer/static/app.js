@@ -1,5 +1,7 @@
 /** The frame: language, theme, token, state of the network, and the page that the address names. */
 
+import { readAddress } from "./address.js";
+import { rememberAssets } from "./assets.js";
 import { LANGUAGES, chooseLanguage, loadWords, remember, remembered } from "./i18n.js";
 import { Live } from "./live.js";
 import { Rpc, formatDuration, formatInteger, formatMoney } from "./som/som.js";
@@ -19,7 +21,7 @@ import supply from "./pages/supply.js";
 import validators from "./pages/validators.js";
 
 const PAGES = { now, validators, consensus, payment, disbursement, supply, register, account, network, governance, lab };
-const HIDDEN = { block };
+const HIDDEN = { block, missing: ({ body }) => replace(body) };
 const TOKEN = "som-token"; // in sessionStorage: it goes when the tab does
 const THEME = "som-theme";
 const THEMES = ["auto", "light", "dark"];
@@ -35,7 +37,7 @@ async function main() {
   const t = await loadWords(language);
   const rpc = new Rpc({ url: location.origin, token: sessionStorage.getItem(TOKEN) ?? "", language });
   const live = new Live(rpc);
-  const shell = { t, rpc, live, language, assets: rememberAssets(rpc) };
+  const shell = { t, rpc, live, language, assets: rememberAssets(rpc, t) };
   drawFrame(shell);
   replace(element("page"), loading(t));
   await live.start();
@@ -66,8 +68,7 @@ async function main() {
 
 /** Shows the page that the hash names; returns how to leave it. */
 function show(shell) {
-  const [name, ...args] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
-  const key = name in PAGES || name in HIDDEN ? name : "now";
+  const { name: key, args } = readAddress(location.hash, { ...PAGES, ...HIDDEN });
   const page = PAGES[key] ?? HIDDEN[key];
   const { t } = shell;
   const left = new AbortController();
@@ -85,7 +86,8 @@ function show(shell) {
     args,
     body,
     signal: left.signal,
-    money: (units, asset = { scale: 2, code: "SOM" }) => formatMoney(units, shell.language, asset),
+    som: (units) => formatMoney(units, shell.language),
+    money: (units, { scale, code }) => formatMoney(units, shell.language, { scale, code }),
     number: formatInteger,
     onLeave: (stop) => left.signal.addEventListener("abort", stop),
     onLive: (draw) => {
@@ -104,20 +106,6 @@ function show(shell) {
     replace(body, problem(error, t));
   });
   return () => left.abort();
-}
-
-/** Asks for the register once in a while, for codes and decimals of assets. */
-function rememberAssets(rpc) {
-  let asked = null;
-  return async () => {
-    asked ??= rpc.pages("asset_list", {}, "assets").then(({ items }) => new Map(items.map((asset) => [asset.asset, asset])));
-    try {
-      return await asked;
-    } catch (error) {
-      asked = null;
-      throw error;
-    }
-  };
 }
 
 /** Runs `draw` soon, and not more often than a person can read. */

@@ -5,9 +5,9 @@ const ADDRESS = /^http:\/\/(127\.0\.0\.1|localhost):[0-9]{1,5}\/[0-9a-f]{64}$/;
 
 /** Keeps the address that `#lab=` hands over, for this tab. Returns whether there was one. */
 export function takeLab(hash) {
-  const found = /^#lab=(.+)$/.exec(hash);
-  if (!found || !ADDRESS.test(decodeURIComponent(found[1]))) return false;
-  sessionStorage.setItem(STORED, decodeURIComponent(found[1]));
+  const address = new URLSearchParams(hash.replace(/^#/, "")).get("lab") ?? "";
+  if (!ADDRESS.test(address)) return false;
+  sessionStorage.setItem(STORED, address);
   return true;
 }
 

@@ -1,6 +1,7 @@
 /** An account: what it has, what it did, what is held; each new line as it comes. */
 
 import { parseAccount, readRef } from "../som/som.js";
+import { ASK_MS, followStatement } from "../statement.js";
 import { accountLink, button, facts, field, form, h, hash, light, loading, panel, paymentLink, problem, replace, table, time } from "../ui.js";
 
 const PAGE = 50;
@@ -22,13 +23,17 @@ export default async function account(context) {
   else await follow(context, number, args[1] ? { under_order: args[1] } : {}, result);
 }
 
-async function follow({ rpc, t, money, number: digits, signal, assets, onLeave }, account, under, place) {
+async function follow(context, account, under, place) {
+  const { rpc, t, money, som, number: digits, signal, assets, every } = context;
   replace(place, loading(t));
   const [summary, statement, held] = [h("div"), h("div"), h("div")];
   let entries = [];
   let cursor = null;
-  let known;
-  const drawStatement = () => {
+  let begun = false;
+  let drawing = false;
+  let stale = false; // what is shown is not all that is known
+  const drawStatement = async () => {
+    const known = await assets(entries.map((entry) => entry.asset));
     const rows = entries.map((entry) => [
       digits(entry.number),
       time(entry.timestamp_ms),
@@ -45,7 +50,7 @@ async function follow({ rpc, t, money, number: digits, signal, assets, onLeave }
     const page = await rpc.call("account_getHistory", { ...under, account, limit: PAGE, cursor }, signal);
     entries.push(...page.entries);
     cursor = page.next_cursor;
-    drawStatement();
+    await drawStatement();
   };
   const drawSummary = async () => {
     const [{ account: found }, holds] = await Promise.all([
@@ -65,29 +70,51 @@ async function follow({ rpc, t, money, number: digits, signal, assets, onLeave }
           [t("status"), flags],
           found.bank && [t("account.bank"), accountLink(found.bank)],
           [t("account.keys"), [`${digits(found.threshold)} / ${digits(found.keys.length)}`, found.keys.map((key) => h("div", {}, hash(key.key)))]],
-          [t("account.today"), money(found.out_today)],
+          [t("account.today"), som(found.out_today)],
         ),
         table(t("balance"), columns, balances, t("account.nothing")),
       ),
     );
+    const known = await assets(holds.items.map((each) => each.asset));
     const rows = holds.items.map((each) => [hash(each.id), money(each.left, known.get(each.asset)), each.by ? accountLink(each.by) : t("account.secret"), each.to ? accountLink(each.to) : "", each.until_ms ? time(each.until_ms) : t("account.no_end"), readRef(each.ref)]);
     replace(held, panel(t("account.holds"), table(t("account.holds"), [[t("evidence.id")], [t("amount"), "number"], [t("account.settler")], [t("to")], [t("expires")], [t("ref")]], rows, t("account.no_holds"))));
   };
-  try {
-    known = await assets();
-    const [page] = await Promise.all([rpc.call("account_getHistory", { ...under, account, limit: PAGE }, signal), drawSummary()]);
+  const begin = async () => {
+    const [page] = await Promise.all([
+      rpc.call("account_getHistory", { ...under, account, limit: PAGE }, signal),
+      drawSummary(),
+    ]);
     [entries, cursor] = [page.entries, page.next_cursor];
+    await drawStatement();
     replace(place, summary, held, statement);
-    drawStatement();
-    onLeave(
-      rpc.subscribe("account", { ...under, account }, ({ entry }) => {
-        if (entries.some((each) => each.number === entry.number)) return;
-        entries.unshift(entry);
-        drawStatement();
-        drawSummary().catch(() => {});
-      }),
-    );
-  } catch (error) {
-    if (!signal.aborted) replace(place, problem(error, t));
-  }
+    followStatement(context, { ...under, account }, (entries[0]?.number ?? -1) + 1, (fresh) => {
+      entries.unshift(...fresh.reverse());
+      stale = true;
+      draw();
+    });
+  };
+  const draw = async () => {
+    if (drawing) return;
+    drawing = true;
+    try {
+      while (stale) {
+        stale = false;
+        await Promise.all([drawStatement(), drawSummary()]);
+      }
+    } catch (error) {
+      stale ||= error.again === true; // the next turn draws it
+    } finally {
+      drawing = false;
+    }
+  };
+  await every(ASK_MS, async () => {
+    if (begun) return draw();
+    begun = true;
+    try {
+      await begin();
+    } catch (error) {
+      begun = !error.again;
+      if (!signal.aborted) replace(place, problem(error, t));
+    }
+  });
 }

@@ -5,7 +5,7 @@ import { accountLink, facts, field, form, h, hash, light, loading, panel, proble
 import { seatTable } from "./validators.js";
 import { parseAccount } from "../som/som.js";
 
-export default async function governance({ body, rpc, t, language, number, money, signal, assets }) {
+export default async function governance({ body, rpc, t, language, number, money, som, signal, assets }) {
   const [counts, parameters, seats] = await rpc.batch([["order_getCounts"], ["parameter_list"], ["validator_list"]], signal);
   const orders = counts instanceof Error ? problem(counts, t) : table(
     t("governance.orders"),
@@ -25,7 +25,8 @@ export default async function governance({ body, rpc, t, language, number, money
     replace(result, loading(t));
     try {
       const params = under.value ? { authority: account, under_order: under.value } : { authority: account };
-      const [found, known] = await Promise.all([rpc.pages("order_list", params, "orders", 2, signal), assets()]);
+      const found = await rpc.pages("order_list", params, "orders", 2, signal);
+      const known = await assets(found.items.filter((each) => each.amount).map((each) => each.asset));
       const rows = found.items.map((each) => [each.number, t(`act.${each.act}`), accountLink(each.target), each.amount ? money(each.amount, known.get(each.asset)) : "", time(each.timestamp_ms), each.stands ? light("warn", t("governance.stands")) : light("off", t("governance.lifted")), hash(each.basis)]);
       const columns = [["№"], [t("governance.act")], [t("governance.target")], [t("amount"), "number"], [t("time")], [t("status")], [t("register.basis")]];
       replace(result, table(t("governance.orders"), columns, rows, t("governance.no_orders")));
@@ -33,7 +34,7 @@ export default async function governance({ body, rpc, t, language, number, money
       if (!signal.aborted) replace(result, problem(error, t));
     }
   };
-  const rows = parameters instanceof Error ? [] : parameters.parameters.map((each) => [each.name, said(each, { t, language, number, money }), hash(each.hash)]);
+  const rows = parameters instanceof Error ? [] : parameters.parameters.map((each) => [each.name, said(each, { t, language, number, som }), hash(each.hash)]);
   replace(
     body,
     panel(t("governance.orders"), orders),
@@ -44,11 +45,11 @@ export default async function governance({ body, rpc, t, language, number, money
 }
 
 /** The value of a parameter in words. */
-function said(each, { t, language, number, money }) {
+function said(each, { t, language, number, som }) {
   if (each.milliseconds !== undefined) return formatDuration(each.milliseconds, language);
   if (each.version !== undefined) return number(each.version);
   if (each.tiers) {
-    return facts(...each.tiers.map((tier) => [`${t("account.tier")} ${tier.number}`, t("governance.tier", { once: money(tier.out_per_transaction), day: money(tier.out_per_day), most: money(tier.balance_max) })]));
+    return facts(...each.tiers.map((tier) => [`${t("account.tier")} ${tier.number}`, t("governance.tier", { once: som(tier.out_per_transaction), day: som(tier.out_per_day), most: som(tier.balance_max) })]));
   }
   if (each.openers) return facts(...each.openers.map((opener) => [t(`kind.${opener.kind.toLowerCase()}`), opener.kinds.map((kind) => t(`kind.${kind.toLowerCase()}`)).join(", ")]));
   if (each.attesters) return facts(...each.attesters.map((attester) => [attester.schema, attester.accounts.map((account) => h("div", {}, accountLink(account)))]));

@@ -38,13 +38,14 @@ function asking({ rpc, t, number, signal, assets, money }, given, result) {
   const find = async () => {
     const account = parseAccount(payer.value);
     if (!account || !ref.value) {
-      replace(result, h("p", { class: "problem" }, t("account.bad")));
+      replace(result, h("p", { class: "problem", role: "alert" }, account ? t("payment.no_ref") : t("account.bad")));
       return;
     }
     replace(result, loading(t));
     try {
       const bytes = new TextEncoder().encode(ref.value);
-      const [found, known] = await Promise.all([rpc.call("tx_getByRef", { account, refs: [hexOf(bytes)] }, signal), assets()]);
+      const found = await rpc.call("tx_getByRef", { account, refs: [hexOf(bytes)] }, signal);
+      const known = await assets(found.payments.map((each) => each.asset));
       const rows = found.payments.map((each) => [paymentLink(each.tx_id), blockLink(each.height, number(each.height)), accountLink(each.to), money(each.amount, known.get(each.asset))]);
       const columns = [[t("payment.id")], [t("height")], [t("to")], [t("amount"), "number"]];
       replace(result, panel(t("payment.found"), table(t("payment.found"), columns, rows, t("payment.never", { height: number(found.at_height) }))));

@@ -15,10 +15,10 @@ export function coverage(asset, t) {
   return BigInt(asset.supply) <= BigInt(allowed) ? light("good", t("supply.covered")) : light("bad", t("supply.short"));
 }
 
-export default async function supply({ body, rpc, t, language, number, money, signal, every }) {
+export default async function supply({ body, rpc, t, language, number, money, signal, every, assets }) {
   await every(ASK_MS, async () => {
     const { items } = await rpc.pages("asset_list", {}, "assets", 5, signal);
-    const known = new Map(items.map((asset) => [asset.asset, asset]));
+    const known = await assets(items.flatMap(({ terms }) => terms?.asset ?? []));
     const histories = await rpc.batch(items.map((asset) => ["supply_getHistory", { asset: asset.asset, limit: CHANGES }]), signal);
     const panels = items.map((asset, index) => {
       const changes = histories[index] instanceof Error ? [] : histories[index].changes;

@@ -12,12 +12,13 @@ const WITHOUT_CURSOR = new Set(["consensus"]); // what is a hint begins now
 const CLOSED_UNAUTHORIZED = 4001;
 
 export class RpcError extends Error {
-  /** What the node answered: a code, a name that never changes its meaning, and details. */
+  /** What the node answered: a code, a name that never changes its meaning, details; `again`: it may pass by itself. */
   constructor({ code, message, data }) {
     super(message);
     this.code = code;
     this.name = data?.name ?? "error";
     this.data = data ?? {};
+    this.again = this.data.retryable === true;
   }
 }
 
@@ -26,6 +27,7 @@ export class Unreachable extends Error {
   constructor(cause) {
     super(String(cause?.message ?? cause));
     this.name = "unreachable";
+    this.again = true;
   }
 }
 
