@@ -211,7 +211,7 @@ class Dialler:
             raise DialFailed("not_the_peer", str(error.certificate_error)) from None
         except aiohttp.WSServerHandshakeError as error:
             raise DialFailed("refused", f"HTTP status {error.status}") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:  # the last: what a roster names is no host
+        except (aiohttp.ClientError, OSError) as error:
             raise DialFailed("unreachable", f"{type(error).__name__}: {error}") from None
         assert isinstance(ws, _DialledSocket)
         return ws

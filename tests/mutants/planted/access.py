@@ -62,7 +62,7 @@ OF_ACCESS: Final = (
     ),
     one(
         *("a read under an order is not written down", "access: orders", ACCESS),
-        'await ports.record(caller.name, method, {"under_order": under_order or "", "accounts": named}, True)',
+        'await ports.record(caller.name, method, {**_told(params), "accounts": named}, True)',
         "pass",
         IN_ACCESS,
     ),

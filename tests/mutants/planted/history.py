@@ -72,7 +72,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     one(
         *("who has pruned is doubted", "sync: who has nothing says so", SYNC),
-        *("elif self._bases.get(peer, 0) < start:", "else:"),
+        *("elif self._bases.get(peer, 0) < start and peer not", "elif peer not"),
         IN_SYNC,
     ),
     one(

@@ -9,6 +9,7 @@ BATCHES: Final = "node/batches.py"
 DISSEMINATION: Final = "node/dissemination.py"
 PAYLOADS: Final = "node/payloads.py"
 SYNC: Final = "node/sync.py"
+DESCENT: Final = "node/sync_descent.py"
 VIEWS: Final = "node/rpc/views.py"
 OPERATION_VIEWS: Final = "node/rpc/operation_views.py"
 JSONRPC: Final = "node/rpc/jsonrpc.py"
@@ -339,9 +340,47 @@ OF_SYNC: Final = (
         IN_SYNC,
     ),
     one(
-        *("what a certificate finalizes is fetched without an end", "sync: bounds", SYNC),
-        *("if block.header.height != height or not low <= height < low + DESCENT_BLOCKS_MAX:", "if False:"),
-        IN_SYNC,
+        *("what a certificate finalizes is fetched without an end", "sync: bounds", DESCENT),
+        *(" or not committed < height <= committed + DESCENT_BLOCKS_MAX:", ":"),
+        suite("node_sync", only="cannot_show"),
+    ),
+    one(
+        *("a certificate far up takes us away from a lower one", "R40", DESCENT),
+        *("if not committed < top <= height:", "if True:"),
+        suite("node_sync", only="lower_one"),
+    ),
+    one(
+        *("who shows a certificate is the only one who is asked", "R40", DESCENT),
+        *("best = min(peers, key=lambda peer: waits[peer] + self._peers[peer][1])", "best = peers[0]"),
+        suite("node_sync", only="answers_soon"),
+    ),
+    one(
+        *("blocks are asked for faster than a peer answers", "sync: bounds", DESCENT),
+        *("began + GAP_SECONDS", "began"),
+        suite("node_sync", only="than_it_serves"),
+    ),
+    one(
+        *("a block that does not come ends what has come", "R40", DESCENT),
+        *("self._stop(self._doubt)\n        elif", "self._end(self._doubt)\n        elif"),
+        suite("node_sync", only="shows_the_certificate_again"),
+    ),
+    one(
+        *("ranges wait for what a certificate finalizes", "R40", SYNC),
+        "self._descent.show(peer, certificate, block)\n",
+        "self._descent.show(peer, certificate, block)\n"
+        "                while self._descent.shown_by:\n"
+        "                    await asyncio.sleep(0.01)\n",
+        suite("node_sync", only="holds_up_no_range"),
+    ),
+    one(
+        *("who shows a certificate is asked for ranges on and on", "R40", SYNC),
+        *("zip((peer for peer in able if peer not in self._descent.shown_by)", "zip(able"),
+        suite("node_sync", only="than_it_serves"),
+    ),
+    one(
+        *("who shows a certificate is doubted while we fetch", "R40", SYNC),
+        *("< start and peer not in self._descent.shown_by:", "< start:"),
+        suite("node_sync", only="than_it_serves"),
     ),
     one(
         *("a claimed height is believed for ever", "sync: a claim is a hint", SYNC),

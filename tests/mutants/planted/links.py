@@ -10,6 +10,7 @@ HANDSHAKE: Final = "network/handshake.py"
 IDENTITY: Final = "network/identity.py"
 LIMITS: Final = "network/limits.py"
 MESH: Final = "network/mesh.py"
+NAMES: Final = "network/names.py"
 OUTBOX: Final = "network/outbox.py"
 PEER: Final = "network/peer.py"
 WIRE: Final = "network/wire.py"
@@ -308,11 +309,8 @@ OF_WHAT_COMES: Final = (
         IN_MESH,
     ),
     one(
-        *("a roster's misspelt host ends the node", "links: dialling", CONNECTION),
-        *(
-            "except (aiohttp.ClientError, OSError, ValueError) as error:",
-            "except (aiohttp.ClientError, OSError) as error:",
-        ),
+        *("a roster's misspelt host ends the node", "links: dialling", NAMES),
+        *("except UnicodeError as error:", "except ZeroDivisionError as error:"),
         IN_MESH,
     ),
 )
