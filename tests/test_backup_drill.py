@@ -1,5 +1,6 @@
 """The drill of docs/operations.md: lost and old data, a lost guard; roots agree and nothing is signed twice."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from node.cli import main as som
+from node.fence import Wall
 from node.storage.errors import GuardError
-from tests.node_lab import Lab, network
+from tests.emergency_lab import Lives, applied, planned, report_of, seat, signed_by, signed_by_bank
+from tests.node_lab import Lab, make_lab, network
 
 
 async def goes_on(lab: Lab) -> None:
@@ -58,6 +61,55 @@ async def test_the_drill(tmp_path: Path) -> None:
         (home / "keys" / "guard").unlink()
         with pytest.raises(GuardError):
             await lab.start(subject)
-        assert CliRunner().invoke(som, ["resync", "--home", str(home)]).exit_code == 7
+        genesis = str(home / "genesis.json")
+        for command in (["resync"], ["init", "--name", subject, "--genesis", genesis]):
+            assert CliRunner().invoke(som, [*command, "--home", str(home)]).exit_code == 7
+        shutil.rmtree(home / "data")
+        assert (
+            CliRunner().invoke(som, ["init", "--name", subject, "--genesis", genesis, "--home", str(home)]).exit_code
+            == 7
+        )
         assert not (home / "keys" / "guard").exists()
         await goes_on(lab)
+
+
+async def test_the_drill_of_data_that_is_lost_everywhere(tmp_path: Path) -> None:
+    """Keys, guards and an archive in two parts are there: a decree of all that were brings the chain back."""
+    lab = make_lab(tmp_path / "homes", epoch_length=8)
+    lives = Lives(lab)
+    try:
+        await lab.start(*lab.names)
+        await lab.linked()
+        await lab.fund()
+        await lab.height(19)
+        await lab.stop(*lab.names)
+        days = [tmp_path / f"{first:012}" for first in (1, 10)]
+        for directory, last in zip(days, ("9", "17"), strict=True):
+            command = ["archive", "export", "--home", str(lab.directory / lab.names[0]), "--out", str(directory)]
+            shown = CliRunner().invoke(som, [*command, "--from", str(int(directory.name)), "--to", last, "--json"])
+            assert shown.exit_code == 0, shown.output
+            assert json.loads(shown.stdout)["last"] == int(last)
+        for name in lab.names:
+            shutil.rmtree(lab.directory / name / "data")
+            for words in (["resync"], *(["archive", "import", str(directory)] for directory in days)):
+                done = CliRunner().invoke(som, [*words, "--home", str(lab.directory / name)])
+                assert done.exit_code == 0, done.output
+        # Their guards know of votes that no disk has: they stay silent, all of them.
+        await lab.start(*lab.names)
+        assert all(lab.nodes[name].driver.voting.fence.wall is Wall.FORGOT for name in lab.names)
+        await lab.stop(*lab.names)
+        reports = [report_of(lab, name) for name in lab.names]
+        assert [(report.tip_height, report.whole) for report in reports] == [(17, False)] * 4
+        made = planned(lab, lab.names[0], reports, [seat(name) for name in lab.names])
+        assert not made.certain, "it takes --may-lose"
+        signed = signed_by_bank(made.signed)
+        for name in lab.names:
+            signed = signed_by(lab, name, signed, may_lose=True)
+        for name in lab.names:
+            assert applied(lab, name, signed)
+        await lives.start(*lab.names)
+        await lives.until(lambda: all(lab.nodes[name].store.tip.height > 24 for name in lab.names), "it goes on")
+        await goes_on(lab)
+        assert lab.same_chain() > 24
+    finally:
+        await lab.stop(*lab.running)

@@ -193,6 +193,35 @@ async def test_a_home_whose_data_is_lost_is_closed_and_not_whole(desk: Desk) -> 
     assert "two chains" not in result.stderr
 
 
+async def test_a_validator_whose_data_is_lost_signs_once_it_has_the_chain_of_another_one(tmp_path: Path) -> None:
+    """The committee of the decree's epoch is no guess: without the blocks of the epoch before it is not known."""
+    lab = make_lab(tmp_path / "homes", epoch_length=5)
+    await lab.start(*lab.names)
+    await lab.linked()
+    await lab.fund()
+    await lab.height(7)
+    await lab.stop(*lab.names)
+    lose(lab, *lab.names[2:])
+    (tmp_path / "desk").mkdir()
+    desk = Desk(lab, tmp_path / "desk")
+    home, archive = desk.home("bank-1"), tmp_path / "archive"
+
+    def som(*arguments: str | Path) -> None:
+        done = CliRunner().invoke(main, [str(each) for each in arguments])
+        assert done.exit_code == 0, done.output
+
+    shutil.rmtree(home / "data")
+    som("resync", "--home", home)
+    reports = (desk.report("nbkr"), desk.report("bank-1"))
+    assert desk.plan(*reports, "--may-lose").exit_code == 0
+    decree = desk.folder / "decree"
+    refused = desk.sign(decree, "1", "--home", home, "--may-lose")
+    assert (refused.exit_code, "not known here yet" in refused.stderr) == (1, True)
+    som("archive", "export", "--home", desk.home("nbkr"), "--out", archive)
+    som("archive", "import", "--home", home, archive)
+    assert desk.sign(decree, "1", "--home", home, "--may-lose").exit_code == 0
+
+
 async def test_too_few_signatures_bring_no_home_to_follow(desk: Desk) -> None:
     decree = desk.planned()
     assert desk.sign(decree, "bank", *desk.by_bank(decree, BOARD[0])).exit_code == 0

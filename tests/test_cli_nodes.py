@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -66,6 +67,39 @@ def test_a_second_init_changes_nothing(tmp_path: Path) -> None:
     assert (home / "keys" / "consensus.json").read_bytes() == before
 
 
+def test_no_guard_is_made_for_a_key_that_may_have_signed(tmp_path: Path) -> None:
+    """Its guard is lost, with its data or without, or the key came from its backup alone: a new guard knows nothing."""
+    home = tmp_path / "home"
+    genesis_file = founded(home)
+    made = ("init", "--home", home, "--name", "solo", "--genesis", genesis_file)
+    assert (home / "keys" / "consensus.unused").is_file(), "made here, and in no genesis yet"
+    assert som(*made).exit_code == 0
+    assert not (home / "keys" / "consensus.unused").exists()
+    (home / "keys" / "guard").unlink()
+    for lost in ("keys/guard.lock", "data", "genesis.json", "config.toml"):
+        path = home / lost
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        refused = som(*made)
+        assert (refused.exit_code, "could sign twice" in refused.stderr) == (7, True), lost
+        assert not (home / "keys" / "guard").exists()
+    said = {som(*made, "--lang", language).stderr for language in ("ky", "ru", "en")}
+    assert len(said) == 3
+    # Nor does a key take the place of another one that was made here.
+    other = tmp_path / "other"
+    assert som("init", "--home", other, "--name", "solo", "--devnet").exit_code == 0
+    shutil.copy(home / "keys" / "consensus.json", other / "keys" / "consensus.json")
+    shutil.copy(home / "keys" / "node.json", other / "keys" / "node.json")
+    assert som("init", "--home", other, "--name", "solo", "--genesis", genesis_file).exit_code == 7
+
+
+def test_the_public_halves_are_shown_again_without_a_genesis(tmp_path: Path) -> None:
+    home, genesis_file = tmp_path / "home", founded(tmp_path / "founding")
+    joins = ("init", "--home", home, "--name", "new", "--devnet", "--json")
+    first = som(*joins, "--joins", "--genesis", genesis_file)
+    assert som(*joins, "--joins", "--genesis", genesis_file).exit_code == 7
+    assert som(*joins).stdout == first.stdout
+
+
 def test_keys_that_the_genesis_does_not_name_make_no_chain(tmp_path: Path) -> None:
     home = tmp_path / "home"
     genesis_file = founded(home, consensus_key="ab" * 32)
@@ -98,12 +132,15 @@ def test_config_check_says_what_is_wrong(tmp_path: Path) -> None:
     genesis_file = founded(home)
     peer = "stranger=10.0.0.1:26600"
     assert som("init", "--home", home, "--name", "solo", "--genesis", genesis_file, "--peer", peer).exit_code == 0
-    checked = som("config", "check", "--home", home)
-    assert checked.exit_code == 7
-    assert "stranger" in checked.stderr
+    checked = som("config", "check", "--home", home, "--json")
+    assert (checked.exit_code, json.loads(checked.stdout)["not_in_genesis"]) == (0, ["stranger"]), "admitted later?"
+    assert "stranger ∉ solo" in checked.stderr
     config = home / "config.toml"
     config.write_text(config.read_text().replace("stranger", "solo"))
-    assert som("config", "check", "--home", home).exit_code == 0
+    assert som("config", "check", "--home", home).stderr == ""
+    config.write_text(config.read_text().replace('name = "solo"', 'name = "stranger"', 1))
+    assert som("config", "check", "--home", home).exit_code == 7, "the genesis has this node key under another name"
+    config.write_text(config.read_text().replace('name = "stranger"', 'name = "solo"', 1))
     config.write_text(config.read_text() + "\nsurprise = 1\n")
     assert som("config", "check", "--home", home).exit_code == 7
 

@@ -40,6 +40,25 @@ def test_each_alert_is_of_metrics_that_a_node_has() -> None:
     assert unknown("rate(som_nothing_total[1m])") == ["som_nothing_total"]
 
 
+def test_an_alert_of_what_happened_is_not_told_to_wait() -> None:
+    """What `increase` sees is gone from it after its window: with a `for` as long the alert would never come."""
+    events = [rule for rule in rules() if "increase(" in rule["expr"]]
+    assert len(events) >= 3
+    assert [rule["alert"] for rule in events if rule["for"] != "0s"] == []
+
+
+def test_a_node_that_catches_up_does_not_say_that_the_chain_stands() -> None:
+    (rule,) = (rule for rule in rules() if rule["alert"] == "chain-stands-still")
+    assert rule["expr"].endswith(" and som_syncing == 0")
+
+
+def test_node_down_asks_for_the_job_that_the_page_and_the_settings_name() -> None:
+    (rule,) = (rule for rule in rules() if rule["alert"] == "node-down")
+    (job,) = yaml.decode((MONITORING / "prometheus.yml").read_text())["scrape_configs"]
+    assert rule["expr"] == f'up{{job="{job["job_name"]}"}} == 0'
+    assert f"`job_name: {job['job_name']}`" in (ROOT / "docs" / "operations.md").read_text()
+
+
 def test_each_alert_has_its_page_and_each_page_its_alert() -> None:
     names = [rule["alert"] for rule in rules()]
     assert len(set(names)) == len(names) >= 15

@@ -1,5 +1,6 @@
 """Who comes back listens before it speaks: the fence, two copies of one home, and a signer that goes and comes."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -15,10 +16,13 @@ from node.config import Signer
 from node.config_text import format_config
 from node.fence import FINALIZATIONS, NEAR_HEIGHTS, STALL_MS, Fence, Wall
 from node.home import create_data, read_config
+from node.storage.decrees import keep_decree
 from node.storage.guard import Guard
 from node.storage.suspension import Foreign, Suspension
+from node.terms import first_epoch
+from tests.decree_lab import certified, decreed, header
 from tests.node_lab import Lab, make_lab, network
-from tests.signer_lab import SignerProcess, private
+from tests.signer_lab import GENESIS, KEY, SignerProcess, make_signer, private
 
 # --- the fence itself ---
 
@@ -250,6 +254,44 @@ def test_a_lost_guard_is_based_anew_only_confirmed_and_in_a_later_epoch(tmp_path
     assert busy.exit_code == 7, "it is in use"
     opened.close()
     assert som("signer", "rebase", "--home", home, "--epoch", "2", typed=f"{key.hex()[:8]}\n").exit_code == 2
+
+
+def test_a_lost_guard_is_based_anew_above_the_term_that_a_decree_began(tmp_path: Path) -> None:
+    lab = make_lab(tmp_path, epoch_length=100)
+    name = lab.names[1]
+    home, public = lab.directory / name, key_of(f"{name}-consensus").public
+    asked = ("signer", "rebase", "--home", home, "--height", "250")
+    guard = home / "keys" / "guard"
+
+    def based(*words: str | Path) -> tuple[int, int]:
+        guard.unlink(missing_ok=True)
+        done = som(*words, "--json", typed=f"{public.hex()[:8]}\n")
+        assert done.exit_code == 0, done.output
+        first, view = json.loads(done.stdout)["watermark"]
+        return first, view
+
+    assert based(*asked) == (3, 0)
+    keep_decree(home, 1, decreed(header(5), certified(header(5)), genesis_hash=lab.genesis.hash).encoded)
+    assert based(*asked) == (first_epoch(1) + 3, 0)
+    assert based(*asked, "--term", "2") == (first_epoch(2) + 3, 0), "it may not have followed the last one"
+    guard.unlink()
+    for wrong in (("--term", "0"), ("--epoch", "9")):
+        assert som(*asked, *wrong, typed=public.hex()[:8]).exit_code == 2
+    assert som("signer", "rebase", "--home", home, "--epoch", "9", "--term", "1").exit_code == 2
+    assert not guard.exists()
+
+
+def test_a_signers_home_knows_no_decree_and_is_told_the_term(tmp_path: Path) -> None:
+    home = make_signer(tmp_path / "signer")
+    digits = KEY.public.hex()[:8]
+    asked = ("signer", "rebase", "--home", home, "--height", "250")
+    refused = som(*asked, typed=digits)
+    assert (refused.exit_code, "--term" in refused.stderr) == (2, True)
+    for words, epoch in (((*asked, "--term", "0"), 250 // GENESIS.epoch_length + 1), ((*asked, "--term", "1"), None)):
+        done = som(*words, "--json", typed=f"{digits}\n")
+        assert done.exit_code == 0, done.output
+        expected = epoch or first_epoch(1) + 250 // GENESIS.epoch_length + 1
+        assert json.loads(done.stdout)["watermark"] == [expected, 0]
 
 
 def test_a_suspended_key_is_released_only_confirmed_and_into_a_later_epoch(tmp_path: Path) -> None:

@@ -300,6 +300,21 @@ HELP_OF_NODES: Final[dict[str, Translated]] = {
         "Бул доорго чейин эч нерсеге кол койбоо.",
         "Не подписывать ничего до этой эпохи.",
     ),
+    "A decree begins a new term, whose epochs have other numbers (docs/emergency.md). A signer's home "
+    "follows none.": Translated(
+        "Буйрук жаңы мезгилди баштайт, анын доорлору башкача номерленет (docs/emergency.md). Кол коюучунун папкасы "
+        "эч бирине баш ийбейт.",
+        "Указ начинает новый срок, эпохи которого имеют другие номера (docs/emergency.md). Папка подписанта не "
+        "следует ни одному.",
+    ),
+    "How many decrees there were, for --height.": Translated(
+        "--height үчүн: канча буйрук чыккан.",
+        "Для --height: сколько было указов.",
+    ),
+    "those that this home follows": Translated(
+        "бул папка баш ийгендери",
+        "те, которым следует эта папка",
+    ),
     "Or: nothing before the epoch after that of this height.": Translated(
         "Же: ушул бийиктиктин доорунан кийинкисине чейин эч нерсеге.",
         "Или: ничего до эпохи после той, что у этой высоты.",

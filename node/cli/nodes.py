@@ -1,4 +1,8 @@
-"""init, start, resync, audit, config: running validators."""
+"""init, start, resync, audit, config: running validators.
+
+One rule: a guard is made only for a key that has signed nothing. A key that `som init` makes has a file beside it that
+says so, until the home is whole; a key that comes from elsewhere has none.
+"""
 
 import os
 import secrets
@@ -11,7 +15,7 @@ from typing import Any, Final
 
 import click
 
-from consensus.crypto import SEED_BYTES, PublicKey
+from consensus.crypto import SEED_BYTES, PublicKey, SecretKey
 from node.cli.chain import COMMANDS as CHAIN_COMMANDS
 from node.cli.session import Exit, Session, SomCommand, SomGroup
 from node.cli.signing import key_header, passphrase_of, read_passphrase
@@ -21,7 +25,7 @@ from node.home import create_data, read_config, read_genesis
 from node.ledger.errors import InvariantViolation
 from node.ledger.execute import Ledger
 from node.ledger.genesis import Genesis, format_genesis
-from node.storage.files import lock, write_file
+from node.storage.files import DISK, lock, write_file
 from node.storage.guard import Guard
 from node.storage.keystore import ANY_CHAIN, write_key
 from node.storage.store import Store
@@ -34,6 +38,7 @@ HOME: Final = click.Option(
     callback=lambda ctx, param, value: value.expanduser(),
     help="The node's directory: configuration, keys, data.",
 )
+UNUSED_SUFFIX: Final = ".unused"  # of the file beside a consensus key that has signed nothing; its public half is in it
 _PASSPHRASE = click.option(
     "--passphrase-file",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -83,6 +88,8 @@ def init(session: Session, /, home: Path, name: str, genesis_file: Path | None, 
         signer=Signer(given["socket"], given["public_key"]),
     )
     parse_config(format_config(config))  # what it would be refused for is said now
+    if genesis_file is not None and config.own_key:
+        _require_unused(session, home, config)
     _make_keys(session, home, config, given["devnet"], given["passphrase_file"])
     keys: dict[str, Any] = {"name": name}
     if not config.observer:
@@ -178,13 +185,18 @@ def check(session: Session, home: Path) -> None:
     found = read_config(home)
     genesis = read_genesis(home / found.genesis)
     known = {row.name for row in genesis.validators}
-    strangers = [peer.name for peer in found.peers if peer.name not in known and not peer.node_key]
     if not found.observer and found.name not in known and _is_named(genesis, key_header(home / found.keys.node)["pub"]):
-        strangers.insert(0, found.name)
+        session.end(Exit.CONFIG, f"{session.say('error')}: {found.name} ∉ {', '.join(sorted(known))}")
+    strangers = [peer.name for peer in found.peers if peer.name not in known and not peer.node_key]
     if strangers:
-        session.end(Exit.CONFIG, f"{session.say('error')}: {', '.join(strangers)} ∉ {', '.join(sorted(known))}")
+        session.words(f"{', '.join(strangers)} ∉ {', '.join(sorted(known))}. {session.say('peers_not_in_genesis')}")
     session.data(
-        {"name": found.name, "genesis_hash": genesis.hash.hex(), "peers": len(found.peers)},
+        {
+            "name": found.name,
+            "genesis_hash": genesis.hash.hex(),
+            "peers": len(found.peers),
+            "not_in_genesis": strangers,
+        },
         lambda: session.pairs(
             [(session.say("valid"), home / CONFIG_NAME), (session.say("genesis"), genesis.hash.hex())]
         ),
@@ -215,7 +227,21 @@ def _make_keys(session: Session, home: Path, config: Config, devnet: bool, passp
     passphrase = None if devnet else read_passphrase(session, passphrase_file, again=True)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     for use, path in missing.items():
-        write_key(path, secrets.token_bytes(SEED_BYTES), use, ANY_CHAIN, passphrase)
+        seed = secrets.token_bytes(SEED_BYTES)
+        if use == "consensus":
+            DISK.make_directory(path.parent)
+            write_file(path.with_suffix(UNUSED_SUFFIX), SecretKey(seed).public.hex().encode())
+        write_key(path, seed, use, ANY_CHAIN, passphrase)
+
+
+def _require_unused(session: Session, home: Path, config: Config) -> None:
+    """End unless the consensus key has a guard, or is still to be made, or was made here and has signed nothing."""
+    key = home / config.keys.consensus
+    if not key.exists() or (home / config.keys.guard).exists():
+        return
+    unused = key.with_suffix(UNUSED_SUFFIX)
+    if not unused.exists() or unused.read_text() != key_header(key)["pub"]:
+        session.end(Exit.CONFIG, f"{key}: {session.say('key_may_have_signed')}")
 
 
 def _require_named(genesis: Genesis, keys: dict[str, Any]) -> None:
@@ -240,7 +266,9 @@ def _make_chain(home: Path, config: Config, genesis: Genesis) -> None:
         Guard.create(home / config.keys.guard, consensus_key, genesis.hash)
     create_data(home, config, genesis)
     write_file(home / config.genesis, format_genesis(genesis).encode())
-    write_file(home / CONFIG_NAME, format_config(config).encode())  # last: with it the home is whole
+    write_file(home / CONFIG_NAME, format_config(config).encode())  # with it the home is whole, and the key may sign
+    if config.own_key:
+        DISK.remove((home / config.keys.consensus).with_suffix(UNUSED_SUFFIX))
 
 
 def _stand_still(home: Path, config: Config, genesis: Genesis, resources: ExitStack) -> None:

@@ -16,7 +16,7 @@ from node.cli.nodes import HomeCommand
 from node.cli.session import Exit, Session, SomGroup
 from node.cli.signing import confirm, key_header, passphrase_of, read_passphrase
 from node.config import ConfigError
-from node.home import read_config, read_genesis
+from node.home import open_decrees, read_config, read_genesis
 from node.ledger.genesis import Genesis, format_genesis
 from node.signing.home import CONFIG_NAME, Hsm, SignerConfig, format_signer_config, is_signer_home, read_signer_config
 from node.signing.hsm import Place, generate
@@ -25,6 +25,7 @@ from node.storage.files import DISK, write_file
 from node.storage.guard import Guard
 from node.storage.keystore import forbid_core_dumps, write_key
 from node.storage.suspension import Suspension
+from node.terms import TERMS_MAX, epoch_above
 
 SOCKET_HELP: Final = "Where the node reaches it; its directory is 0700 and ours."
 _PASSPHRASE = click.option(
@@ -149,18 +150,25 @@ def status(session: Session, home: Path) -> None:
 @signer.command("rebase", cls=HomeCommand)
 @click.option("--epoch", type=click.IntRange(min=1), help="Sign nothing before this epoch.")
 @click.option("--height", type=click.IntRange(min=0), help="Or: nothing before the epoch after that of this height.")
+@click.option(
+    "--term",
+    type=click.IntRange(0, TERMS_MAX),
+    help="How many decrees there were, for --height. [default: those that this home follows]",
+)
 @click.pass_obj
-def rebase(session: Session, home: Path, epoch: int | None, height: int | None) -> None:
+def rebase(session: Session, home: Path, epoch: int | None, height: int | None, term: int | None) -> None:
     """Begin a new guard where the old one is lost, above everything that the key can have signed.
 
     No epoch that may have begun is safe: take the height that several other validators show, now. The key signs again
     from the epoch after it. Nothing may run with this key meanwhile, here or anywhere.
+
+    A decree begins a new term, whose epochs have other numbers (docs/emergency.md). A signer's home follows none.
     """
     papers = _papers(home)
-    if (epoch is None) == (height is None):
-        raise click.UsageError("--epoch | --height")
+    if (epoch is None) == (height is None) or (height is None and term is not None):
+        raise click.UsageError("--epoch | --height [--term]")
     if height is not None:
-        epoch = height // papers.genesis.epoch_length + 1
+        epoch = epoch_above(height, papers.genesis.epoch_length, _term(session, home, papers, term)) + 1
     assert epoch is not None
     with ExitStack() as resources:
         guard = _opened(papers, resources) if DISK.exists(papers.guard) else None
@@ -234,6 +242,16 @@ def _papers(home: Path) -> Papers:
         public = key_header(home / found.keys.consensus)["pub"]
         genesis, guard = read_genesis(home / found.genesis), home / found.keys.guard
     return Papers(PublicKey(bytes.fromhex(public)), genesis, guard)
+
+
+def _term(session: Session, home: Path, papers: Papers, told: int | None) -> int:
+    """Return the term that the chain is in: as told, never below the decrees that a node's home follows."""
+    followed = None if is_signer_home(home) else len(open_decrees(home, papers.genesis))
+    if told is None and followed is None:
+        session.end(Exit.USAGE, session.say("term_unknown"))
+    if told is not None and followed is not None and told < followed:
+        raise click.UsageError(f"--term {told} < {followed}")
+    return max(told or 0, followed or 0)
 
 
 def _opened(papers: Papers, resources: ExitStack) -> Guard:

@@ -156,6 +156,27 @@ TEXTS: Final[dict[str, Words]] = {
         "Somebody else has signed with this key. Is it found, and stopped?",
     ),
     "not_suspended": Words("токтотулган эмес", "не приостановлен", "is not suspended"),
+    "key_may_have_signed": Words(
+        "бул ачкыч мурда кол койгон болушу мүмкүн, анын кароолу жок: жаңысы менен ал эки жолу кол коёр эле. "
+        "Жаңы ачкычтарды жасаңыз, же `som signer rebase` (docs/operations.md, 6-бөлүм)",
+        "этот ключ мог уже подписывать, а его стража нет: с новым он подписал бы дважды. "
+        "Сделайте новые ключи, или `som signer rebase` (docs/operations.md, раздел 6)",
+        "this key may have signed, and its guard is not here: with a new one it could sign twice. "
+        "Make new keys, or `som signer rebase` (docs/operations.md, section 6)",
+    ),
+    "term_unknown": Words(
+        "бул папка канча буйрук чыкканын билбейт. --height менен --term дагы керек (буйрук болбосо, 0), "
+        "же --epoch: башка валидаторлордо `som validator list` көрсөткөн доордон кийинкиси",
+        "эта папка не знает, сколько было указов. К --height нужен и --term (0, если указов не было), "
+        "или --epoch: эпоха после той, что показывает `som validator list` других валидаторов",
+        "this home does not know how many decrees there were. --height takes --term as well (0 if there was none), "
+        "or say --epoch: the one after that which `som validator list` of other validators shows",
+    ),
+    "peers_not_in_genesis": Words(
+        "Кийин кабыл алынганбы, же аты туура эмес жазылганбы? Кийин кабыл алынса, туура: аны чынжыр тааныйт",
+        "Принят позже, или опечатка? Если принят позже, всё верно: его знает цепочка",
+        "Admitted later, or misspelt? If it was admitted later all is well: the chain knows it",
+    ),
     "epoch_not_over": Words(
         "ачкыч ушул доордо же кийин кол койгон болушу мүмкүн; андан кийинки доорду атаңыз",
         "ключ мог подписывать в этой эпохе или позже; назовите более позднюю",
@@ -209,6 +230,13 @@ TEXTS: Final[dict[str, Words]] = {
     "paid": Words("Төлөндү", "Оплачено", "Paid"),
     "rejected": Words("Четке кагылды", "Отклонено", "Rejected"),
     "open": Words("Белгисиз", "Не решено", "Open"),
+    "record_damaged": Words(
+        "Импорттун жазуусу бузулган: көчүрмөсүн ордуна коюңуз; ансыз четке кагылган төлөмдөр кайра аракет кылынат",
+        "Запись об импорте повреждена: верните её из копии; без неё отклонённые платежи будут повторены",
+        "The import record is damaged: put a copy of it back; without it what was refused is tried again",
+    ),
+    "not_utf8": Words("UTF-8 эмес байттар", "байты не в UTF-8", "bytes that are not UTF-8"),
+    "unsent": Words("Жөнөтүлгөн жок", "Не отправлено", "Not sent"),
     "written": Words("Жазылды", "Записан", "Written"),
     "missing": Words("Кол тамга жетишсиз", "Не хватает подписей", "Signatures missing"),
     "key_of_none": Words(
@@ -237,6 +265,11 @@ TEXTS: Final[dict[str, Words]] = {
     "history": Words("Тарыхы", "История", "History"),
     "basis": Words("Негизи", "Основание", "Basis"),
     "by": Words("Ким", "Кем", "By"),
+    "units_of_asset": Words(
+        "{asset}-активдин {units} майда бирдиги",
+        "{units} минимальных единиц актива {asset}",
+        "{units} minor units of asset {asset}",
+    ),
     "no_such_asset": Words("мындай актив жок", "такого актива нет", "there is no such asset"),
     "attestation": Words("Ырастоо", "Подтверждение", "Attestation"),
     "schema": Words("Схема", "Схема", "Schema"),
