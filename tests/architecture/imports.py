@@ -25,7 +25,7 @@ OWNERS: Final = {
     "plyvel": ("node.storage",),
     "pkcs11": ("node.signing.hsm",),
     "psycopg": ("node.indexer.database",),
-    "aiohttp": ("network", "node.rpc.server", "node.rpc.websocket", "node.client", "devnet.control"),
+    "aiohttp": ("network", "node.log", "node.rpc.server", "node.rpc.websocket", "node.client", "devnet.control"),
 }
 # Room -> all of ours that it may import. What is not listed here is bound by the other rules alone.
 MAY_IMPORT: Final = {
