@@ -3,13 +3,16 @@
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
+import pytest
 from click.testing import CliRunner, Result
 
 from devnet.generate import describe, make_genesis
@@ -17,9 +20,13 @@ from devnet.money import fund_people, issue
 from node.cli import main
 from node.client.client import Client
 from node.ledger.genesis import Genesis, format_genesis
+from node.storage.keystore import Cost, write_key
 from tests.solo_chain import NUMBERS, START_MS, SoloChain, digits, key, serving, solo_chain, solo_genesis
 
 T = TypeVar("T")
+
+LATE_MS = 13 * 60_000  # more than a person's window
+PASSPHRASE = "correct horse battery"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +138,24 @@ def accounts() -> dict[str, Any]:
 def seed(name: str) -> bytes:
     """Return the seed of ``solo_chain.key``."""
     return sha256(b"solo " + name.encode()).digest()
+
+
+def prompt_left_open(som: Som, patch: pytest.MonkeyPatch, meanwhile: Callable[[SoloChain], Awaitable[object]]) -> str:
+    """Return Alice's key file. While its passphrase is asked for, something happens, and then 13 minutes pass."""
+    path = som.home / "keys" / "alice.json"
+    write_key(path, seed("alice"), "operator", "*", PASSPHRASE.encode(), cost=Cost(3, 64 << 20))
+    clock = time.time_ns
+
+    async def pass_time(chain: SoloChain) -> None:
+        await meanwhile(chain)
+        chain.now_ms += LATE_MS
+        for _ in range(2):
+            await chain.add_block(())
+
+    def prompt(*_: object, **__: object) -> str:
+        som.on_chain(pass_time)
+        patch.setattr("node.client.client.time", SimpleNamespace(time_ns=lambda: clock() + LATE_MS * 1_000_000))
+        return PASSPHRASE
+
+    patch.setattr("click.prompt", prompt)
+    return str(path)

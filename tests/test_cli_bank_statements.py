@@ -24,11 +24,13 @@ from node.client.errors import ProofInvalid
 from node.client.history import Page, first_since, read_page
 from node.client.proofs import ProvenAccount
 from node.iso20022.camt import Line
+from node.iso20022.plan import Ref
+from node.iso20022.returns import return_ref
 from node.ledger.account import SOM, account_number
-from node.ledger.parameters import DAY_MS
+from node.ledger.parameters import DAY_MS, DEFAULT
 from node.rpc import types
 from node.storage.files import lock
-from tests.cli_lab import Som, som_lab
+from tests.cli_lab import Som, prompt_left_open, som_lab
 from tests.solo_chain import ALICE, BANK, BOB, START_MS, TREASURY, SoloChain, digits
 from tests.test_cli_files import file_of
 from tests.test_iso20022_camt import ENTRY, STATEMENT, entry, texts, valid
@@ -424,3 +426,34 @@ def test_a_payment_of_a_file_is_paid_back_once_and_both_statements_say_so(som: S
 def test_what_was_not_paid_is_not_paid_back(som: Som, reference: str, code: int) -> None:
     assert som.run("iso", "return", reference, "--of", "treasury", "--from", "alice").exit_code == code
     assert som.chain.submissions == 0
+
+
+def a_paid_reference(som: Som) -> bytes:
+    path = file_of(som, [("E-1", ALICE, "10.00")])
+    som.json("iso", "import", path)
+    report = etree.fromstring(Path(f"{path}.pain002.xml").read_bytes())
+    (ref,) = texts(report, "CstmrPmtStsRpt/OrgnlPmtInfAndSts/TxInfAndSts/AcctSvcrRef")
+    return bytes.fromhex(str(ref))
+
+
+def test_what_a_colleague_pays_back_while_the_passphrase_is_typed_is_not_paid_back_again(
+    som: Som, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = a_paid_reference(som)
+    before = som.balance(TREASURY)
+
+    async def colleague(chain: SoloChain) -> None:
+        await chain.execute([chain.pay("alice", TREASURY, 10_00, return_ref(Ref(ref)), once=True)])
+
+    file = prompt_left_open(som, monkeypatch, colleague)
+    late = som.run("iso", "return", ref.hex(), "--of", "treasury", "--from", "alice", "--key", file)
+    assert (late.exit_code, "before" in late.stderr) == (4, True)
+    assert som.balance(TREASURY) == before + 10_00
+
+
+def test_a_return_expires_within_the_window_of_its_look_up_however_long_others_may_sign(som: Som) -> None:
+    ref = a_paid_reference(som)
+    block_ms = som.json("status")["info"]["block_time_ms"]
+    command = ("iso", "return", ref.hex(), "--of", "treasury", "--from", "alice", "--expires-in", "4000")
+    prepared = som.json(*command, "--prepare", str(som.home / "return.json"))
+    assert prepared["expires_ms"] == block_ms + DEFAULT.window_person_ms

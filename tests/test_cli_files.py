@@ -5,11 +5,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from node.cli.importing import Record
+from node.cli.texts import TEXTS
+from node.client.client import Client
+from node.iso20022.pain001 import read_payments
+from node.iso20022.plan import plan
 from node.ledger.account import account_number
-from tests.cli_lab import Som, som_lab
-from tests.solo_chain import ALICE, BOB, NOBODY, TREASURY, digits
+from node.rpc.types import GetByRefResult, GetTransactionResult
+from node.storage.keystore import write_key
+from tests.cli_lab import Som, accounts, seed, som_lab
+from tests.solo_chain import ALICE, BANK, BOB, NOBODY, TREASURY, SoloChain, digits
 
 DAY = "2026-09-21"  # of START_MS, in Bishkek
 Payment = tuple[str, int, str]  # end-to-end id, payee, amount in som
@@ -21,32 +28,53 @@ def som(tmp_path: Path) -> Iterator[Som]:
         yield found
 
 
-def file_of(som: Som, payments: Sequence[Payment], name: str = "pensions.xml", control_sum: str | None = None) -> str:
-    """Write a pain.001.001.09 of one debtor, the Treasury; return its path."""
-    total = control_sum or f"{sum(round(float(amount) * 100) for _, _, amount in payments) / 100:.2f}"
-    rows = "".join(
-        f"<CdtTrfTxInf><PmtId><EndToEndId>{ref}</EndToEndId></PmtId>"
-        f'<Amt><InstdAmt Ccy="KGS">{amount}</InstdAmt></Amt><Cdtr><Nm>Somebody</Nm></Cdtr>'
-        f"<CdtrAcct><Id><Othr><Id>{digits(payee)}</Id></Othr></Id></CdtrAcct></CdtTrfTxInf>"
-        for ref, payee, amount in payments
-    )
+def file_of(
+    som: Som,
+    payments: Sequence[Payment],
+    name: str = "pensions.xml",
+    control_sum: str | None = None,
+    debtors: Sequence[int] = (TREASURY,),
+) -> str:
+    """Write a pain.001.001.09 in which each debtor pays all of the payments; return its path."""
+    tyiyn = sum(round(float(amount) * 100) for _, _, amount in payments)
+    total = control_sum or f"{tyiyn / 100:.2f}"
+    batches = "".join(batch_of(number, debtor, payments, total) for number, debtor in enumerate(debtors, 1))
     text = (
         '<?xml version="1.0" encoding="UTF-8"?>'
         '<Document xmlns="urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"><CstmrCdtTrfInitn>'
-        f"<GrpHdr><MsgId>MSG-1</MsgId><CreDtTm>{DAY}T08:00:00+06:00</CreDtTm><NbOfTxs>{len(payments)}</NbOfTxs>"
-        f"<CtrlSum>{total}</CtrlSum><InitgPty><Nm>Fund</Nm></InitgPty></GrpHdr>"
-        f"<PmtInf><PmtInfId>P-1</PmtInfId><PmtMtd>TRF</PmtMtd><NbOfTxs>{len(payments)}</NbOfTxs>"
-        f"<CtrlSum>{total}</CtrlSum><ReqdExctnDt><Dt>{DAY}</Dt></ReqdExctnDt><Dbtr><Nm>Treasury</Nm></Dbtr>"
-        f"<DbtrAcct><Id><Othr><Id>{digits(TREASURY)}</Id></Othr></Id></DbtrAcct>"
-        f"<DbtrAgt><FinInstnId><Othr><Id>NBKR</Id></Othr></FinInstnId></DbtrAgt>{rows}</PmtInf>"
-        "</CstmrCdtTrfInitn></Document>"
+        f"<GrpHdr><MsgId>MSG-1</MsgId><CreDtTm>{DAY}T08:00:00+06:00</CreDtTm>"
+        f"<NbOfTxs>{len(payments) * len(debtors)}</NbOfTxs>"
+        f"<CtrlSum>{control_sum or f'{tyiyn * len(debtors) / 100:.2f}'}</CtrlSum>"
+        f"<InitgPty><Nm>Fund</Nm></InitgPty></GrpHdr>{batches}</CstmrCdtTrfInitn></Document>"
     )
     path = som.home / name
     path.write_text(text)
     return str(path)
 
 
+def batch_of(number: int, debtor: int, payments: Sequence[Payment], total: str) -> str:
+    rows = "".join(
+        f"<CdtTrfTxInf><PmtId><EndToEndId>{ref if number == 1 else f'{ref}-{number}'}</EndToEndId></PmtId>"
+        f'<Amt><InstdAmt Ccy="KGS">{amount}</InstdAmt></Amt><Cdtr><Nm>Somebody</Nm></Cdtr>'
+        f"<CdtrAcct><Id><Othr><Id>{digits(payee)}</Id></Othr></Id></CdtrAcct></CdtTrfTxInf>"
+        for ref, payee, amount in payments
+    )
+    return (
+        f"<PmtInf><PmtInfId>P-{number}</PmtInfId><PmtMtd>TRF</PmtMtd><NbOfTxs>{len(payments)}</NbOfTxs>"
+        f"<CtrlSum>{total}</CtrlSum><ReqdExctnDt><Dt>{DAY}</Dt></ReqdExctnDt><Dbtr><Nm>Treasury</Nm></Dbtr>"
+        f"<DbtrAcct><Id><Othr><Id>{digits(debtor)}</Id></Othr></Id></DbtrAcct>"
+        f"<DbtrAgt><FinInstnId><Othr><Id>NBKR</Id></Othr></FinInstnId></DbtrAgt>{rows}</PmtInf>"
+    )
+
+
 TWO: list[Payment] = [("E-1", ALICE, "10.00"), ("E-2", BOB, "20.50")]
+
+
+def ref_of(path: str) -> bytes:
+    """Return the reference of a file's one payment."""
+    with Path(path).open("rb") as source:
+        ((leg,),) = (pay.legs for pay in plan(read_payments(source)).pays)
+    return leg.ref
 
 
 def report_of(path: str) -> str:
@@ -143,6 +171,30 @@ def test_a_refused_payment_stays_refused_until_it_is_tried_again(som: Som) -> No
     assert som.balance(BOB) == 2_050
 
 
+@pytest.mark.parametrize("other_first", [False, True])
+def test_what_else_a_debtor_pays_under_a_reference_does_not_hide_the_payment(som: Som, other_first: bool) -> None:
+    path = file_of(som, [("E-1", ALICE, "10.00")])
+    ref = ref_of(path)
+
+    async def other(chain: SoloChain) -> None:
+        await chain.execute([chain.pay("treasury", BOB, 5_00, ref)])
+
+    if other_first:
+        som.on_chain(other)
+        assert som.run("iso", "import", path).exit_code == 4  # the reference has paid something else
+        assert "REF_CONFLICT" in report_of(path)
+
+    async def the_payment(chain: SoloChain) -> None:
+        await chain.execute([chain.pay("treasury", ALICE, 10_00, ref)])
+
+    som.on_chain(the_payment)
+    som.on_chain(other)
+    for command in ("status", "import"):
+        assert som.json("iso", command, path)["paid"] == 1
+        assert "<TxSts>ACSC</TxSts>" in report_of(path)
+    assert som.balance(ALICE) == 1_000_00 + 10_00
+
+
 def test_an_import_that_was_cut_off_is_finished_by_the_next(som: Som) -> None:
     path = file_of(som, TWO)
     som.chain.hold = True
@@ -200,6 +252,101 @@ def test_without_the_debtors_key_nothing_is_sent(som: Som) -> None:
     (som.home / "accounts.json").write_text('{"accounts": []}')
     assert som.run("iso", "import", file_of(som, TWO)).exit_code == 7
     assert som.chain.submissions == 0
+
+
+def test_a_damaged_record_ends_with_7_and_says_what_to_do(som: Som) -> None:
+    path = file_of(som, TWO)
+    som.json("iso", "import", path)
+    (record,) = (som.home / "imports").glob("*.record")
+    whole = record.read_bytes()
+    record.write_bytes(b"x" + whole)
+    for command in ("import", "status"):
+        ended = som.run("iso", command, path)
+        told = TEXTS["record_damaged"].en in ended.stderr and str(record) in ended.stderr
+        assert (ended.exit_code, told) == (7, True)
+    record.write_bytes(whole)
+    assert som.json("iso", "import", path)["paid"] == 2
+
+
+def test_a_receipt_that_another_node_does_not_have_yet_leaves_payments_open(
+    som: Som, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = file_of(som, TWO)
+    transaction, paid = Client.transaction, Client.paid
+
+    async def no_receipt(self: Client, tx_id: bytes, decoded: bool = False) -> GetTransactionResult:
+        return structs.replace(await transaction(self, tx_id, decoded), receipt=None)
+
+    async def nothing_paid(self: Client, number: int, refs: Sequence[bytes]) -> GetByRefResult:
+        return structs.replace(await paid(self, number, refs), payments=())
+
+    monkeypatch.setattr(Client, "transaction", no_receipt)
+    monkeypatch.setattr(Client, "paid", nothing_paid)
+    result = som.run("--json", "iso", "import", path)
+    assert (result.exit_code, json.loads(result.stdout)["pending"]) == (6, 2)
+    monkeypatch.undo()
+    assert som.json("iso", "import", path)["paid"] == 2
+    assert som.balance(BOB) == 2_050
+
+
+def key_files(som: Som, *names: str) -> list[str]:
+    """Write key files of a devnet; return the options that name them."""
+    options = []
+    for name in names:
+        path = som.home / "keys" / f"{name}.json"
+        write_key(path, seed(name), "operator", "*", None, replace=True)
+        options += ["--debtor-key", str(path)]
+    return options
+
+
+def test_each_debtor_of_a_file_is_signed_for_with_its_own_keys(som: Som) -> None:
+    (som.home / "accounts.json").write_text('{"accounts": []}')
+    path = file_of(som, [("E-1", BOB, "10.00")], debtors=(TREASURY, BANK))
+    assert som.run("iso", "import", path, *key_files(som, "treasury")).exit_code == 7  # nobody signs for the bank
+    assert som.run("iso", "import", path, *key_files(som, "treasury", "bank", "alice")).exit_code == 7
+    assert som.chain.submissions == 0
+    assert som.json("iso", "import", path, *key_files(som, "treasury", "bank"))["paid"] == 2
+    assert som.balance(BOB) == 20_00
+
+
+def sign_as(som: Som, name: str, owner: str) -> None:
+    """Let an account of the devnet's file have somebody's keys: with another's, no node takes what they sign."""
+    rows = accounts()["accounts"]
+    keys = {row["name"]: row["keys"] for row in rows}
+    for row in rows:
+        row["keys"] = keys[owner if row["name"] == name else row["name"]]
+    (som.home / "accounts.json").write_text(json.dumps({"accounts": rows}))
+
+
+def test_what_no_node_took_is_told_as_not_sent_and_the_rest_as_paid(som: Som) -> None:
+    path = file_of(som, [("E-1", BOB, "10.00")], debtors=(TREASURY, BANK))
+    sign_as(som, "bank", "alice")
+    result = som.run("--json", "iso", "import", path)
+    value = json.loads(result.stdout)
+    assert (result.exit_code, value["paid"], value["unsent"], value["pending"]) == (3, 1, 1, 0)
+    assert "Not sent: NOT_SIGNED" in result.stderr
+    report = report_of(path)
+    assert (report.count("<TxSts>ACSC</TxSts>"), report.count("<TxSts>RCVD</TxSts>")) == (1, 1)
+    assert "PDNG" not in report
+    sign_as(som, "bank", "bank")
+    assert som.json("iso", "import", path)["paid"] == 2  # the same transaction, with the right signature
+    assert som.balance(BOB) == 20_00
+
+
+def test_what_an_earlier_import_has_sent_is_open_though_no_node_takes_it_now(som: Som) -> None:
+    """A node has the transaction of the first import; that of the second, a quarter of an hour later, none takes."""
+    path = file_of(som, [("E-1", BOB, "10.00")])
+    som.chain.hold = True
+    assert som.run("iso", "import", path, "--timeout", "0.1").exit_code == 6
+    assert len(som.chain.waiting) == 1
+    som.chain.now_ms += 16 * 60_000
+    som.on_chain(lambda chain: chain.add_block(()))
+    sign_as(som, "treasury", "alice")
+    result = som.run("--json", "iso", "import", path, "--timeout", "0.1")
+    assert (result.exit_code, json.loads(result.stdout)["pending"]) == (6, 1)
+    assert "NOT_SIGNED" not in result.stderr
+    assert "<TxSts>PDNG</TxSts>" in report_of(path)
+    assert len(som.chain.waiting) == 1
 
 
 def test_too_little_money_is_told_per_payment(som: Som) -> None:

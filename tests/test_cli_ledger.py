@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 
+from node.cli.prepared import Prepared, file_of
 from node.cli.texts import TEXTS
-from node.ledger.account import Kind
+from node.client.client import Client
+from node.ledger.account import Kind, account_number
 from node.ledger.holds import Condition, holds_of_payer
 from node.ledger.parameters import DAY_MS
+from node.ledger.pay import Pay
 from node.ledger.records import Records
 from node.ledger.versions import NEWEST
 from tests.cli_lab import Som, seed, som_lab
@@ -25,6 +29,7 @@ from tests.solo_chain import (
     OTHER_BANK,
     SHOP,
     START_MS,
+    SoloChain,
     digits,
     key,
 )
@@ -332,6 +337,29 @@ def test_two_authorities_sign_one_file_each_on_its_own_machine(som: Som, basis: 
     assert som.json("tx", "submit", file)["status"] == "applied"
     assert som.json("tx", "submit", file)["status"] == "applied"
     assert [row["number"] for row in som.json("order", "list", "--target", "bank")["orders"]] == ["9/26"]
+
+
+def test_who_signs_is_shown_every_leg_and_the_total_and_other_assets_in_minor_units(som: Som, tmp_path: Path) -> None:
+    wallets = sorted(account_number(11, 200 + serial) for serial in range(24))
+    legs = tuple((wallet, 1_00 + index, b"") for index, wallet in enumerate(wallets))
+    operations = [Pay(2, ALICE, ((BOB, 2_000_00, b"RENT"),)), Pay(1, ALICE, legs, partial=True)]
+
+    async def prepared(chain: SoloChain) -> Prepared:
+        async with Client([som.url]) as client:
+            body = await client.prepare([ALICE], operations)
+            return file_of(await client.info(), body, [await client.account(ALICE)])
+
+    file = tmp_path / "many.json"
+    file.write_text(json.dumps(to_builtins(som.on_chain(prepared))))
+    path, phrase = key_file(som, "alice")
+    offline = ("--node", "http://127.0.0.1:1", "--key", path, "--passphrase-file", phrase)
+    shown = som.run("tx", "sign", str(file), *offline, typed="n\n").stderr
+    assert [wallet for wallet in wallets if digits(wallet) not in shown] == []
+    total = ("Payments: 24, Total: 26.76 SOM", "partial True", "once False")
+    other = (f"→ {digits(BOB)}  200000 minor units of asset 2  RENT", "asset 2, payer")
+    assert [part for part in (*total, *other) if part not in shown] == []
+    assert "000.00 SOM" not in shown
+    assert "200000 minor units of asset 2" in som.run("tx", "decode", str(file)).stdout
 
 
 def test_a_key_of_none_of_the_accounts_signs_nothing(som: Som, tmp_path: Path) -> None:

@@ -1,13 +1,20 @@
 """`som` against a real chain: what it shows, what it pays, and how it ends."""
 
 import json
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from node.cli.amounts import format_units, parse_som
 from node.cli.texts import TEXTS
+from node.client.errors import NotReachable
+from node.client.transport import Transport
 from node.ledger.account import account_number
 from node.ledger.errors import Code
 from node.ledger.errors import text as ledger_text
@@ -82,6 +89,61 @@ def test_a_time_out_ends_with_6_and_the_line_that_finds_out(som: Som) -> None:
     assert som.balance(BOB) == 100
 
 
+def test_what_may_be_on_the_wire_ends_with_6_and_the_line_though_no_reply_came(
+    som: Som, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = Transport.call
+
+    async def deaf(self: Transport, method: str, *more: Any, **named: Any) -> Any:
+        found = await call(self, method, *more, **named)
+        if method == "tx_submitMany":
+            raise NotReachable("the line is cut")
+        return found
+
+    monkeypatch.setattr(Transport, "call", deaf)
+    result = som.run("--json", "pay", "--from", "alice", "--to", "bob", "1", "--timeout", "0.3")
+    monkeypatch.undo()
+    assert result.exit_code == 6, result.output
+    line = f"som tx wait {json.loads(result.stdout)['tx_id']}"
+    assert line in result.stderr
+    assert "the line is cut" in result.stderr
+    assert som.run(*line.split()[1:]).exit_code == 0
+    assert som.balance(BOB) == 100
+
+
+def test_who_breaks_off_a_payment_is_told_what_is_on_the_wire(som: Som) -> None:
+    som.chain.hold = True
+
+    def break_off() -> None:
+        while not som.chain.waiting:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    breaking = threading.Thread(target=break_off)
+    breaking.start()
+    result = som.run("pay", "--from", "alice", "--to", "bob", "1")
+    breaking.join()
+    (tx_id,) = som.chain.waiting
+    assert (result.exit_code, f"som tx wait {tx_id.hex()}" in result.stderr) == (6, True)
+    som.on_chain(lambda chain: chain.release())
+    assert som.run("tx", "wait", tx_id.hex()).exit_code == 0
+    assert som.balance(BOB) == 100
+
+
+def test_a_node_of_another_network_is_not_asked_what_became_of_a_payment(som: Som, tmp_path: Path) -> None:
+    som.chain.hold = True
+    paying = ("pay", "--from", "alice", "--to", "bob", "1", "--once", "invoice 42", "--timeout", "0.1")
+    assert som.run(*paying).exit_code == 6
+    (tx_id,) = (each.hex() for each in som.chain.waiting)
+    with som_lab(tmp_path / "other", demo=True) as other:
+        told = som.run("tx", "wait", tx_id, url=other.url)
+        assert (told.exit_code, tx_id in told.stderr) == (7, True)
+        assert som.run(*paying, url=other.url).exit_code == 7
+    som.on_chain(lambda chain: chain.release())
+    assert som.run(*paying).exit_code == 0
+    assert som.balance(BOB) == 100
+
+
 def test_a_missing_key_ends_with_7(som: Som) -> None:
     (som.home / "accounts.json").write_text('{"accounts": []}')
     assert som.run("pay", "--from", digits(ALICE), "--to", digits(BOB), "1").exit_code == 7
@@ -99,6 +161,13 @@ def test_under_one_reference_nothing_is_paid_twice(som: Som) -> None:
     assert again.exit_code == 4
     assert "DUPLICATE_REF" in again.stderr
     assert som.balance(BOB) == 100
+
+
+@pytest.mark.parametrize("option", ["--ref", "--once"])
+def test_bytes_that_are_not_utf_8_are_a_usage_error(som: Som, option: str) -> None:
+    ended = som.run("pay", "--from", "alice", "--to", "bob", "1", option, "\udcff")
+    assert (ended.exit_code, TEXTS["not_utf8"].en in ended.stderr) == (2, True)
+    assert som.chain.submissions == 0
 
 
 def test_issue_and_redeem_change_what_is_issued(som: Som) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from node.qr.link import Kind, Link, format_link
-from tests.cli_lab import Som, som_lab
+from tests.cli_lab import Som, prompt_left_open, som_lab
 from tests.solo_chain import ALICE, BOB, SHOP, SoloChain, digits
 from tests.test_qr import REAL
 
@@ -67,6 +67,19 @@ def test_a_dynamic_code_is_paid_once_and_leaves_its_reference(som: Som) -> None:
     assert som.run("qr", "pay", link, "--from", "alice").exit_code == 4
     assert som.balance(SHOP) == before + 5_00
     assert som.json("account", "history", digits(SHOP))["entries"][0]["ref"] == b"INV-7".hex()
+
+
+def test_a_code_that_is_paid_elsewhere_while_the_passphrase_is_typed_is_not_paid_again(
+    som: Som, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link, before = drawn(som, "--amount", "5", "--invoice", "INV-7"), som.balance(SHOP)
+
+    async def elsewhere(chain: SoloChain) -> None:
+        await chain.execute([chain.pay("alice", SHOP, 5_00, b"INV-7", once=True)])
+
+    file = prompt_left_open(som, monkeypatch, elsewhere)
+    assert som.run("qr", "pay", link, "--from", "alice", "--key", file).exit_code == 4
+    assert som.balance(SHOP) == before + 5_00
 
 
 @pytest.mark.parametrize("name", REAL)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,22 @@ from node.client.client import Client, Settled
 from node.client.errors import NotReachable, OutboxError, Refused, RequestFailed
 from node.client.outbox import Outbox, Row, State
 from node.client.sync import SyncClient
+from node.client.trust import Trust
+from node.ledger.errors import Code
 from node.ledger.pay import Pay
-from tests.solo_chain import ALICE, BANK, BOB, NOBODY, SoloChain, key, serving, solo_chain
+from node.rpc.ports import Submitted
+from tests.solo_chain import (
+    ALICE,
+    BANK,
+    BOB,
+    NETWORK,
+    NOBODY,
+    SoloChain,
+    key,
+    serving,
+    solo_chain,
+    solo_genesis,
+)
 
 
 @dataclass
@@ -96,8 +110,7 @@ async def test_a_payment_cut_off_for_good_is_resumed_by_the_next_life(chain: Sol
             line.cuts, line.reply_bytes = 1_000, 0  # requests arrive, no reply ever comes back
             await client.__aexit__(None, None, None)
             await client.__aenter__()
-            with pytest.raises(NotReachable):
-                await pay(client, seconds=0.3)
+            assert (await pay(client, seconds=0.3)).state is State.PENDING
         first.close()
         assert balance(chain, BOB) == 100
         second = Outbox(path)
@@ -173,8 +186,7 @@ async def test_it_signs_again_only_after_the_chain_says_expired(chain: SoloChain
         await client.__aexit__(None, None, None)
         await client.__aenter__()
         line.cuts, line.request_bytes = 1_000, 200  # nothing arrives
-        with pytest.raises(NotReachable):
-            await pay(client, seconds=0.3)
+        assert (await pay(client, seconds=0.3)).state is State.PENDING
         first = client.outbox.by_key("invoice 42")
         assert first is not None
         assert first.state is State.PENDING
@@ -200,6 +212,16 @@ async def test_a_refusal_before_anything_was_sent_is_final_and_says_why(chain: S
     assert settled.state is State.APPLIED
 
 
+async def test_the_same_transaction_is_sent_again_after_a_refusal(chain: SoloChain) -> None:
+    transaction = chain.pay("bob", ALICE, 50)
+    async with serving(chain) as url, Client([url]) as client:
+        with pytest.raises(Refused):
+            await client.submit(transaction)
+        await chain.execute([chain.pay("bank", BOB, 100)])
+        assert (await client.submit(transaction)).state is State.APPLIED
+    assert balance(chain, BOB) == 50
+
+
 async def test_a_refusal_after_a_send_that_may_have_arrived_decides_nothing(chain: SoloChain) -> None:
     chain.hold = True
     async with serving(chain) as url, line_to(url) as (line, cut_url), Client([cut_url]) as client:
@@ -207,8 +229,7 @@ async def test_a_refusal_after_a_send_that_may_have_arrived_decides_nothing(chai
         await client.__aexit__(None, None, None)
         await client.__aenter__()
         line.cuts, line.reply_bytes = 1_000, 0
-        with pytest.raises(NotReachable):
-            await pay(client, amount=90_000, seconds=0.3)  # it has arrived and waits there
+        assert (await pay(client, amount=90_000, seconds=0.3)).state is State.PENDING  # it has arrived and waits there
         line.cuts = 0
         waiting = dict(chain.waiting)
         chain.waiting.clear()  # another node, which has not seen it, and where the money is gone meanwhile
@@ -220,6 +241,112 @@ async def test_a_refusal_after_a_send_that_may_have_arrived_decides_nothing(chai
         await chain.execute(list(waiting.values()))
         settled = await client.wait(row.tx_id)
         assert settled.state is State.FAILED
+
+
+async def test_what_may_be_on_the_wire_is_pending_whatever_goes_wrong_then(chain: SoloChain) -> None:
+    """No reply, and a node that lets us ask no more: both come with the id, not as an error without one."""
+    async with serving(chain) as url, line_to(url) as (line, cut_url), Client([cut_url]) as client:
+        await client.info()
+        await client.__aexit__(None, None, None)
+        await client.__aenter__()
+        line.cuts, line.reply_bytes = 1_000, 0
+        lost = await pay(client, seconds=0.3)
+        line.cuts = 0
+        assert (lost.state, balance(chain, BOB)) == (State.PENDING, 100)
+        assert lost.message is not None
+        chain.open_access = False
+        async with serving(chain) as closed_url, Client([closed_url], outbox=client.outbox) as stranger:
+            closed = await pay(stranger)
+        assert (closed.state, closed.tx_id) == (State.PENDING, lost.tx_id)
+        assert "unauthorized" in (closed.message or "")
+        assert (await pay(client)).state is State.APPLIED
+
+
+async def test_what_is_kept_is_pending_though_no_node_was_there_to_send_it_to(chain: SoloChain) -> None:
+    async with serving(chain) as url:
+        pass
+    async with serving(chain) as living, Client([url, living]) as client:
+        kept = await pay(client, seconds=0)  # one attempt, and the first node is gone
+        row = client.outbox.by_id(kept.tx_id)
+        assert row is not None
+        assert (kept.state, row.sends) == (State.PENDING, 0)
+        (settled,) = await client.resume()
+    assert (settled.tx_id, settled.state, balance(chain, BOB)) == (kept.tx_id, State.APPLIED, 100)
+
+
+# Nodes of another network
+
+
+@pytest.fixture
+async def other(tmp_path: Path) -> AsyncIterator[SoloChain]:
+    genesis = replace(solo_genesis(), network=NETWORK + 1)
+    async with solo_chain(tmp_path / "other", genesis=genesis) as found:
+        yield found
+
+
+async def test_a_node_of_another_network_does_not_settle_what_is_pending(chain: SoloChain, other: SoloChain) -> None:
+    chain.hold = True
+    outbox = Outbox(":memory:")
+    async with serving(chain) as url, serving(other) as foreign:
+        async with Client([url], outbox=outbox) as client:
+            pending = await pay(client, seconds=0.05)
+        other.now_ms += 10 * 60_000
+        await other.add_block(())  # past the expiry of the payment
+        async with Client([foreign], outbox=outbox) as client:
+            for again in (client.wait(pending.tx_id), pay(client)):
+                with pytest.raises(OutboxError, match="another network"):
+                    await again
+        assert other.submissions == 0
+        await chain.release()
+        async with Client([url], outbox=outbox) as client:
+            assert (await pay(client)).tx_id == pending.tx_id
+    assert balance(chain, BOB) == 100
+
+
+async def test_among_several_nodes_those_of_another_network_are_passed_over(
+    chain: SoloChain, other: SoloChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.client.client.WAIT_MS", 50)
+    chain.hold = True
+    async with serving(chain) as url, serving(other) as foreign, Client([url, foreign]) as client:
+        pending = await pay(client, seconds=1.0)  # both are asked several times
+        assert pending.state is State.PENDING
+        assert (chain.submissions > 1, other.submissions) == (True, 0)
+        await chain.release()
+        assert (await client.wait(pending.tx_id)).state is State.APPLIED
+
+
+async def test_what_was_paid_on_one_network_is_no_answer_on_another(chain: SoloChain, other: SoloChain) -> None:
+    outbox = Outbox(":memory:")
+    async with serving(chain) as url, serving(other) as foreign:
+        async with Client([url], outbox=outbox) as client:
+            paid = await pay(client)
+        async with Client([foreign], outbox=outbox) as client:
+            for again in (client.wait(paid.tx_id), pay(client)):
+                with pytest.raises(OutboxError, match=paid.tx_id.hex()):
+                    await again
+        async with Client([foreign], outbox=outbox, trust=Trust.of(chain.genesis)) as client:
+            assert await pay(client) == paid  # the network that is meant is known, and no node need be asked
+    assert (balance(chain, BOB), balance(other, BOB)) == (100, 0)
+
+
+async def test_no_refusal_settles_what_was_sent_before_not_even_one_of_the_bytes(chain: SoloChain) -> None:
+    """A node whose door says SIGNATURE to everything: what another one has may still be applied."""
+    chain.hold = True
+    async with serving(chain) as url, Client([url]) as client:
+        pending = await pay(client, seconds=0.05)
+        waiting = dict(chain.waiting)
+        chain.waiting.clear()
+
+        async def refuse(raws: list[bytes]) -> list[Submitted]:
+            return [Submitted(None, int(Code.SIGNATURE)) for _ in raws]
+
+        chain.submit = refuse  # type: ignore[method-assign, assignment]
+        async with serving(chain) as wrong, Client([wrong], outbox=client.outbox) as elsewhere:
+            again = await elsewhere.wait(pending.tx_id, 0.3)
+        assert (again.state, again.tx_id) == (State.PENDING, pending.tx_id)
+        await chain.execute(list(waiting.values()))
+        assert (await client.wait(pending.tx_id)).state is State.APPLIED
 
 
 async def test_a_full_node_is_asked_again_until_there_is_room(chain: SoloChain) -> None:
@@ -338,6 +465,26 @@ def test_a_key_whose_transaction_can_not_apply_may_get_new_bytes(state: State) -
     found = outbox.by_key("k")
     assert found is not None
     assert found.tx_id == b"2" * 32
+    outbox.close()
+
+
+def test_a_refused_transaction_that_comes_again_is_tried_as_a_new_one_with_its_new_bytes() -> None:
+    outbox = Outbox(":memory:")
+    outbox.add([row_of(b"1" * 32)])
+    outbox.sending([b"1" * 32])
+    outbox.settle(b"1" * 32, State.REFUSED, None, int(Code.SIGNATURE))
+    outbox.add([replace(row_of(b"1" * 32), raw=b"signed anew")])
+    found = outbox.by_id(b"1" * 32)
+    assert found is not None
+    assert (found.raw, found.state, found.code, found.sends) == (b"signed anew", State.PENDING, None, 0)
+    outbox.add([row_of(b"1" * 32)])
+    assert outbox.by_id(b"1" * 32) == found  # what is pending keeps its bytes
+    outbox.close()
+
+
+def test_the_outbox_syncs_the_directory_too(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite3")
+    assert outbox._db.execute("PRAGMA synchronous").fetchone() == (3,)  # EXTRA
     outbox.close()
 
 

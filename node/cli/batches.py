@@ -24,7 +24,7 @@ from node.cli.session import Exit, Session, SomCommand, SomGroup
 from node.cli.signing import account_of, demo_accounts
 from node.iso20022.pain001 import Payment, PaymentFile, PaymentInformation
 from node.iso20022.plan import Ref, payment_ref, plan
-from node.iso20022.resume import Conflict, Outcome, Rejected, Settled
+from node.iso20022.resume import Conflict, Outcome, Rejected, Settled, Unsent
 from node.ledger.account import AMOUNT_MAX, AccountNumber, format_account, parse_account
 from node.ledger.errors import Code
 
@@ -243,4 +243,6 @@ def _words(outcome: Outcome) -> tuple[str, str]:
             return "rejected", code.name
         case Conflict():
             return "rejected", Code.DUPLICATE_REF.name
+        case Unsent(code):
+            return "unsent", code.name
     return "pending", ""

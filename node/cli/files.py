@@ -4,28 +4,28 @@ One rule: a file is checked whole before anything of it is signed, and importing
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import click
 
-from consensus.crypto import SecretKey
 from node.cli.importing import Imported, Record, import_file, look, read_record
 from node.cli.payments import PASSPHRASE_FILE
+from node.cli.prepared import signers_for
 from node.cli.progress import reported
 from node.cli.publishing import write_published
 from node.cli.session import Exit, Session, SomGroup
 from node.cli.show import business_date, unix_ms
-from node.cli.signing import keys_for
 from node.client.client import Client
 from node.iso20022.errors import FileRefused
 from node.iso20022.pain001 import PaymentFile, read_payments, require_due
-from node.iso20022.pain002 import ACSC, PDNG, RJCT, status, write_refusal, write_status
+from node.iso20022.pain002 import ACSC, PDNG, RCVD, RJCT, status, write_refusal, write_status
 from node.iso20022.plan import Plan, Ref, plan
-from node.iso20022.resume import Outcome
-from node.ledger.account import AccountNumber, format_account
+from node.iso20022.resume import Outcome, Unsent
+from node.ledger.account import format_account
+from node.ledger.errors import text as ledger_text
 
 IMPORT_TIMEOUT_SECONDS: Final = 300.0
 STATUS_SUFFIX: Final = ".pain002.xml"
@@ -53,7 +53,7 @@ def iso() -> None:
 def import_command(session: Session, /, file: Path, **given: Any) -> None:
     """Pay a payment file: plan, sign per debtor, send, wait for final, write the status report.
 
-    The debtor's key is a key file (--debtor-key) or, on a devnet, a public one.
+    A debtor's keys are key files (--debtor-key) or, on a devnet, public ones. Each signs for its debtor.
     """
     report = given["report"] or file.with_name(file.name + STATUS_SUFFIX)
     payments = _read(session, file, report, given["dry_run"])
@@ -74,7 +74,7 @@ import_command.params += [
         multiple=True,
         metavar="FILE",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="Key file of the debtor; several if it needs more than one signature.",
+        help="Key file of a debtor; several for several debtors, or signatures.",
     ),
     PASSPHRASE_FILE,
 ]
@@ -101,22 +101,18 @@ def send_file(session: Session, payments: PaymentFile, given: Mapping[str, Any])
 
     async def talk(client: Client) -> tuple[Imported, int]:
         info = await client.info()
-        kept: dict[AccountNumber, Sequence[SecretKey]] = {}
-
-        def keys(debtor: AccountNumber) -> Sequence[SecretKey]:
-            if debtor not in kept:
-                kept[debtor] = keys_for(session, debtor, given["key_files"], given["passphrase_file"], info.kind)
-            return kept[debtor]
-
         require_due(payments, business_date(info.now_ms))
-        for batch in payments.payment_informations:
-            keys(batch.debtor)  # a missing key ends the command before anything is sent
+        debtors = list(dict.fromkeys(batch.debtor for batch in payments.payment_informations))
+        views = [await client.account(debtor) for debtor in debtors]
+        # A missing key, or one of no debtor, ends the command before anything is sent.
+        signers = signers_for(session, views, given["key_files"], given["passphrase_file"], info.kind)
+        keys = {debtor: [key for index, key in signers if index == at] for at, debtor in enumerate(debtors)}
         with Record(_record_path(session, payments, info.genesis_hash)) as record, reported(session) as progress:
             imported = await import_file(
                 client,
                 payments,
                 record,
-                keys,
+                keys.__getitem__,
                 partial(progress, "settled"),
                 looked_up=partial(progress, "looked_up"),
                 timeout_seconds=given["timeout_seconds"],
@@ -181,16 +177,18 @@ def _write_report(
 
 
 def end_with_summary(session: Session, payments: PaymentFile, imported: Imported, report: Path) -> None:
-    """Show the summary and end: 0 all paid, 3 some refused, 4 all refused, 6 some open."""
+    """Show the summary and end: 0 all paid, 3 some not, 4 none, 6 some open."""
     say = session.say
     counts = Counter(status(outcome) for outcome in imported.outcomes.values())
-    paid, rejected, open_ = counts[ACSC], counts[RJCT], counts[PDNG]
+    paid, rejected, unsent, open_ = counts[ACSC], counts[RJCT], counts[RCVD], counts[PDNG]
+    codes = dict.fromkeys(outcome.code for outcome in imported.outcomes.values() if isinstance(outcome, Unsent))
     value = {
         "message_id": payments.message_id,
         "payments": payments.payments,
         "total": str(payments.total),
         "paid": paid,
         "rejected": rejected,
+        "unsent": unsent,
         "pending": open_,
         "report": str(report),
     }
@@ -199,16 +197,18 @@ def end_with_summary(session: Session, payments: PaymentFile, imported: Imported
         (say("payments"), f"{payments.payments}, {session.money(payments.total)}"),
         (say("paid"), paid),
         (say("rejected"), rejected),
+        (say("unsent"), unsent),
         (say("open"), open_),
         (say("written"), report),
     ]
     session.data(value, lambda: session.pairs(rows))
-    if imported.refused:
-        session.end(Exit.REFUSED, ", ".join(code.name for code in imported.refused))
+    for code in codes:
+        session.words(f"{say('unsent')}: {code.name}: {ledger_text(code, session.language)}")
     if open_:
         session.end(Exit.PENDING, f"{say('open')}: {open_}")
-    if rejected:
-        session.end(Exit.PARTIAL if paid else Exit.REFUSED, f"{say('rejected')}: {rejected}")
+    if unsent or rejected:
+        told = f"{say('rejected')}: {rejected}" if rejected else f"{say('unsent')}: {unsent}"
+        session.end(Exit.PARTIAL if paid else Exit.REFUSED, told)
 
 
 def _record_path(session: Session, payments: PaymentFile, genesis_hash: str) -> Path:

@@ -468,9 +468,11 @@ HELP_OF_MONEY: Final[dict[str, Translated]] = {
         "Оплатить файл платежей: составить план, подписать за каждого плательщика, отправить, дождаться "
         "окончательного, записать отчёт.",
     ),
-    "The debtor's key is a key file (--debtor-key) or, on a devnet, a public one.": Translated(
-        "Төлөөчүнүн ачкычы — ачкыч файлы (--debtor-key) же сыноо тармагында ачык белгилүү ачкыч.",
-        "Ключ плательщика — файл ключа (--debtor-key) или, в тестовой сети, общеизвестный.",
+    "A debtor's keys are key files (--debtor-key) or, on a devnet, public ones. Each signs for its debtor.": Translated(
+        "Төлөөчүнүн ачкычтары — ачкыч файлдары (--debtor-key) же сыноо тармагында ачык белгилүү ачкычтар. Ар бири өз "
+        "эсеби үчүн гана кол коёт.",
+        "Ключи плательщика — файлы ключей (--debtor-key) или, в тестовой сети, общеизвестные. Каждый подписывает за "
+        "свой счёт.",
     ),
     "Check and plan; send nothing.": Translated(
         "Текшерип, пландоо; эч нерсе жөнөтпөө.",
@@ -484,9 +486,9 @@ HELP_OF_MONEY: Final[dict[str, Translated]] = {
         "Абал отчёту (pain.002.001.12) кайда жазылат.",
         "Куда записать отчёт о состоянии (pain.002.001.12).",
     ),
-    "Key file of the debtor; several if it needs more than one signature.": Translated(
-        "Төлөөчүнүн ачкыч файлы; бирден көп кол керек болсо бир нечеси.",
-        "Файл ключа плательщика; несколько, если подписей нужно больше одной.",
+    "Key file of a debtor; several for several debtors, or signatures.": Translated(
+        "Төлөөчүнүн ачкыч файлы; төлөөчү же кол тамга бир нече болсо, бир нече файл.",
+        "Файл ключа плательщика; несколько, если плательщиков или подписей больше одной.",
     ),
     "Say what became of a file, and write the status report. Nothing is sent.": Translated(
         "Файл эмне болгонун айтып, абал отчётун жазуу. Эч нерсе жөнөтүлбөйт.",

@@ -18,6 +18,7 @@ from node.cli.values import (
     ASSET,
     CURSOR,
     LIMIT,
+    TEXT,
     Unit,
     all_assets,
     amount_of,
@@ -52,7 +53,7 @@ def hold() -> None:
 @click.option("--by", "settler", metavar="ACCOUNT", help="Who may pay from it; without, who has the secret.")
 @click.option("--to", "payee", metavar="ACCOUNT", help="Who is paid; without, whom the settler names.")
 @click.option("--until", required=True, metavar="TIME", help="When it ends: +24h, or 2026-12-31T18:00 in Bishkek.")
-@click.option("--ref", default="", help=f"What it is for, {REF_BYTES_MAX} bytes at most.")
+@click.option("--ref", type=TEXT, default="", help=f"What it is for, {REF_BYTES_MAX} bytes at most.")
 @click.option("--lock", metavar="HEX", help="SHA-256 of a secret that the settler must show.")
 @_SECRET
 @click.option(

@@ -5,7 +5,7 @@ keeps refusals. Every "sent" line is on disk before the transaction is on the wi
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,18 +13,19 @@ from typing import Final, Self
 
 from consensus.crypto import SecretKey
 from node.client.client import Client, Settled
-from node.client.outbox import State
+from node.client.outbox import REPLACEABLE, State
 from node.iso20022.pain001 import PaymentFile
 from node.iso20022.plan import PAY_LEGS_MAX, Pay, Plan, Ref, pay_salt, plan
-from node.iso20022.record import Begun, Entry, Refused, Sent, encode_entry, read_entries, refusals
+from node.iso20022.record import Begun, Entry, RecordDamaged, Refused, Sent, encode_entry, read_entries, refusals
 from node.iso20022.resume import (
     PENDING,
     Answer,
-    Known,
     Outcome,
     Pending,
     Rejected,
+    Unsent,
     confirm,
+    deciding,
     due,
     expires_ms,
     look_up,
@@ -58,9 +59,10 @@ def _quietly(_done: int, _of: int) -> None:
 class RpcLookup:
     """The chain's memory of payments, by tx_getByRef (node/iso20022/resume.py: Lookup)."""
 
-    def __init__(self, client: Client, asked: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(self, client: Client, planned: Plan, asked: Callable[[int], None] = lambda _: None) -> None:
         """``asked`` is told how many references were looked up so far."""
         self._client = client
+        self._legs = {leg.ref: leg for pay in planned.pays for leg in pay.legs}
         self._asked = asked
         self._refs = 0
 
@@ -69,21 +71,26 @@ class RpcLookup:
         found = await self._client.paid(debtor, refs)
         self._refs += len(refs)
         self._asked(self._refs)
-        known: dict[Ref, Known] = {}
-        for payment in reversed(found.payments):  # the latest first; the first payment of a reference is the one
+        paid: dict[Ref, list[PaidLeg]] = {}
+        for payment in reversed(found.payments):  # the latest came first
             if payment.asset == SOM:
-                known[Ref(bytes.fromhex(payment.ref))] = PaidLeg(parse_account(payment.to), int(payment.amount))
-        return Answer(found.block_time_ms, known)
+                made = PaidLeg(parse_account(payment.to), int(payment.amount))
+                paid.setdefault(Ref(bytes.fromhex(payment.ref)), []).append(made)
+        return Answer(found.block_time_ms, {ref: deciding(self._legs[ref], made) for ref, made in paid.items()})
 
 
 class Record:
     """The import record of one file on one network: a text file beside the outbox. One import at a time has it."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create. Raises InUse while another import of the same file runs."""
+        """Open or create. Raises InUse while another import of the same file runs, RecordDamaged."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = lock(path.with_name(path.name + LOCK_SUFFIX))
-        self.entries = read_record(path)
+        try:
+            self.entries = read_record(path)
+        except RecordDamaged:
+            os.close(self._lock)
+            raise
         # A torn last line is cut off: what is appended starts on a line of its own.
         whole = sum(len(encode_entry(entry)) for entry in self.entries)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, FILE_MODE)
@@ -101,6 +108,7 @@ class Record:
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Write entries, durably."""
+        self.entries += entries
         for entry in entries:
             self._file.write(encode_entry(entry))
         self._file.flush()
@@ -109,11 +117,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of a file: the outcome of each reference, and why whole pays were turned away."""
+    """What became of a file: the outcome of each reference."""
 
     plan: Plan
     outcomes: Mapping[Ref, Outcome]
-    refused: tuple[Code, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +130,20 @@ class _Network:
 
 
 def read_record(path: Path) -> list[Entry]:
-    """Return the entries of a record, none if there is no such file. It may be in use."""
+    """Return the entries of a record, none if there is no such file. It may be in use. Raises RecordDamaged."""
     if not path.exists():
         return []
-    with path.open("rb") as file:
-        return list(read_entries(file))
+    try:
+        with path.open("rb") as file:
+            return list(read_entries(file))
+    except RecordDamaged as error:
+        raise RecordDamaged(f"{path}: {error}") from None
 
 
 async def look(client: Client, file: PaymentFile, entries: Sequence[Entry]) -> Imported:
     """Return what the chain knows of a file. Nothing is sent."""
     network, planned = await _network(client), plan(file)
-    answers = await look_up(planned, RpcLookup(client))
+    answers = await look_up(planned, RpcLookup(client, planned))
     recorded = refusals(entries, file.digest, network.genesis_hash)
     outcomes: dict[Ref, Outcome] = {}
     for pay in planned.pays:
@@ -163,10 +173,9 @@ async def import_file(
     recorded = refusals(record.entries, file.digest, network.genesis_hash)
     record.append([Begun(file.digest, file.message_id, network.genesis_hash, (await client.info()).now_ms)])
     outcomes: dict[Ref, Outcome] = {leg.ref: PENDING for pay in planned.pays for leg in pay.legs}
-    refused: list[Code] = []
 
     def lookup() -> RpcLookup:
-        return RpcLookup(client, lambda refs: looked_up(refs, planned.legs))
+        return RpcLookup(client, planned, lambda refs: looked_up(refs, planned.legs))
 
     for round_number in range(ROUNDS_MAX):
         answers = await look_up(planned, lookup())
@@ -175,25 +184,23 @@ async def import_file(
         progress(_known(outcomes), planned.legs)
         if not left.pays:
             break
-        windows_ms = await _windows_ms(client, planned)
+        windows_ms = await replay_windows_ms(client, dict.fromkeys(pay.debtor for pay in planned.pays))
         found: dict[Ref, Outcome] = {}
         for pays in _chunks(left.pays, at_once):
-            sent, refusals_now = await _send(
-                client, network, file, record, pays, answers.at_ms, windows_ms, keys, timeout_seconds
-            )
-            refused += refusals_now
+            sent = await _send(client, network, file, record, pays, answers.at_ms, windows_ms, keys, timeout_seconds)
             found.update(sent)
             outcomes.update(sent)
             rejections = {ref: outcome for ref, outcome in sent.items() if isinstance(outcome, Rejected)}
             record.append([Refused(ref, outcome.code) for ref, outcome in rejections.items()])
             recorded = {**recorded, **rejections}
             progress(_known(outcomes), planned.legs)
-        if refused or not any(isinstance(outcome, Pending) for outcome in found.values()):
+        turned_away = any(isinstance(outcome, Unsent) for outcome in found.values())
+        if turned_away or not any(isinstance(outcome, Pending) for outcome in found.values()):
             break
-    if any(isinstance(outcome, Rejected) for outcome in outcomes.values()):
+    if any(isinstance(outcome, Rejected | Unsent) for outcome in outcomes.values()):
         # What was refused here may have been paid by another import a moment before: the chain has the last word.
         outcomes = confirm(planned, outcomes, await look_up(planned, lookup()))
-    return Imported(planned, outcomes, tuple(refused))
+    return Imported(planned, outcomes)
 
 
 def _chunks(pays: Sequence[Pay], at_once: int) -> Iterator[Sequence[Pay]]:
@@ -220,8 +227,8 @@ async def _send(
     windows_ms: Mapping[AccountNumber, int],
     keys: Keys,
     timeout_seconds: float,
-) -> tuple[dict[Ref, Outcome], list[Code]]:
-    """Sign and settle pays; return the outcome of each leg, and the codes of pays that no node took."""
+) -> dict[Ref, Outcome]:
+    """Sign and settle pays; return the outcome of each leg."""
     signed: list[Transaction] = []
     for pay in pays:
         expires = expires_ms(at_ms, windows_ms[pay.debtor])
@@ -234,8 +241,18 @@ async def _send(
     settled = await client.submit_many(signed, keys=names, timeout_seconds=timeout_seconds)
     outcomes: dict[Ref, Outcome] = {}
     for pay, one in zip(pays, settled, strict=True):
-        outcomes.update(await _outcomes(client, pay, one))
-    return outcomes, [Code(one.code) for one in settled if one.state is State.REFUSED and one.code]
+        if one.state is State.REFUSED and one.code and not _under_way(client, record, pay, at_ms):
+            outcomes.update({leg.ref: Unsent(Code(one.code)) for leg in pay.legs})
+        else:
+            outcomes.update(await _outcomes(client, pay, one))
+    return outcomes
+
+
+def _under_way(client: Client, record: Record, pay: Pay, at_ms: int) -> bool:
+    """Return whether a transaction that was recorded as sent may still pay legs of this pay."""
+    sent = [each for each in record.entries if isinstance(each, Sent) and each.pay_index == pay.index]
+    rows = [client.outbox.by_id(each.transaction_id) for each in sent if each.expires_ms > at_ms]
+    return any(row is None or row.state not in REPLACEABLE for row in rows)
 
 
 async def _signed(
@@ -261,7 +278,8 @@ async def _outcomes(client: Client, pay: Pay, one: Settled) -> dict[Ref, Outcome
     if one.state not in (State.APPLIED, State.FAILED):
         return {leg.ref: PENDING for leg in pay.legs}
     receipt = (await client.transaction(one.tx_id)).receipt
-    assert receipt is not None, "a final outcome has a receipt"
+    if receipt is None:  # another node was asked, which is behind
+        return {leg.ref: PENDING for leg in pay.legs}
     skipped = {leg.leg: Code(leg.code) for leg in receipt.skipped}
     return pay_outcomes(pay, skipped, Code(receipt.code) if receipt.code else None)
 
@@ -271,17 +289,17 @@ async def _network(client: Client) -> _Network:
     return _Network(info.network, bytes.fromhex(info.genesis_hash))
 
 
-async def _windows_ms(client: Client, planned: Plan) -> dict[AccountNumber, int]:
-    """Return the replay window of each debtor, as the central bank has set it."""
+async def replay_windows_ms(client: Client, payers: Iterable[AccountNumber]) -> dict[AccountNumber, int]:
+    """Return how long the ledger remembers the references of each payer, as the central bank has set it."""
     listed = await client.request("parameter_list", {}, ledger_types.ListParametersResult)
     set_ms = {each.name: each.milliseconds for each in listed.parameters if each.milliseconds is not None}
     parameters = DEFAULT._replace(
         window_person_ms=set_ms["window_person_ms"], window_institution_ms=set_ms["window_institution_ms"]
     )
     found: dict[AccountNumber, int] = {}
-    for debtor in dict.fromkeys(pay.debtor for pay in planned.pays):
-        account = await client.account(debtor)
-        found[debtor] = parameters.window_ms(Kind[account.kind.upper()])
+    for payer in payers:
+        account = await client.account(payer)
+        found[payer] = parameters.window_ms(Kind[account.kind.upper()])
     return found
 
 

@@ -3,19 +3,21 @@
 One rule: a command that ends without knowing says so, with the line that finds out; "unknown" is never called "failed".
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from node.cli.amounts import parse_som
+from node.cli.importing import replay_windows_ms
 from node.cli.prepared import Prepared, file_of, signers_for, write_prepared
 from node.cli.session import Exit, Session, SomCommand
 from node.cli.signing import account_of, keys_for
+from node.cli.values import TEXT
 from node.client.client import LIFETIME_MS, Client, Settled, Signer
 from node.client.outbox import State
-from node.ledger.account import SOM, format_account
+from node.ledger.account import SOM, AccountNumber, format_account
 from node.ledger.errors import Code
 from node.ledger.errors import text as ledger_text
 from node.ledger.operations import Operation
@@ -46,6 +48,7 @@ TIMEOUT = click.Option(
 )
 ONCE_KEY = click.Option(
     ["--once", "purpose"],
+    type=TEXT,
     metavar="NAME",
     help="Name the purpose (an invoice): under the same name nothing is paid twice from this computer.",
 )
@@ -72,6 +75,8 @@ LIFETIME = click.Option(
 
 # Transaction id -> what the transaction makes, by name: the id of a hold.
 Names = Callable[[bytes], Mapping[str, str]]
+# Ends the command if the payment was made before; else returns the block time up to which it was not.
+Unpaid = Callable[[Client], Awaitable[int]]
 
 
 class SigningCommand(SomCommand):
@@ -85,7 +90,9 @@ class SigningCommand(SomCommand):
 @click.command(cls=SigningCommand)
 @click.option("--from", "payer", required=True, metavar="ACCOUNT", help="16 digits, or a devnet's name.")
 @click.option("--to", "payee", required=True, metavar="ACCOUNT")
-@click.option("--ref", default="", help=f"What it is for, {REF_BYTES_MAX} bytes at most; then paid only once.")
+@click.option(
+    "--ref", type=TEXT, default="", help=f"What it is for, {REF_BYTES_MAX} bytes at most; then paid only once."
+)
 @click.argument("amount")
 @click.pass_obj
 def pay(session: Session, /, payer: str, payee: str, ref: str, amount: str, **signing: Any) -> None:
@@ -96,7 +103,7 @@ def pay(session: Session, /, payer: str, payee: str, ref: str, amount: str, **si
 @click.command(cls=SigningCommand)
 @click.option("--from", "issuer", required=True, metavar="ACCOUNT", help="The issuer's account.")
 @click.option("--to", "payee", required=True, metavar="ACCOUNT", help="A bank or the Treasury.")
-@click.option("--ref", default="")
+@click.option("--ref", type=TEXT, default="")
 @click.argument("amount")
 @click.pass_obj
 def issue(session: Session, /, issuer: str, payee: str, ref: str, amount: str, **signing: Any) -> None:
@@ -107,7 +114,7 @@ def issue(session: Session, /, issuer: str, payee: str, ref: str, amount: str, *
 @click.command(cls=SigningCommand)
 @click.option("--from", "payer", required=True, metavar="ACCOUNT", help="A bank or the Treasury.")
 @click.option("--to", "issuer", required=True, metavar="ACCOUNT", help="The issuer's account.")
-@click.option("--ref", default="")
+@click.option("--ref", type=TEXT, default="")
 @click.argument("amount")
 @click.pass_obj
 def redeem(session: Session, /, payer: str, issuer: str, ref: str, amount: str, **signing: Any) -> None:
@@ -119,27 +126,37 @@ COMMANDS = (pay, issue, redeem)
 
 
 def sign_and_settle(
-    session: Session, account: int, operation: Operation, signing: dict[str, Any], names: Names | None = None
+    session: Session,
+    account: int,
+    operation: Operation,
+    signing: dict[str, Any],
+    names: Names | None = None,
+    unpaid: Unpaid | None = None,
 ) -> None:
     """Send one operation of ``account``, show what became of it, and end with the fitting code.
 
     Whoever else must be listed signs too: other actors of the operation, and --with. Under --prepare nothing is sent.
+    ``unpaid`` is asked when the keys are open. What is signed then expires while the ledger still remembers all that
+    was paid after that answer, so a payment with ``once`` is not made twice, however long anybody takes to sign
+    (node/iso20022/resume.py has the argument).
     """
     approvers = [account_of(session, text) for text in signing["approvers"]]
     accounts = list(dict.fromkeys([account, *operation.actors, *approvers]))
     lifetime_ms = int(signing["lifetime_minutes"] * 60_000)
     if signing["prepared"] is not None:
-        _prepare(session, accounts, operation, lifetime_ms, signing)
+        _prepare(session, accounts, operation, lifetime_ms, signing, unpaid)
         return
 
     async def talk(client: Client) -> Settled:
         info = await client.info()
+        signers = await _signers(session, client, accounts, info.kind, signing)
         return await client.execute(
             accounts,
             [operation],
-            await _signers(session, client, accounts, info.kind, signing),
+            signers,
             key=signing["purpose"],
             lifetime_ms=lifetime_ms,
+            until_ms=await _until_ms(client, account, unpaid),
             timeout_seconds=signing["timeout_seconds"],
         )
 
@@ -156,13 +173,26 @@ async def _signers(
     return signers_for(session, views, files, passphrase_file, kind)
 
 
+async def _until_ms(client: Client, payer: int, unpaid: Unpaid | None) -> int | None:
+    if unpaid is None:
+        return None
+    number = AccountNumber(payer)
+    return await unpaid(client) + (await replay_windows_ms(client, [number]))[number]
+
+
 def _prepare(
-    session: Session, accounts: Sequence[int], operation: Operation, lifetime_ms: int, signing: dict[str, Any]
+    session: Session,
+    accounts: Sequence[int],
+    operation: Operation,
+    lifetime_ms: int,
+    signing: dict[str, Any],
+    unpaid: Unpaid | None,
 ) -> None:
     async def talk(client: Client) -> Prepared:
         info = await client.info()
         views = [await client.account(number) for number in accounts]
-        body = await client.prepare(accounts, [operation], lifetime_ms)
+        until_ms = await _until_ms(client, accounts[0], unpaid)
+        body = await client.prepare(accounts, [operation], lifetime_ms, until_ms)
         keys = signers_for(session, views, signing["key_files"], signing["passphrase_file"], info.kind, needs_all=False)
         return file_of(info, body, views).signed(keys)
 
@@ -185,9 +215,10 @@ def show_settled(session: Session, settled: Sequence[Settled], names: Names | No
         }
         shown = [*_rows(session, one), *((say(name), text) for name, text in made.items())]
         session.data(value, lambda shown=shown: session.pairs(shown))  # type: ignore[misc]
-    if any(one.state is State.PENDING for one in settled):
-        lines = [f"  som tx wait {one.tx_id.hex()}" for one in settled if one.state is State.PENDING]
-        session.end(Exit.PENDING, "\n".join([say("still_pending"), *lines]))
+    pending = [one for one in settled if one.state is State.PENDING]
+    if pending:
+        reasons = dict.fromkeys(one.message for one in pending if one.message)
+        session.end_pending([one.tx_id for one in pending], list(reasons))
     failed = [one for one in settled if one.state is not State.APPLIED]
     if failed:
         texts = [f"{one.name}: {ledger_text(Code(one.code), session.language)}" for one in failed if one.code]

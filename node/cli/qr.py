@@ -15,6 +15,7 @@ from node.cli.drawing import draw_code
 from node.cli.payments import SigningCommand, sign_and_settle
 from node.cli.session import Exit, Session, SomGroup
 from node.cli.signing import account_of
+from node.cli.values import TEXT
 from node.client.client import Client
 from node.ledger.account import ACCOUNT_DIGITS, SOM, AccountNumber, format_account, parse_account
 from node.ledger.pay import REF_BYTES_MAX, Pay
@@ -33,12 +34,14 @@ def qr() -> None:
 
 @qr.command("draw")
 @click.option("--to", "payee", required=True, metavar="ACCOUNT")
-@click.option("--name", required=True, help="What the payer is shown: 25 characters at most.")
+@click.option("--name", type=TEXT, required=True, help="What the payer is shown: 25 characters at most.")
 @click.option("--amount", metavar="SOM", help="Without it the payer names the amount.")
 @click.option("--editable", is_flag=True, help="The payer may pay another amount.")
-@click.option("--invoice", metavar="ID", help="For one payment only (a dynamic code); the payment's reference.")
+@click.option(
+    "--invoice", type=TEXT, metavar="ID", help="For one payment only (a dynamic code); the payment's reference."
+)
 @click.option("--category", default=CATEGORY_UNKNOWN, metavar="MCC", help="The merchant's category, four digits.")
-@click.option("--comment")
+@click.option("--comment", type=TEXT)
 @click.option("--base-url", default=BASE_URL, show_default=True, help="Which app the link opens.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="FILE.svg or FILE.png.")
 @click.pass_obj
@@ -96,9 +99,17 @@ def pay(session: Session, /, text: str, payer: str, amount: str | None, **signin
     session.words(f"{format_account(number)} → {format_account(payee)} ({link.name}): {session.money(tyiyn)}")
     if len(ref) > REF_BYTES_MAX:
         session.end(Exit.REFUSED, f"{session.say('ref')}: {len(ref)} > {REF_BYTES_MAX}")
-    if ref and session.ask(lambda client: _paid(client, number, ref, payee)):
-        session.end(Exit.REFUSED, session.say("already_paid"))
-    sign_and_settle(session, number, Pay(SOM, number, ((payee, tyiyn, ref),), once=bool(ref)), signing)
+
+    async def unpaid(client: Client) -> int:
+        found = await client.paid(number, [ref])
+        if any(int(payment.to) == payee for payment in found.payments):
+            session.end(Exit.REFUSED, session.say("already_paid"))
+        return found.block_time_ms
+
+    if ref:
+        session.ask(unpaid)
+    operation = Pay(SOM, number, ((payee, tyiyn, ref),), once=bool(ref))
+    sign_and_settle(session, number, operation, signing, unpaid=unpaid if ref else None)
 
 
 def payee_of(link: Link) -> AccountNumber | None:
@@ -110,10 +121,6 @@ def payee_of(link: Link) -> AccountNumber | None:
         return parse_account(text)
     except ValueError:
         return None
-
-
-async def _paid(client: Client, payer: int, ref: bytes, payee: int) -> bool:
-    return any(int(payment.to) == payee for payment in (await client.paid(payer, [ref])).payments)
 
 
 def _to_pay(session: Session, link: Link, amount: str | None) -> int:

@@ -17,7 +17,6 @@ from node.iso20022.plan import REF_BYTES, Ref
 from node.iso20022.returns import return_ref
 from node.ledger.account import SOM, format_account
 from node.ledger.pay import Pay
-from node.rpc import types
 
 
 @click.command("return", cls=SigningCommand)
@@ -30,20 +29,27 @@ def return_command(session: Session, /, reference: str, payer: str, payee: str, 
     original = _reference(session, reference)
     debtor, creditor = account_of(session, payer), account_of(session, payee)
 
-    async def question(client: Client) -> tuple[types.GetByRefResult, types.GetByRefResult]:
-        return await client.paid(debtor, [original]), await client.paid(creditor, [return_ref(original)])
+    async def look(client: Client) -> tuple[int, int]:
+        """Return the amount to pay back, and the block time up to which it was not."""
+        paid = await client.paid(debtor, [original])
+        returned = await client.paid(creditor, [return_ref(original)])
+        found = [payment for payment in paid.payments if payment.asset == SOM and int(payment.to) == creditor]
+        if not found:
+            session.end(Exit.REFUSED, session.say("no_such_payment"))
+        if returned.payments:
+            session.end(Exit.REFUSED, session.say("returned_already"))
+        return int(
+            found[-1].amount
+        ), returned.block_time_ms  # latest first: the first payment of a reference is the one
 
-    paid, returned = session.ask(question)
-    found = [payment for payment in paid.payments if payment.asset == SOM and payment.to == format_account(creditor)]
-    if not found:
-        session.end(Exit.REFUSED, session.say("no_such_payment"))
-    if returned.payments:
-        session.end(Exit.REFUSED, session.say("returned_already"))
-    amount = int(found[-1].amount)  # latest first: the first payment of a reference is the one
+    async def unpaid(client: Client) -> int:
+        return (await look(client))[1]
+
+    amount, _ = session.ask(look)
     session.words(f"{format_account(creditor)} → {format_account(debtor)}: {session.money(amount)}")
     operation = Pay(SOM, creditor, ((debtor, amount, return_ref(original)),), once=True)
     session.words(f"{session.say('ref')}: {format_uetr(original)}")
-    sign_and_settle(session, creditor, operation, signing)
+    sign_and_settle(session, creditor, operation, signing, unpaid=unpaid)
 
 
 def _reference(session: Session, text: str) -> Ref:

@@ -28,6 +28,7 @@ from node.client.errors import ClientError, NotReachable, OutboxError, ProofInva
 from node.client.outbox import Outbox
 from node.client.trust import Trust
 from node.config import ConfigError
+from node.iso20022.record import RecordDamaged
 from node.ledger.account import parse_account
 from node.ledger.errors import LANGUAGES, Code, Language
 from node.ledger.errors import Refused as LedgerRefused
@@ -113,25 +114,33 @@ class Session:
         return self.nodes or (NODE_DEFAULT,)
 
     def ask(self, question: Callable[[Client], Awaitable[T]], *, keeps: bool = False, trust: Trust | None = None) -> T:
-        """Run a conversation with the nodes; ``keeps`` opens the outbox, for what must not be lost."""
+        """Run a conversation with the nodes; ``keeps`` opens the outbox, for what must not be lost.
+
+        Who breaks it off is told what may be on the wire.
+        """
+        outbox = Outbox(self.outbox_path if keeps else ":memory:")
 
         async def talk() -> T:
-            outbox = Outbox(self.outbox_path) if keeps else Outbox(":memory:")
-            try:
-                async with Client(
-                    self.urls(),
-                    outbox=outbox,
-                    trust=trust,
-                    language=self.language,
-                    token=self.token(),
-                    reader=self.reader(),
-                    under_order=self.under_order,
-                ) as client:
-                    return await question(client)
-            finally:
-                outbox.close()
+            async with Client(
+                self.urls(),
+                outbox=outbox,
+                trust=trust,
+                language=self.language,
+                token=self.token(),
+                reader=self.reader(),
+                under_order=self.under_order,
+            ) as client:
+                return await question(client)
 
-        return asyncio.run(talk())
+        try:
+            return asyncio.run(talk())
+        except KeyboardInterrupt:
+            sent = outbox.under_way()
+            if not sent:
+                raise
+            self.end_pending([row.tx_id for row in sent])
+        finally:
+            outbox.close()
 
     def token(self) -> str | None:
         """Return the token to present: the first line of its file. Raises ConfigError."""
@@ -157,6 +166,11 @@ class Session:
             passphrase = str(click.prompt(self.say("passphrase"), hide_input=True, err=True)).encode()
         return self.reader_account, read_key(self.reader_path, "operator", passphrase, devnet=True)
 
+    def end_pending(self, tx_ids: Sequence[bytes], reasons: Sequence[str] = ()) -> NoReturn:
+        """End with what may still apply, how to find out, and why that is not known."""
+        lines = [f"  som tx wait {tx_id.hex()}" for tx_id in tx_ids]
+        self.end(Exit.PENDING, "\n".join([self.say("still_pending"), *lines, *reasons]))
+
     def end(self, exit_code: Exit, text: str) -> NoReturn:
         """Say why and end."""
         self.words(text)
@@ -176,6 +190,8 @@ def explain(session: Session, error: Exception) -> tuple[Exit, str] | None:
             return Exit.USAGE, str(error)
         case RequestFailed() | ProofInvalid():
             return Exit.ERROR, f"{session.say('error')}: {error}"
+        case RecordDamaged():
+            return Exit.CONFIG, f"{session.say('record_damaged')}: {error}"
         case OutboxError() | ConfigError() | GenesisError() | StorageError() | OSError():
             return Exit.CONFIG, f"{session.say('error')}: {error}"
         case ClientError():

@@ -14,13 +14,14 @@ from node.client.client import Client, Settled
 from node.client.proofs import ProvenReceipt
 from node.client.trust import Trust
 from node.home import read_genesis
+from node.ledger.account import SOM
 from node.ledger.errors import Code
 from node.ledger.errors import text as ledger_text
 from node.ledger.transaction import decode_transaction, signatures_valid
 from node.rpc import ledger_types, types
 from node.rpc.views import transaction_view
 
-LEGS_SHOWN_MAX = 20  # the rest is in --json
+LEGS_SHOWN_MAX = 20  # where nothing is signed; the rest is in --json
 
 
 @click.group(cls=SomGroup)
@@ -137,7 +138,7 @@ def sign(session: Session, /, file: Path, genesis_file: Path | None, yes: bool, 
         session.end(Exit.CONFIG, session.say("other_network"))
     transaction = prepared.trial()
     rows = [(session.say("transaction"), transaction.id.hex()), (session.say("genesis"), prepared.genesis_hash)]
-    for name, text in (*rows, *_transaction_rows(session, transaction_view(transaction))):
+    for name, text in (*rows, *_transaction_rows(session, transaction_view(transaction), legs_max=None)):
         session.words(f"{name}: {text}")
     if not yes and not click.confirm(session.say("sign_this"), err=True):
         session.end(Exit.ERROR, session.say("not_signed"))
@@ -225,18 +226,30 @@ def _rows(session: Session, found: types.GetTransactionResult) -> list[tuple[str
     return rows
 
 
-def _transaction_rows(session: Session, view: types.TransactionView) -> list[tuple[str, object]]:
+def _transaction_rows(
+    session: Session, view: types.TransactionView, legs_max: int | None = LEGS_SHOWN_MAX
+) -> list[tuple[str, object]]:
+    """Return all that the operations say, with the count and the total of legs, of which ``legs_max`` are shown."""
     say = session.say
     rows: list[tuple[str, object]] = [(say("expires"), format_time(view.expires_ms))]
     for operation in view.operations:
-        for leg in (operation.legs or ())[:LEGS_SHOWN_MAX]:
-            text = f"{operation.payer} → {leg.to}  {session.money(int(leg.amount))}  {format_ref(leg.ref)}"
-            rows.append((operation.type, text))
-        if operation.legs is None:
-            fields = msgspec.to_builtins(operation)
-            rows.append(
-                (operation.type, ", ".join(f"{name} {value}" for name, value in fields.items() if name != "type"))
-            )
-        elif len(operation.legs) > LEGS_SHOWN_MAX:
-            rows.append((operation.type, f"… {len(operation.legs)}"))
+        legs = operation.legs
+        fields = msgspec.to_builtins(operation)
+        told = [f"{name} {value}" for name, value in fields.items() if name not in ("type", "legs")]
+        if legs is None:
+            rows.append((operation.type, ", ".join(told)))
+            continue
+        total = _money(session, operation.asset, sum(int(leg.amount) for leg in legs))
+        told += [f"{say('payments')}: {len(legs)}", f"{say('total')}: {total}"]
+        rows.append((operation.type, ", ".join(told)))
+        for leg in legs[:legs_max]:
+            money = _money(session, operation.asset, int(leg.amount))
+            rows.append((operation.type, f"{operation.payer} → {leg.to}  {money}  {format_ref(leg.ref)}"))
+        if legs_max is not None and len(legs) > legs_max:
+            rows.append((operation.type, f"… {len(legs)}"))
     return rows
+
+
+def _money(session: Session, asset: int | None, units: int) -> str:
+    """Return an amount. How many decimals another asset has is not in the bytes, and who signs asks no node."""
+    return session.money(units) if asset == SOM else session.say("units_of_asset").format(units=units, asset=asset)

@@ -14,6 +14,7 @@ import click
 from node.cli.amounts import SOM_SCALE, parse_units
 from node.cli.session import Exit, Session
 from node.cli.show import BISHKEK
+from node.cli.texts import say
 from node.client.client import Client
 from node.client.errors import RequestFailed
 from node.config import ConfigError
@@ -33,6 +34,23 @@ ASSET: Final = click.option("--asset", default=str(SOM), show_default=True, help
 DOCUMENT_BYTES_MAX: Final = 1 << 30
 _UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SPAN: Final = re.compile(r"\+?([1-9][0-9]{0,6})([smhd])", re.ASCII)
+
+
+class Text(click.ParamType[str]):
+    """What goes on the chain, into a code or a database: bytes of the command line that are not UTF-8 are refused."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            session = None if ctx is None else ctx.find_object(Session)
+            self.fail(say("not_utf8", "en") if session is None else session.say("not_utf8"), param, ctx)
+        return str(value)
+
+
+TEXT: Final = Text()
 
 
 class Unit(NamedTuple):

@@ -18,7 +18,7 @@ import msgspec
 
 from consensus.crypto import SecretKey
 from node.client.access import Access
-from node.client.errors import ClientError, NotReachable, ProofInvalid, Refused, RequestFailed
+from node.client.errors import ClientError, NotReachable, OutboxError, ProofInvalid, Refused, RequestFailed
 from node.client.outbox import REPLACEABLE, Outbox, Row, State
 from node.client.proofs import (
     ProvenAccount,
@@ -49,9 +49,6 @@ PROVE_AFTER_TRIES: Final = 20  # with pauses of 0.5 s: views without a proposal 
 MANY_AT_ONCE: Final = SUBMIT_MANY_MAX
 MANY_HEX_MAX: Final = 3 * 1024 * 1024  # of one call; a body has at most 4 MiB
 
-# No node can ever take these bytes: the refusal is about the bytes themselves.
-_INHERENT: Final = frozenset((Code.MALFORMED, Code.NETWORK, Code.SIGNATURE, Code.OPS, Code.LEGS, Code.TOO_LARGE))
-
 T = TypeVar("T")
 R = TypeVar("R", bound=msgspec.Struct)
 ReadResult = TypeVar("ReadResult", bound=types.Result)
@@ -60,7 +57,10 @@ Signer = tuple[int, SecretKey]  # index in the transaction's accounts, key
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What is known of a transaction. PENDING: it may still take effect until ``expires_ms``; wait, never sign anew."""
+    """What is known of a transaction. PENDING: it may still take effect until ``expires_ms``; wait, never sign anew.
+
+    ``message`` is what a node said, or why none did, where that is not the ledger's final word.
+    """
 
     key: str
     tx_id: bytes
@@ -103,6 +103,7 @@ class Client:
         self.outbox = outbox or Outbox(":memory:")
         self._trust = trust
         self._info: types.GetInfoResult | None = None
+        self._serves: dict[str, bytes] = {}  # URL -> the genesis hash of the network that it serves
         self._seen_height = 0
         self._clock_offset_ms = 0  # the node's clock less ours: expiry is judged by block times
         self._now_ms = now_ms or (lambda: time.time_ns() // 1_000_000)
@@ -156,6 +157,7 @@ class Client:
         if self._trust is not None and bytes.fromhex(info.genesis_hash) != self._trust.genesis_hash:
             raise ProofInvalid("the node serves another network")
         self._info = info
+        self._serves[self._transport.preferred] = bytes.fromhex(info.genesis_hash)
         self._clock_offset_ms = info.now_ms - self._now_ms()
         return info
 
@@ -321,11 +323,20 @@ class Client:
     # --- payments ---
 
     async def prepare(
-        self, accounts: Sequence[int], operations: Sequence[Operation], lifetime_ms: int = LIFETIME_MS
+        self,
+        accounts: Sequence[int],
+        operations: Sequence[Operation],
+        lifetime_ms: int = LIFETIME_MS,
+        until_ms: int | None = None,
     ) -> bytes:
-        """Return the body of a transaction for this network that expires in ``lifetime_ms``: what is to be signed."""
+        """Return the body of a transaction for this network: what is to be signed.
+
+        It expires in ``lifetime_ms``, and by ``until_ms``, a block time, if that is earlier.
+        """
         info = self._info or await self.info()
         expires_ms = max(self._now_ms() + self._clock_offset_ms, info.block_time_ms) + lifetime_ms
+        if until_ms is not None:
+            expires_ms = min(expires_ms, until_ms)
         return make_body(info.network, expires_ms, secrets.randbits(64), accounts, operations)
 
     async def simulate(self, raw: bytes) -> ledger_types.SimulateResult:
@@ -338,9 +349,10 @@ class Client:
         operations: Sequence[Operation],
         signers: Sequence[Signer],
         lifetime_ms: int = LIFETIME_MS,
+        until_ms: int | None = None,
     ) -> Transaction:
-        """Return a signed transaction for this network that expires in ``lifetime_ms``. Nothing is sent."""
-        body = await self.prepare(accounts, operations, lifetime_ms)
+        """Return a signed transaction for this network that expires as ``prepare`` says. Nothing is sent."""
+        body = await self.prepare(accounts, operations, lifetime_ms, until_ms)
         genesis_hash = await self._genesis_hash()
         signatures = [sign_body(genesis_hash, body, index, key) for index, key in signers]
         return decode_transaction(assemble(body, signatures), genesis_hash)
@@ -353,24 +365,29 @@ class Client:
         *,
         key: str | None = None,
         lifetime_ms: int = LIFETIME_MS,
+        until_ms: int | None = None,
         timeout_seconds: float = 30.0,
     ) -> Settled:
-        """Sign, keep and settle a transaction.
+        """Sign, keep and settle a transaction, which expires as ``prepare`` says.
 
         ``key`` names the purpose. If the outbox knows it, the transaction of then is settled, or its result returned,
-        and nothing new is signed, unless that one has expired, failed or was refused. Raises Refused, RequestFailed.
+        and nothing new is signed, unless that one has expired, failed or was refused. Raises Refused, RequestFailed,
+        OutboxError if the transaction of then is of another network than the nodes.
         """
         name = key or f"random:{secrets.token_hex(16)}"
         known = self.outbox.by_key(name)
         if known is not None and known.state not in REPLACEABLE:
-            return await self._settle(known, timeout_seconds)
-        transaction = await self.sign(accounts, operations, signers, lifetime_ms)
+            return await self._known(known, timeout_seconds)
+        transaction = await self.sign(accounts, operations, signers, lifetime_ms, until_ms)
         return await self.submit(transaction, key=name, timeout_seconds=timeout_seconds)
 
     async def submit(
         self, transaction: Transaction, *, key: str | None = None, timeout_seconds: float = 30.0
     ) -> Settled:
-        """Keep a signed transaction and send it until it is settled or the time is over. Raises Refused."""
+        """Keep a signed transaction and send it until it is settled or the time is over. Raises Refused.
+
+        Once it is kept it may be sent, now or by ``resume``: then what is not known is pending, not an error.
+        """
         (row,) = self._keep([transaction], [key or f"tx:{transaction.id.hex()}"], await self._genesis_hash())
         return await self._settle(row, timeout_seconds)
 
@@ -390,10 +407,13 @@ class Client:
         return [self._settled(row.tx_id, messages.get(row.tx_id)) for row in rows]
 
     async def wait(self, tx_id: bytes, timeout_seconds: float = 30.0) -> Settled:
-        """Settle a transaction of the outbox, or follow one that others sent (then nothing is sent)."""
+        """Settle a transaction of the outbox, or follow one that others sent (then nothing is sent).
+
+        Raises OutboxError if the transaction is of another network than the nodes.
+        """
         row = self.outbox.by_id(tx_id)
         if row is not None:
-            return await self._settle(row, timeout_seconds)
+            return await self._known(row, timeout_seconds)
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         while True:
             found = await self._transport.call("tx_get", {"tx_id": tx_id.hex()}, types.GetTransactionResult)
@@ -422,6 +442,14 @@ class Client:
         self.outbox.add(rows)
         return rows
 
+    async def _known(self, row: Row, timeout_seconds: float) -> Settled:
+        """Settle a row of an earlier call, which may be of another network: its end there says nothing about here."""
+        if row.state is not State.PENDING:
+            ours = await self._genesis_hash() if self._trust is None else self._trust.genesis_hash
+            if row.genesis_hash != ours:
+                raise OutboxError(f"transaction {row.tx_id.hex()} is of another network")
+        return await self._settle(row, timeout_seconds)
+
     async def _settle(self, row: Row, timeout_seconds: float) -> Settled:
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         messages: dict[bytes, str] = {}
@@ -433,36 +461,54 @@ class Client:
         return settled
 
     async def _settle_many(self, rows: Sequence[Row], deadline: float, messages: dict[bytes, str]) -> None:
-        """Send what is pending to one node after the other until nothing is, or the deadline has passed."""
+        """Send what is pending to one node after the other until nothing is, or the deadline has passed.
+
+        A node that serves another network, or whose refusal of the call is no matter of time, is asked no more. What is
+        in the outbox is pending whatever goes wrong on the way. Raises OutboxError if no node serves its network.
+        """
         loop = asyncio.get_running_loop()
+        urls = list(self._transport.urls)
+        foreign: list[str] = []
         failure: ClientError | None = None
-        reached = False
         attempt = 0
         while True:
             waiting = [row for row in map(self._row, rows) if row.state is State.PENDING]
             if not waiting:
                 return
             left = deadline - loop.time()
-            if left <= 0 and attempt:
-                if not reached and failure is not None:
-                    raise failure
-                return
-            url = self._transport.urls[attempt % len(self._transport.urls)]
+            if not urls or (left <= 0 and attempt):
+                break
+            url = urls[attempt % len(urls)]
             pause = PAUSE_SECONDS[min(attempt, len(PAUSE_SECONDS) - 1)]
             try:
+                if await self._network_of(url) != waiting[0].genesis_hash:
+                    urls.remove(url)
+                    foreign.append(url)
+                    continue
                 await self._send(url, waiting, max(0.0, left), messages)
-                reached = True
+                failure = None
                 pause = min(pause, PAUSE_SECONDS[0]) if attempt < 2 else pause
-            except NotReachable as error:
+            except (NotReachable, Refused) as error:
                 failure = error
             except RequestFailed as error:
-                if not error.retryable:
-                    raise
                 failure = error
                 pause = max(pause, _seconds(error.data.get("retry_after_ms")))
+                if not error.retryable:
+                    urls.remove(url)
             attempt += 1
-            if any(self._row(row).state is State.PENDING for row in waiting):
+            if urls and any(self._row(row).state is State.PENDING for row in waiting):
                 await asyncio.sleep(min(pause, max(0.0, deadline - loop.time())))
+        if len(foreign) == len(self._transport.urls):
+            raise OutboxError(f"transaction {waiting[0].tx_id.hex()} is of another network than {', '.join(foreign)}")
+        if failure is not None:
+            messages.update((row.tx_id, str(failure)) for row in waiting)
+
+    async def _network_of(self, url: str) -> bytes:
+        """Return the genesis hash that a node names, asked once: what it says of a foreign transaction is no answer."""
+        if url not in self._serves:
+            info = await self._transport.call("chain_getInfo", {}, types.GetInfoResult, url=url)
+            self._serves[url] = bytes.fromhex(info.genesis_hash)
+        return self._serves[url]
 
     async def _send(self, url: str, rows: Sequence[Row], left_seconds: float, messages: dict[bytes, str]) -> None:
         """Send once more; note what the node says. The outbox knows of the attempt before the node does."""
@@ -486,8 +532,7 @@ class Client:
         elif refused is not None and refused.code > 0:
             messages[row.tx_id] = refused.message
             # Once another node may have it, a refusal here decides nothing: it may be late news of its own success.
-            certain = sent_before == 0 and refused.code != Code.EXPIRED
-            if not refused.retryable and (certain or refused.code in _INHERENT):
+            if not refused.retryable and sent_before == 0 and refused.code != Code.EXPIRED:
                 self.outbox.settle(row.tx_id, State.REFUSED, None, refused.code)
 
     async def _note_expired(self, url: str, row: Row) -> None:

@@ -6,7 +6,7 @@ class ClientError(Exception):
 
 
 class NotReachable(ClientError):
-    """No node answered. Whatever was sent may still take effect: the outbox has it."""
+    """No node answered. Of a transaction it says that none was sent: what may be on the wire is pending, no error."""
 
 
 class RequestFailed(ClientError):
@@ -39,7 +39,7 @@ class ProofInvalid(ClientError):
 
 
 class OutboxError(ClientError):
-    """The outbox cannot be used, or a key stands for other bytes."""
+    """The outbox cannot be used, a key stands for other bytes, or a transaction is of another network than the node."""
 
 
 def _detail(data: dict[str, object]) -> str:

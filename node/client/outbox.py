@@ -70,11 +70,13 @@ class Outbox:
     def __init__(self, path: Path | str) -> None:
         """Open or create. Raises OutboxError if the file is something else."""
         self._lock = threading.Lock()
+        self._begun: dict[bytes, None] = {}  # ids, in the order of their first send by this object
         try:
             if str(path) != ":memory:":
                 Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
-            self._db.execute("PRAGMA synchronous = FULL")
+            # FULL does not sync the directory when a journal is deleted: a count of sends could be undone by a crash.
+            self._db.execute("PRAGMA synchronous = EXTRA")
             self._require_format()
             self._db.executescript(_SCHEMA)
         except (sqlite3.Error, OSError) as error:
@@ -86,7 +88,10 @@ class Outbox:
             self._db.close()
 
     def add(self, rows: list[Row]) -> None:
-        """Write rows durably, all or none. A key that stands for other bytes must be REPLACEABLE, else OutboxError."""
+        """Write rows durably, all or none. A key that stands for other bytes must be REPLACEABLE, else OutboxError.
+
+        A transaction that is there stays as it is, unless it was REFUSED: then it is tried as a new one.
+        """
         with self._lock:
             self._run("BEGIN IMMEDIATE")
             try:
@@ -107,7 +112,13 @@ class Outbox:
                 before[tx_id] = found[0]
                 self._run("UPDATE outbox SET sends = sends + 1 WHERE tx_id = ?", (tx_id,))
             self._run("COMMIT")
+            self._begun.update(dict.fromkeys(tx_ids))
         return before
+
+    def under_way(self) -> list[Row]:
+        """Return what was sent by this object and is paid, or may still be."""
+        rows = [self.by_id(tx_id) for tx_id in self._begun]
+        return [row for row in rows if row is not None and row.state not in REPLACEABLE]
 
     def settle(self, tx_id: bytes, state: State, height: int | None = None, code: int | None = None) -> None:
         """Note how a pending transaction ended; what is settled stays."""
@@ -131,8 +142,11 @@ class Outbox:
         return [_row(found) for found in self._all(where, (genesis_hash, limit))]
 
     def _add(self, row: Row) -> None:
-        if self._find("tx_id = ?", row.tx_id) is not None:
+        known = self._find("tx_id = ?", row.tx_id)
+        if known is not None and known.state is not State.REFUSED:
             return
+        if known is not None:  # no node has it: it may have other signatures now, or there is money by now
+            self._run("DELETE FROM outbox WHERE tx_id = ?", (row.tx_id,))
         before = self._find("key = ?", row.key)
         if before is not None:
             if before.state not in REPLACEABLE:

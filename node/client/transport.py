@@ -78,6 +78,11 @@ class Transport:
         if self._session is not None:
             await self._session.close()
 
+    @property
+    def preferred(self) -> str:
+        """The node that answered last, and is asked first."""
+        return self.urls[self._preferred]
+
     def _headers(self) -> dict[str, str]:
         headers = {"Accept-Language": self._language}
         return headers if self._token is None else {**headers, "Authorization": f"Bearer {self._token}"}

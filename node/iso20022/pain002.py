@@ -1,7 +1,8 @@
 """Write a customer payment status report, pain.002.001.12: what became of a file, for the bank that sent it.
 
 One rule: a report says only what is final. ACSC is paid in a finalized block; RJCT was refused and will not be paid by
-this file; everything else is PDNG, and a later report settles it. The report repeats the identifiers, amounts and
+this file. RCVD is not paid and not under way, and the file may be imported again; everything else is PDNG, and a later
+report settles it. The report repeats the identifiers, amounts and
 accounts of the original and no names.
 """
 
@@ -14,7 +15,7 @@ from node.iso20022.errors import FILE_CODES, FileRefused, Problem, clipped, ledg
 from node.iso20022.fields import CURRENCY, format_date_time, format_som, format_uetr
 from node.iso20022.pain001 import PAYMENT_METHOD, Payment, PaymentFile, PaymentInformation
 from node.iso20022.plan import Ref, payment_ref
-from node.iso20022.resume import PENDING, Conflict, Outcome, Pending, Rejected, Settled
+from node.iso20022.resume import PENDING, Conflict, Outcome, Pending, Rejected, Settled, Unsent
 from node.iso20022.shape import MESSAGE_NAME as ORIGINAL_MESSAGE_NAME
 from node.iso20022.xml import DECLARATION, XmlWriter
 from node.ledger.account import format_account
@@ -27,9 +28,10 @@ NOT_PROVIDED: Final = "NOTPROVIDED"  # the custom for a mandatory identifier tha
 
 ACSC: Final = "ACSC"  # settlement completed
 PDNG: Final = "PDNG"  # pending
+RCVD: Final = "RCVD"  # received, and not sent
 RJCT: Final = "RJCT"  # rejected
 PART: Final = "PART"  # of a group: some so, some otherwise
-STATUSES: Final = (ACSC, PDNG, RJCT)
+STATUSES: Final = (ACSC, PDNG, RCVD, RJCT)
 
 REASON_CONFLICT: Final = "AM05"  # duplication: the reference has paid something else
 _CONFLICT_TEXTS: Final[Mapping[Language, str]] = {
@@ -54,6 +56,8 @@ def status(outcome: Outcome) -> str:
             return ACSC
         case Rejected() | Conflict():
             return RJCT
+        case Unsent():
+            return RCVD
         case Pending():
             return PDNG
 
@@ -142,7 +146,7 @@ def _payment(
         xml.leaf("OrgnlUETR", format_uetr(payment.uetr))
     xml.leaf("TxSts", status(outcome))
     match outcome:
-        case Rejected(code):
+        case Rejected(code) | Unsent(code):
             _reason(xml, ledger_reason(code), (f"{int(code)} {code.name}", text(code, language)))
         case Conflict(paid):
             other = f"REF_CONFLICT {format_account(paid.creditor)} {format_som(paid.amount)} {CURRENCY}"

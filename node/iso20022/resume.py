@@ -52,12 +52,19 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsent:
+    """No node took the transaction, so nothing is under way; the file can be imported again. ``code`` says why."""
+
+    code: Code
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
-    """Not known yet, or not sent. It may still be paid."""
+    """Not known yet. It may still be paid."""
 
 
 Known = Settled | Rejected  # what a chain or a record can say of a reference
-Outcome = Settled | Rejected | Conflict | Pending
+Outcome = Settled | Rejected | Conflict | Unsent | Pending
 
 PENDING: Final = Pending()
 
@@ -77,8 +84,8 @@ class Lookup(Protocol):
         """Return what ``debtor`` has paid under ``refs`` (at most LOOKUP_REFS_MAX) in all of its history.
 
         ``Settled`` must be complete up to the answer's height, and wins over an earlier ``Rejected``, which is as far
-        as the node still knows. It raises if it cannot answer completely: a pruned or lagging node must not be taken
-        for one that says no.
+        as the node still knows. Of several payments under a reference the ``deciding`` one is told. It raises if it
+        cannot answer completely: a pruned or lagging node must not be taken for one that says no.
         """
         ...
 
@@ -141,6 +148,14 @@ def outcome_of(leg: Leg, known: Known | None) -> Outcome:
             return known if (known.creditor, known.amount) == (leg.creditor, leg.amount) else Conflict(known)
         case Rejected():
             return known
+
+
+def deciding(leg: Leg, paid: Sequence[Settled]) -> Settled:
+    """Return which of the payments under a leg's reference, the first one first, says what became of the leg.
+
+    It is the leg's own payment, whatever else its debtor has paid under the reference before or after; else the first.
+    """
+    return next((each for each in paid if isinstance(outcome_of(leg, each), Settled)), paid[0])
 
 
 def expires_ms(at_ms: int, window_ms: int, step_ms: int = EXPIRY_STEP_MS) -> int:
