@@ -17,6 +17,7 @@ LEVELS: Final[dict[str, int]] = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
+WEBSOCKETS: Final = "aiohttp.websocket"  # warns of the protocols that a stranger offers, in the stranger's words
 
 
 class Threshold:
@@ -38,7 +39,8 @@ THRESHOLD: Final = Threshold()
 class _Libraries(logging.Handler):
     """Tells what libraries log as events of ours.
 
-    What breaks the grammar of HTTP is told without the library's words: they quote it, and it may hold a token.
+    What breaks the grammar of HTTP, or offers odd protocols for a WebSocket, is told without the library's words: they
+    quote it, and it may hold a token.
     """
 
     def __init__(self) -> None:
@@ -50,6 +52,8 @@ class _Libraries(logging.Handler):
         try:
             if isinstance(error, HttpProcessingError):
                 self._log.debug("not_http", library=record.name, kind=type(error).__name__)
+            elif record.name == WEBSOCKETS:
+                self._log.debug("not_http", library=record.name, kind="websocket")
             else:
                 told = {"library": record.name, "message": record.getMessage(), "exc_info": error}
                 self._log.log(record.levelno, "library", **told)

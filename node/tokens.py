@@ -57,8 +57,8 @@ def new_secret() -> str:
 
 
 def hash_of(secret: str) -> str:
-    """Return what the file has of a token. It has 256 bits of chance, so nothing slow is needed."""
-    return blake2b(secret.encode(), digest_size=32, person=b"som-token-1").hexdigest()
+    """Return what the file has of a token, of any text. It has 256 bits of chance, so nothing slow is needed."""
+    return blake2b(secret.encode(errors="surrogatepass"), digest_size=32, person=b"som-token-1").hexdigest()
 
 
 def read_tokens(path: Path) -> tuple[Token, ...]:
@@ -146,12 +146,15 @@ class Tokens:
         else:
             log.info("tokens_read", count=len(self._tokens))
 
-    def _stamp(self) -> tuple[int, int, int] | None:
+    def _stamp(self) -> tuple[int, ...] | None:
+        """Return what changes with the file, or with who may read it; None if there is none."""
         try:
             status = None if self._path is None else os.stat(self._path)
         except OSError:
             return None
-        return None if status is None else (status.st_mtime_ns, status.st_size, status.st_ino)
+        if status is None:
+            return None
+        return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_mode
 
 
 def _most(rates: Iterable[int]) -> int:

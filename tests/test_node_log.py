@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import structlog
+from aiohttp import ClientSession, web
 from aiohttp.http_exceptions import BadHttpMessage
+from aiohttp.test_utils import TestServer
 
 from node.log import LEVELS, THRESHOLD, Level, configure_log
 
@@ -80,3 +82,25 @@ def test_what_is_no_http_is_not_quoted(told: Callable[[], str], level: Level) ->
     assert "secret" not in lines
     kinds = [(each["event"], each["kind"]) for each in events(lines)]
     assert kinds == [("not_http", "BadHttpMessage")] * (level == "debug")
+
+
+@pytest.mark.parametrize("level", LEVELS)
+async def test_the_protocols_that_a_stranger_offers_are_not_quoted(told: Callable[[], str], level: Level) -> None:
+    configure_log(level, "json", "bank-1")
+
+    async def upgrade(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(protocols=("som-rpc",))
+        await socket.prepare(request)
+        await socket.close()
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/ws", upgrade)
+    async with TestServer(app) as server, ClientSession() as session:
+        offered = ("som-token.secret", "x" * 7_000)
+        async with session.ws_connect(server.make_url("/ws"), protocols=offered) as socket:
+            assert socket.protocol is None
+    lines = told()
+    assert "secret" not in lines
+    assert "xxx" not in lines
+    assert [(each["event"], each["kind"]) for each in events(lines)] == [("not_http", "websocket")] * (level == "debug")

@@ -46,6 +46,23 @@ def test_the_file_has_no_token_and_is_ours_alone(tmp_path: Path) -> None:
         read_tokens(path)
 
 
+@pytest.mark.parametrize("text", ["\udcff\udcfe", "\ud800" * 200, "ы" * 64, "\0", ""])
+def test_what_is_no_text_or_no_token_is_an_unknown_token(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "tokens.json"
+    write_tokens(path, [row(new_secret())])
+    assert Tokens(path, lambda: NOW_MS).grant(text) is None
+
+
+def test_a_file_that_was_open_to_others_counts_as_soon_as_it_is_closed_to_them(tmp_path: Path) -> None:
+    secret, path = new_secret(), tmp_path / "tokens.json"
+    write_tokens(path, [row(secret)])
+    tokens = Tokens(path, lambda: NOW_MS)
+    path.chmod(0o644)
+    assert tokens.grant(secret) is None
+    path.chmod(0o600)
+    assert tokens.grant(secret) is not None
+
+
 def test_secrets_have_256_bits_and_never_repeat() -> None:
     secrets = {new_secret() for _ in range(1_000)}
     assert len(secrets) == 1_000

@@ -218,8 +218,9 @@ async def test_an_enforcer_names_its_order_and_is_written_down_first(lab: Lab) -
     assert lab.chain.recorded == []
     for name in ("account_get", "account_getHistory"):
         assert await told(lab, name, ENFORCERS, account=digits(ALICE), under_order="18/26") == (200, "ok")
-        told_to = ("enforcer", name, {"under_order": "18/26", "accounts": digits(ALICE)}, True)
-        assert lab.chain.recorded[-1] == told_to
+        caller, method, recorded, allowed = lab.chain.recorded[-1]
+        assert (caller, method, allowed) == ("enforcer", name, True)
+        assert (recorded["under_order"], recorded["accounts"]) == ("18/26", digits(ALICE))
     order = METHODS["order_get"].example
     assert await told(lab, "order_get", ENFORCERS, **order) == (403, "forbidden")
     assert await told(lab, "order_get", ENFORCERS, **order, under_order="18/26") == (200, "ok")
@@ -232,7 +233,40 @@ async def test_what_the_operator_reads_by_its_socket_is_written_down_too(lab: La
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "account_get", "params": {"account": digits(ALICE)}})
     async with lab.local.post("http://localhost/rpc", data=body, headers={"Content-Type": "application/json"}) as reply:
         assert "result" in await reply.json()
-    assert lab.chain.recorded == [("local", "account_get", {"under_order": "", "accounts": digits(ALICE)}, True)]
+    ((caller, method, recorded, allowed),) = lab.chain.recorded
+    assert (caller, method, allowed) == ("local", "account_get", True)
+    assert (recorded["account"], recorded["accounts"]) == (digits(ALICE), digits(ALICE))
+    assert "under_order" not in recorded
+
+
+async def test_the_audit_log_says_what_was_read_under_an_order(lab: Lab) -> None:
+    paid = lab.chain.pay("alice", BOB, 5)
+    await lab.chain.execute([paid])
+    order, tx_id = METHODS["order_get"].example, paid.id.hex()
+    row = account_key(BOB).hex()
+    for name, params, accounts in (
+        ("order_get", order, ()),
+        ("order_list", {"target": digits(BOB), "limit": 7}, ()),
+        ("tx_get", {"tx_id": tx_id, "transaction": True}, (ALICE,)),
+        ("account_getHistory", {"account": digits(BOB), "limit": 3}, (BOB,)),
+        ("state_getProof", {"key": row}, (BOB,)),
+        ("state_getProof", {"key": order_key(ENFORCER, "17/26").hex()}, ()),
+    ):
+        assert await told(lab, name, ENFORCERS, **params, under_order="18/26") == (200, "ok"), name
+        caller, method, recorded, allowed = lab.chain.recorded[-1]
+        assert (caller, method, allowed) == ("enforcer", name, True)
+        said = {field: str(value) for field, value in params.items()}
+        assert recorded.items() >= {**said, "under_order": "18/26"}.items()
+        assert sorted(filter(None, recorded["accounts"].split(","))) == sorted(map(digits, accounts))
+        assert "None" not in recorded.values()
+
+
+async def test_the_audit_log_has_no_proof_of_ownership(lab: Lab) -> None:
+    given = auth(lab, ALICE, "alice")
+    params = {"account": digits(ALICE), "auth": given, "under_order": "18/26"}
+    assert await told(lab, "account_get", ENFORCERS, **params) == (200, "ok")
+    assert given["signature"] not in str(lab.chain.recorded)
+    assert "auth" not in lab.chain.recorded[-1][2]
 
 
 async def test_naming_an_order_opens_nothing_to_others(lab: Lab) -> None:

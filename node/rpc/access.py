@@ -125,7 +125,7 @@ async def require(ports: Ports, caller: Caller, method: str, params: types.Param
     under_order = getattr(params, "under_order", None)
     if caller.local or (caller.has("orders") and under_order is not None):
         named = ",".join(f"{number:016d}" for number in subjects.accounts)
-        await ports.record(caller.name, method, {"under_order": under_order or "", "accounts": named}, True)
+        await ports.record(caller.name, method, {**_told(params), "accounts": named}, True)
         return
     if scope is Scope.PERSONAL and _sees(ports, caller, method, params, subjects):
         return
@@ -143,10 +143,15 @@ async def require(ports: Ports, caller: Caller, method: str, params: types.Param
 async def _require_admin(ports: Ports, caller: Caller, method: str, scope: Scope, params: types.Params) -> None:
     allowed = caller.local or caller.has("admin", *(("audit",) if scope is Scope.AUDIT else ()))
     if allowed or caller.grant is not None:  # a stranger's tries are counted, not written down: the log is bounded
-        told = {name: str(getattr(params, name)) for name in params.__struct_fields__}
-        await ports.record(caller.name, method, told, allowed)
+        await ports.record(caller.name, method, _told(params), allowed)
     if not allowed:
         raise _refusal(caller, f"a token with the scope {scope}, or the socket in the node's home")
+
+
+def _told(params: types.Params) -> dict[str, str]:
+    """Return what the audit log has of a call: the params that it has but ``auth``, of which a copy opens accounts."""
+    given = {name: getattr(params, name) for name in params.__struct_fields__ if name != "auth"}
+    return {name: str(value) for name, value in given.items() if value is not None}
 
 
 async def _require_index(ports: Ports, caller: Caller, method: str, params: event_types.SubscribeParams) -> None:

@@ -54,10 +54,11 @@ class RemoteSigner:
         self._path = path
         self._genesis_hash = genesis_hash
         self._user = user
+        self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._asked: OrderedDict[int, Asked] = OrderedDict()
         self._number = 0
-        self._deadline: asyncio.Timeout | None = None  # of the oldest request under way
+        self._deadline: asyncio.TimerHandle | None = None  # of the oldest request under way
         self._listeners: list[Callable[[], None]] = []
         self._complaint = ""
 
@@ -67,7 +68,7 @@ class RemoteSigner:
 
     def ask(self, request: Request, on_answer: Callable[[Answer], None]) -> None:
         """Send a request, or answer Away."""
-        if self._writer is None or len(self._asked) >= ASKED_MAX:
+        if self._writer is None or self._writer.is_closing() or len(self._asked) >= ASKED_MAX:
             on_answer(Away())
             return
         self._number += 1
@@ -99,13 +100,12 @@ class RemoteSigner:
                 raise WrongSigner(welcome)
             if welcome.public != self.public:
                 raise WrongSigner(f"it has the key {welcome.public.hex()[:16]}, not {self.public.hex()[:16]}")
-            self._came(welcome, writer)
-            async with asyncio.timeout(None) as self._deadline:
-                while True:
-                    self._take(decode_answer(await read_frame(reader, ANSWER_BYTES_MAX)))
+            self._came(welcome, reader, writer)
+            while True:
+                self._take(decode_answer(await read_frame(reader, ANSWER_BYTES_MAX)))
         finally:
-            self._writer = self._deadline = None
-            writer.close()
+            self._reader = self._writer = None
+            writer.transport.abort()  # what a signer that hangs has not taken is not sent any more
 
     def _take(self, numbered: tuple[int, Answer]) -> None:
         number, answer = numbered
@@ -124,17 +124,26 @@ class RemoteSigner:
 
     def _set_deadline(self) -> None:
         if self._deadline is not None:
-            oldest = next(iter(self._asked.values()), None)
-            self._deadline.reschedule(None if oldest is None else oldest[0] + STUCK_SECONDS)
+            self._deadline.cancel()
+        oldest = next(iter(self._asked.values()), None)
+        at = None if oldest is None else oldest[0] + STUCK_SECONDS
+        self._deadline = None if at is None else asyncio.get_running_loop().call_at(at, self._stuck)
 
-    def _came(self, memory: Memory, writer: asyncio.StreamWriter) -> None:
-        self._writer, self.memory, self._complaint = writer, memory, ""
+    def _stuck(self) -> None:
+        """End the link: the reading task, when its turn comes, finds the error."""
+        self._writer = None
+        if self._reader is not None:
+            self._reader.set_exception(TimeoutError("it does not answer"))
+
+    def _came(self, memory: Memory, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer, self.memory, self._complaint = reader, writer, memory, ""
         log.info("signer_connected", newest=memory.newest, suspended=memory.suspended)
         self._tell()
 
     def _gone(self) -> None:
         """Answer all that waits: it is asked again when the signer is back, and the guard knows what it signed."""
         waiting, self._asked = list(self._asked.values()), OrderedDict()
+        self._set_deadline()
         self.late += len(waiting)
         for _, on_answer in waiting:
             on_answer(Away())

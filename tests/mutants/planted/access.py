@@ -172,7 +172,7 @@ OF_THE_AUDIT_LOG: Final = (
     ),
     one(
         *("an entry is told and not synced", "audit log: durable first", AUDIT),
-        *("        self._disk.sync(self._descriptor)\n", ""),
+        *("            self._disk.sync(self._descriptor)\n", ""),
         IN_AUDIT,
     ),
     one(
