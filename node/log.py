@@ -40,7 +40,7 @@ class _Libraries(logging.Handler):
     """Tells what libraries log as events of ours.
 
     What breaks the grammar of HTTP, or offers odd protocols for a WebSocket, is told without the library's words: they
-    quote it, and it may hold a token.
+    quote it, and it may hold a token. And who hangs up is no mistake of ours.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class _Libraries(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         try:
-            if isinstance(error, HttpProcessingError):
+            if isinstance(error, HttpProcessingError | ConnectionResetError):
                 self._log.debug("not_http", library=record.name, kind=type(error).__name__)
             elif record.name == WEBSOCKETS:
                 self._log.debug("not_http", library=record.name, kind="websocket")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import structlog
-from aiohttp import ClientSession, web
+from aiohttp import ClientConnectionResetError, ClientSession, web
 from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.test_utils import TestServer
 
@@ -82,6 +82,15 @@ def test_what_is_no_http_is_not_quoted(told: Callable[[], str], level: Level) ->
     assert "secret" not in lines
     kinds = [(each["event"], each["kind"]) for each in events(lines)]
     assert kinds == [("not_http", "BadHttpMessage")] * (level == "debug")
+
+
+def test_who_hangs_up_before_the_reply_is_no_mistake_of_ours(told: Callable[[], str]) -> None:
+    configure_log("info", "json", "bank-1")
+    try:
+        raise ClientConnectionResetError("Cannot write to closing transport")
+    except ClientConnectionResetError as error:
+        logging.getLogger("aiohttp.server").exception("Unhandled exception", exc_info=error)
+    assert events(told()) == []
 
 
 @pytest.mark.parametrize("level", LEVELS)

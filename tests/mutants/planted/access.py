@@ -213,7 +213,7 @@ OF_PAGES: Final = (
 OF_THE_LOG: Final = (
     one(
         *("what is no HTTP is quoted in the log", "log: nothing of a stranger's", LOG),
-        *("if isinstance(error, HttpProcessingError):", "if False:"),
+        *("if isinstance(error, HttpProcessingError | ConnectionResetError):", "if False:"),
         IN_LOG,
     ),
     one(

@@ -61,7 +61,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     one(
         *("a code for one payment is paid again when the ledger has forgotten", "QR: paying", QR_COMMAND),
-        *("return any(int(payment.to) == payee for payment in", "return any(False for payment in"),
+        *("if any(int(payment.to) == payee for payment in found.payments):", "if False:"),
         IN_QR_COMMAND,
     ),
     one(
@@ -142,7 +142,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     one(
         *("the report is older than its answers", "import: the chain has the last word", IMPORTING),
-        *("if any(isinstance(outcome, Rejected) for outcome in outcomes.values()):", "if False:"),
+        *("if any(isinstance(outcome, Rejected | Unsent) for outcome in outcomes.values()):", "if False:"),
         IN_LARGE,
     ),
 )

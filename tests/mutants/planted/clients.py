@@ -33,7 +33,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     one(
         *("a refusal after a send settles", "client: what a node's word decides", CLIENT),
-        *("certain = sent_before == 0 and refused.code != Code.EXPIRED", "certain = True"),
+        *("if not refused.retryable and sent_before == 0 and", "if not refused.retryable and"),
         IN_PAYMENTS,
     ),
     one(
@@ -52,8 +52,13 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         IN_PAYMENTS,
     ),
     one(
+        *("a node of another network is sent what was signed for ours", "client: what a node's word decides", CLIENT),
+        *("if await self._network_of(url) != waiting[0].genesis_hash:", "if False:"),
+        IN_PAYMENTS,
+    ),
+    one(
         *("only the first node is asked", "client: resending", CLIENT),
-        *("self._transport.urls[attempt % len(self._transport.urls)]", "self._transport.urls[0]"),
+        *("url = urls[attempt % len(urls)]", "url = urls[0]"),
         IN_PAYMENTS,
     ),
     one(

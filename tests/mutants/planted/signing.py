@@ -123,4 +123,14 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "if config.signer.socket and DISK.exists(home / config.keys.consensus):",
         suite("cli_nodes", only="observer"),
     ),
+    one(
+        *("a new guard for a key that may have signed", "guard: nothing is signed without it", "node/cli/nodes.py"),
+        *('if not unused.exists() or unused.read_text() != key_header(key)["pub"]:', "if False:"),
+        suite("cli_nodes", only="guard"),
+    ),
+    one(
+        *("a guard is based in a term that is over", "R62", "node/cli/signer.py"),
+        *("_term(session, home, papers, term)) + 1", "0) + 1"),
+        suite("node_fence", only="term"),
+    ),
 )
