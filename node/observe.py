@@ -1,6 +1,10 @@
 """Which numbers of which part are published under which name. docs/operations.md explains each."""
 
-from collections.abc import Iterator
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
 
 from network.mesh import Mesh
 from node.batches import BatchPool
@@ -21,7 +25,10 @@ from node.signing.signer import Signer
 from node.snapshot_fetch import Fetch
 from node.snapshot_maker import Maker
 from node.snapshots import Snapshots
+from node.storage.records import StoreStats
 from node.storage.store import Store
+
+LOOK_SECONDS: Final = 5.0  # between two looks at the store's directory: of 1,000 files one takes 15 ms
 
 
 def publish(
@@ -45,6 +52,8 @@ def publish(
     pruner: Pruner,
 ) -> None:
     """Register every part's numbers."""
+    sizes = Sizes(store.stats)
+    rpc.at_stop(sizes.stop)  # before the store is closed
 
     def consensus() -> Iterator[Sample]:
         status, core, counters = service.status(), driver.core, driver.counters
@@ -126,19 +135,19 @@ def publish(
         yield "counter", "som_rpc_denied", "Calls refused at the door, by reason", "reason", reasons
 
     def disk() -> Iterator[Sample]:
-        stats = store.stats()
+        stats = sizes.now()
         yield "gauge", "som_store_bytes", "Size of the store's directory", stats.directory_bytes
         yield "gauge", "som_disk_free_bytes", "Free on its file system", stats.disk_free_bytes
         yield "gauge", "som_disk_total_bytes", "Size of its file system", stats.disk_total_bytes
         yield "gauge", "som_journal_bytes", "Size of the consensus journal", driver.journal_bytes()
 
     def history() -> Iterator[Sample]:
-        sizes = snapshots.sizes()
-        newest = max(sizes, default=0)
+        kept = snapshots.sizes()
+        newest = max(kept, default=0)
         yield "gauge", "som_snapshot_every", "Heights between two snapshots, 0: none is made", maker.every
         yield "gauge", "som_snapshot_height", "Height of the newest snapshot here, 0: there is none", newest
-        yield "gauge", "som_snapshot_bytes", "Size of the newest snapshot", sizes.get(newest, 0)
-        yield "gauge", "som_snapshots_bytes", "Size of all snapshots that are kept", sum(sizes.values())
+        yield "gauge", "som_snapshot_bytes", "Size of the newest snapshot", kept.get(newest, 0)
+        yield "gauge", "som_snapshots_bytes", "Size of all snapshots that are kept", sum(kept.values())
         yield "gauge", "som_snapshot_seconds", "What making the last one took, 0 before the first", maker.seconds
         yield "counter", "som_snapshots_made", "Snapshots made", maker.made
         yield "counter", "som_snapshots_skipped", "Not made, validators had just changed", maker.skipped
@@ -151,8 +160,8 @@ def publish(
         yield "gauge", "som_prune_due_blocks", "Blocks that may go and are still here", pruner.due
 
     def tables() -> Iterator[Labelled]:
-        sizes = {name: float(size) for name, size in store.stats().table_bytes.items()}
-        yield "gauge", "som_store_table_bytes", "Size of the store's tables, as LevelDB estimates it", "table", sizes
+        tables = {name: float(size) for name, size in sizes.now().table_bytes.items()}
+        yield "gauge", "som_store_table_bytes", "Size of the store's tables, as LevelDB estimates it", "table", tables
 
     def durations() -> Iterator[Timed]:
         tempo = driver.tempo
@@ -205,3 +214,32 @@ def publish(
     for labelled in (lanes, proofs, denied, network, validators, tables):
         metrics.add_labelled(labelled)
     metrics.add_timed(durations)
+
+
+class Sizes:
+    """The sizes of the store as they were at the last look. A look is taken in a thread, never twice at once."""
+
+    def __init__(self, look: Callable[[], StoreStats]) -> None:
+        """Look once, here."""
+        self._look = look
+        self._found = look()
+        self._next = time.monotonic() + LOOK_SECONDS
+        self._thread = ThreadPoolExecutor(1, "sizes")
+        self._looking: Future[StoreStats] | None = None
+        self._stopped = False
+
+    def now(self) -> StoreStats:
+        """Return what was found last, and begin to look again if that was LOOK_SECONDS ago. Raises StorageError."""
+        looked, at = self._looking, time.monotonic()
+        if looked is not None and looked.done():
+            self._looking = None
+            self._found = looked.result()
+        if self._looking is None and at >= self._next and not self._stopped:
+            self._next = at + LOOK_SECONDS
+            self._looking = self._thread.submit(self._look)
+        return self._found
+
+    async def stop(self) -> None:
+        """Look no more, and wait for the look under way."""
+        self._stopped = True
+        await asyncio.to_thread(self._thread.shutdown)

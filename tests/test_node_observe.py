@@ -1,5 +1,7 @@
 """Each number of the metrics moves when what it tells of happens."""
 
+import asyncio
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -7,7 +9,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from node.node import Node
+from node.observe import Sizes
 from node.presence import SETTLED
+from node.storage.records import StoreStats
 from tests.node_lab import network
 
 DEAD: Final = "bank-3"
@@ -29,6 +33,58 @@ def numbers(node: Node) -> dict[tuple[str, str], float]:
         for sample in family.samples
         if sample.labels.get("le") in (None, "+Inf")
     }
+
+
+async def test_the_store_is_looked_at_seldom_and_off_the_loop_and_no_more_after_the_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[int] = []
+    going = threading.Event()
+
+    def look() -> StoreStats:
+        if looks:
+            going.wait(5)
+        looks.append(threading.get_ident())
+        return StoreStats(len(looks), {}, 0, 0, 0)
+
+    sizes = Sizes(look)
+    assert [sizes.now().height for _ in range(9)] == [1] * 9
+    monkeypatch.setattr("node.observe.LOOK_SECONDS", 0.0)
+    sizes._next = 0.0
+    assert [sizes.now().height for _ in range(9)] == [1] * 9, "a look under way is not waited for"
+    going.set()
+    await sizes.stop()
+    assert len(looks) == 2
+    assert looks[0] == threading.get_ident() != looks[1]
+    assert [sizes.now().height for _ in range(2)] == [2, 2]
+    assert len(looks) == 2
+
+
+async def test_what_went_wrong_with_a_look_is_told_and_it_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.observe.LOOK_SECONDS", 0.0)
+    found: list[StoreStats | Exception] = [StoreStats(2, {}, 0, 0, 0), OSError("the disk"), StoreStats(1, {}, 0, 0, 0)]
+
+    def look() -> StoreStats:
+        match found.pop():
+            case StoreStats() as stats:
+                return stats
+            case error:
+                raise error
+
+    sizes = Sizes(look)
+    sizes.now()
+    with pytest.raises(OSError, match="the disk"):
+        await until_changed(sizes)
+    assert await until_changed(sizes) == 2
+    found.append(StoreStats(3, {}, 0, 0, 0))
+    await sizes.stop()
+
+
+async def until_changed(sizes: Sizes) -> int:
+    async with asyncio.timeout(5):
+        while sizes.now().height == 1:  # noqa: ASYNC110  a thread, which tells nobody
+            await asyncio.sleep(0.01)
+        return sizes.now().height
 
 
 async def test_the_metrics_tell_of_a_validator_that_died_and_of_the_time_that_things_take(

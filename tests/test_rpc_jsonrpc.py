@@ -1,5 +1,6 @@
 """The codec alone: what is refused before it is parsed, and what a reply looks like."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -9,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.rpc.errors import INVALID_PARAMS, RpcError
-from node.rpc.jsonrpc import BATCH_MAX, DEPTH_MAX, ID_CHARS_MAX, PARTS_MAX, Request, answer, parse, parse_json
+from node.rpc.jsonrpc import (
+    BATCH_MAX,
+    DEPTH_MAX,
+    ID_CHARS_MAX,
+    PARTS_MAX,
+    REPLY_BYTES_MAX,
+    REPLY_SMALL_BYTES,
+    Request,
+    answer,
+    parse,
+    parse_json,
+)
 
 
 async def echo(request: Request) -> msgspec.Raw:
@@ -50,6 +62,80 @@ async def test_a_batch_is_answered_in_order_without_its_notifications() -> None:
     replies = await reply(batch)
     assert [one["id"] for one in replies] == [1, 2, 3]
     assert replies[1]["error"]["data"]["name"] == "invalid_params"
+
+
+async def test_the_calls_of_a_batch_begin_one_in_a_pass_of_the_loop_and_wait_together() -> None:
+    now, begun, all_begun = 0, [], asyncio.Event()
+
+    async def waiting(request: Request) -> msgspec.Raw:
+        begun.append(now)
+        if len(begun) == 5:
+            all_begun.set()
+        await all_begun.wait()
+        return msgspec.Raw(b"{}")
+
+    body = f"[{','.join(call(id=number) for number in range(5))}]".encode()
+    answering = asyncio.ensure_future(answer(body, waiting, lambda request, error: None))
+    while not answering.done():
+        await asyncio.sleep(0)
+        now += 1
+    assert len(set(begun)) == 5
+    assert [one["id"] for one in json.loads(answering.result().body or b"")] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("passes", [2, 20], ids=["while it begins", "while it waits"])
+async def test_a_batch_that_nobody_waits_for_ends(passes: int) -> None:
+    begun, ended = [], []
+
+    async def waiting(request: Request) -> msgspec.Raw:
+        begun.append(request.id)
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ended.append(request.id)
+        return msgspec.Raw(b"{}")
+
+    body = f"[{','.join(call(id=number) for number in range(5))}]".encode()
+    answering = asyncio.ensure_future(answer(body, waiting, lambda request, error: None))
+    for _ in range(passes):
+        await asyncio.sleep(0)
+    answering.cancel()
+    await asyncio.gather(answering, return_exceptions=True)
+    await asyncio.sleep(0)
+    assert begun
+    assert ended == begun
+
+
+async def test_a_reply_for_which_there_is_no_room_is_an_error_and_a_small_one_always_has_room() -> None:
+    async def told(size: int) -> tuple[Any, RpcError | None]:
+        body = call(params={"a": "x" * size}).encode()
+        answered = await answer(body, echo, lambda request, error: None, "en", lambda count: False)
+        return json.loads(answered.body or b""), answered.error
+
+    found, refused = await told(REPLY_SMALL_BYTES)
+    assert found["id"] == 1
+    assert found["error"]["data"] == {"name": "overloaded", "retryable": True, "retry_after_ms": 1_000}
+    assert refused is not None
+    found, refused = await told(REPLY_SMALL_BYTES - 100)
+    assert "result" in found
+    assert refused is None
+
+
+async def test_what_became_of_payments_is_told_whatever_room_there_is() -> None:
+    async def large(request: Request) -> msgspec.Raw:
+        return msgspec.Raw(b'"' + b"x" * (REPLY_BYTES_MAX * 2 // 3) + b'"')
+
+    methods = ("read", "read", "tx_submit", "tx_submitMany")
+    body = f"[{','.join(call(method=method) for method in methods)}]".encode()
+    answered = await answer(body, large, lambda request, error: None)
+    replies = json.loads(answered.body or b"")
+    assert ["result" in reply for reply in replies] == [True, False, True, True]
+    assert replies[1]["error"]["data"]["name"] == "limit_exceeded"
+    for method in methods:
+        answered = await answer(
+            call(method=method).encode(), large, lambda request, error: None, "en", lambda size: False
+        )
+        assert ("result" in json.loads(answered.body or b"")) == (method != "read")
 
 
 async def test_a_batch_of_notifications_gets_no_reply() -> None:

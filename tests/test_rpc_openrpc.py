@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +16,11 @@ from hypothesis import strategies as st
 from node.ledger.errors import Code
 from node.rpc.access import Caller
 from node.rpc.errors import FAULTS, RpcError, fault_of
+from node.rpc.jsonrpc import REPLY_BYTES_MAX, REPLY_SMALL_BYTES
 from node.rpc.methods import DOCUMENT, METHODS
 from node.rpc.registry import call_method
+from node.rpc.room import FREE_BYTES
+from node.rpc.server import METRICS_COST, PAGE_COST, ServerLimits
 from tests.rpc_lab import Lab, rpc_lab
 from tests.solo_chain import SoloChain
 
@@ -61,6 +65,33 @@ def test_every_error_is_listed_once_with_its_texts() -> None:
         assert listed[fault.code] == (fault.name, {"ky": fault.ky, "ru": fault.ru, "en": fault.en}, fault.retryable)
     own = [code for code in listed if code < 0]
     assert all(-32019 <= code <= -32001 or code in (-32700, -32600, -32601, -32602, -32603) for code in own)
+
+
+def test_what_a_call_counts_as_is_in_the_docs() -> None:
+    page = (GOLDEN.parent / "rpc.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| (`[^|]*) \|$", page, re.MULTILINE)
+    told = {name: int(cost) for cost, names in rows for name in re.findall(r"`([^`]*)`", names)}
+    assert told == {name: method.cost for name, method in METHODS.items() if method.cost > 1}
+    assert f"`/metrics` {METRICS_COST}, others and the opening of `/ws` {PAGE_COST}, `/healthz` nothing" in page
+
+
+def test_the_limits_of_one_address_are_in_the_docs() -> None:
+    page = (GOLDEN.parent / "rpc.md").read_text()
+    limits = ServerLimits()
+    for told in (
+        f"{limits.connections_max} connections",
+        f"{limits.connections_per_address_max} of one address",
+        f"{limits.bodies_bytes_max >> 20} MiB of bodies in all",
+        f"and {limits.bodies_per_address_bytes_max >> 20} MiB of one address",
+        f"{limits.calls_per_second:,} calls a second of one address, {limits.calls_burst:,} at once",
+        f"the first {FREE_BYTES >> 10} KiB of each",
+        f"come to {REPLY_BYTES_MAX >> 20} MiB, a further one above {REPLY_SMALL_BYTES >> 10} KiB",
+    ):
+        assert told in page, told
+    assert (limits.replies_bytes_max, limits.replies_per_address_bytes_max) == (
+        limits.bodies_bytes_max,
+        limits.bodies_per_address_bytes_max,
+    )
 
 
 async def test_discover_gives_the_document(lab: Lab) -> None:

@@ -3,19 +3,28 @@
 import asyncio
 import io
 import json
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 
 from node.rpc.jsonrpc import BODY_BYTES_MAX
 from node.rpc.limiter import ADDRESSES_MAX, Limiter
-from node.rpc.server import ServerLimits
+from node.rpc.ports import Grant
+from node.rpc.server import METRICS_COST, PAGE_COST, RpcServer, ServerLimits
 from tests.rpc_lab import Lab, rpc_lab
-from tests.solo_chain import BOB
+from tests.solo_chain import BOB, running, solo_chain
 
 INFO = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "chain_getInfo"})
 HEAD = b"POST /rpc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: %b\r\nSec-WebSocket-Key: %b\r\n"
+)
+KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 QUICK = ServerLimits(
     connections_max=8, connections_per_address_max=4, body_seconds=0.3, keepalive_seconds=0.3, write_seconds=0.3
 )
@@ -171,6 +180,95 @@ async def test_metrics_are_what_the_node_renders(lab: Lab) -> None:
     async with lab.get("/metrics") as response:
         assert (response.status, await response.text()) == (200, "som_up 1\n")
         assert response.content_type == "text/plain"
+
+
+async def test_metrics_are_rendered_once_a_second_whoever_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered: list[bytes] = []
+
+    def render() -> bytes:
+        rendered.append(b"som_up %d\n" % len(rendered))
+        return rendered[-1]
+
+    async with solo_chain(tmp_path) as chain, aiohttp.ClientSession() as session:
+        server = RpcServer(chain.ports(), render)
+        await server.start("127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.port}/metrics"
+        try:
+            for _ in range(5):
+                async with session.get(url) as response:
+                    assert await response.text() == "som_up 0\n"
+            monkeypatch.setattr("node.rpc.server.METRICS_SECONDS", 0.0)
+            async with session.get(url) as response:
+                assert await response.text() == "som_up 1\n"
+        finally:
+            await server.stop()
+
+
+async def test_pages_are_counted_as_calls_but_the_sign_of_life_is_not(tmp_path: Path) -> None:
+    async with rpc_lab(tmp_path, ServerLimits(calls_per_second=1, calls_burst=METRICS_COST + PAGE_COST)) as lab:
+        for path, status in (("/metrics", 200), ("/readyz", 200), ("/readyz", 429), ("/metrics", 429)):
+            async with lab.get(path) as response:
+                assert response.status == status, path
+        for path in ("/", "/explorer/", "/ws"):
+            async with lab.get(path, allow="") as response:
+                assert (response.status, response.headers["Retry-After"]) == (429, "1"), path
+        assert lab.server.denied["rate_limited"] == 5
+        async with lab.get("/healthz") as response:
+            assert response.status == 200
+        async with lab.local.get("http://localhost/metrics") as response:
+            assert response.status == 200
+
+
+# Tokens that are none
+
+
+class Strict(dict[str, Grant]):
+    """Tokens that are looked up by the hash of their bytes, as a node does."""
+
+    def get(self, token: str, default: Any = None) -> Any:
+        token.encode()
+        return super().get(token, default)
+
+
+async def test_a_token_of_other_bytes_than_text_is_refused_as_unauthorized(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with solo_chain(tmp_path) as chain:
+        chain.tokens = Strict()
+        async with running(chain) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(HEAD + b"Authorization: Bearer \xff\xfe\r\nContent-Length: 2\r\n\r\n{}")
+            assert b" 401 " in await reader.readline()
+            writer.close()
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(UPGRADE % (b"13", KEY) + b"Sec-WebSocket-Protocol: som-rpc, som-token.\xff\r\n\r\n")
+            assert b" 401 " in await reader.readline()
+            writer.close()
+            assert server.denied["unauthorized"] == 2
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_no_log_has_the_token_of_a_page_that_offers_no_protocol_of_ours(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    lab.chain.tokens["5ecre7"] = Grant("page", frozenset(), 0, 0, 0, 0, 0)
+    for offered in ("som-token.5ecre7", "som-token.5ecre7, graphql-ws", "som-token.5ecre7, SOM-RPC"):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await lab.session.ws_connect(f"{lab.url}/ws", headers={"Sec-WebSocket-Protocol": offered})
+        assert refused.value.status == 400
+    assert "5ecre7" not in caplog.text
+    assert [record for record in caplog.records if record.name.startswith("aiohttp")] == []
+
+
+@pytest.mark.parametrize(("version", "key"), [(b"99", KEY), (b"13", b"bGlu")], ids=["version", "key"])
+async def test_a_handshake_that_is_none_is_told_so(lab: Lab, version: bytes, key: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(lab.url.rpartition(":")[2]))
+    writer.write(UPGRADE % (version, key) + b"\r\n")
+    async with asyncio.timeout(5):
+        assert b" 400 " in await reader.readline()
+    writer.close()
+    assert len(lab.server.websockets) == 0
 
 
 # What a stranger can cost

@@ -132,6 +132,34 @@ async def add_blocks(lab: Lab, count: int) -> None:
         await asyncio.sleep(0)
 
 
+async def test_no_event_comes_before_the_reply_that_names_its_subscription(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.rpc.registry.MIN_HEIGHT_WAIT_SECONDS", 0.5)
+    subscribing = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "sub_subscribe",
+        "params": {"topic": "blocks", "from_height": 1},
+    }
+    waiting = {"jsonrpc": "2.0", "id": 2, "method": "chain_getInfo", "params": {"min_height": 99}}
+    async with socket(lab) as client:
+        await client.ws.send_json([subscribing, waiting])
+        await until(lambda: lab.server.websockets.subscriptions == 1)
+        await client.ws.send_json({"jsonrpc": "2.0", "id": 3, "method": "chain_getInfo"})
+        assert (await client.next_message())["id"] == 3
+        batch: Any = await client.next_message()
+        assert [reply["id"] for reply in batch] == [1, 2]
+        assert (await client.event())["subscription"] == batch[0]["result"]["subscription"]
+
+
+async def test_who_subscribes_without_asking_for_a_reply_is_told_events(lab: Lab) -> None:
+    async with socket(lab) as client:
+        params = {"topic": "blocks", "from_height": 1}
+        await client.ws.send_json({"jsonrpc": "2.0", "method": "sub_subscribe", "params": params})
+        assert (await client.event())["block"]["height"] == 1
+
+
 async def test_an_account_hears_of_each_entry_once_as_its_statement_has_it(lab: Lab) -> None:
     async with socket(lab) as client:
         await client.subscribe("account", account=digits(ALICE))

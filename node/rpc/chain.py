@@ -65,7 +65,7 @@ async def get_block(ports: Ports, params: types.GetBlockParams) -> types.GetBloc
         roots = store.roots(stored.height)
         block = decode_block(stored.block_bytes) if stored.block_bytes else None
         certificate_height, signers = signers_of(ports, store, stored.height)
-        transactions, next_cursor = block_transactions(ports, store, block, stored.height, params)
+        transactions, next_cursor = await block_transactions(ports, store, block, stored.height, params)
         return types.GetBlockResult(
             at_height=store.tip.height,
             header=None
@@ -125,6 +125,6 @@ def _proposer(ports: Ports, store: Snapshot, header: Header) -> str:
 
 METHODS: Final = (
     Method("chain_getInfo", types.GetInfoParams, types.GetInfoResult, get_info),
-    Method("chain_getBlock", types.GetBlockParams, types.GetBlockResult, get_block, cost=2),
+    Method("chain_getBlock", types.GetBlockParams, types.GetBlockResult, get_block, cost=50),
     Method("chain_getConsensus", types.GetConsensusParams, types.GetConsensusResult, get_consensus),
 )

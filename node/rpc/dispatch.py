@@ -59,6 +59,13 @@ class Dispatcher:
         finally:
             self._observe(name, outcome, time.perf_counter() - started)
 
+    def admit(self, address: str, cost: int) -> None:
+        """Count what is asked for without a call: a page. Raises RpcError (rate_limited)."""
+        wait_ms = self._limiter.wait_ms(address, int(time.perf_counter() * 1_000), cost)
+        if wait_ms:
+            self.denied[RATE_LIMITED.name] += 1
+            raise RpcError(RATE_LIMITED, retry_after_ms=wait_ms)
+
     def _count(self, called: Request, caller: Caller, now_ms: int, cost: int) -> None:
         """Raise RpcError (rate_limited) if the address, the token or its participant has used up its second."""
         grant = caller.grant

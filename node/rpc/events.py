@@ -4,7 +4,6 @@ One rule: what is live is read from the store as what is replayed is, so between
 Only the topic consensus has no past: it tells how things stand, not what is final.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -22,7 +21,7 @@ from node.rpc.errors import INVALID_PARAMS, NOT_FOUND, PRUNED, RpcError
 from node.rpc.event_types import Event, ExecutedBlock, SubscribeParams, TransactionEvent, ValidatorsEvent
 from node.rpc.history import summary_view
 from node.rpc.ports import Ports
-from node.rpc.reading import block_at, block_ids, checked_number, consumed, outcome_leaves, outcome_of
+from node.rpc.reading import HASH_BYTES, block_at, checked_number, consumed, outcome_of
 from node.rpc.validator_types import ValidatorView
 from node.rpc.views import entry_view
 from node.storage.records import StoredBlock
@@ -118,11 +117,16 @@ class AllTransactions:
         if height > store.tip.height:
             return [], place
         stored = block_at(store, height)
-        ids = block_ids(self.ports, store, decode_block(stored.block_bytes)) if stored.block_bytes else []
-        found = _placed(store, ids, height)
-        page = [each for each in found if each[0][1] >= first][:EVENTS_AT_ONCE]
-        told = [_transaction(self, self.number, store, at, tx_id, (height, at[1] + 1)) for at, tx_id in page]
-        return told, (height, page[-1][0][1] + 1) if len(page) == EVENTS_AT_ONCE else (height + 1, 0)
+        if not stored.block_bytes:
+            return [], (height + 1, 0)
+        block = decode_block(stored.block_bytes)
+        page = await self.ports.contents.ids(store, block, first, first + EVENTS_AT_ONCE)
+        told: list[Told] = []
+        for index, tx_id in enumerate(page, first):
+            found = consumed(store, tx_id)
+            if found is not None and (found.height, found.index) == (height, index):
+                told.append(_transaction(self, self.number, store, (height, index), tx_id, (height, index + 1)))
+        return told, (height, first + len(page)) if len(page) == EVENTS_AT_ONCE else (height + 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,7 @@ class NamedTransactions:
     async def read(self, store: Snapshot, place: Place) -> tuple[list[Told], Place]:
         if place[0] > store.tip.height:
             return [], place
-        found = [each for each in _placed(store, self.ids, None) if each[0] >= place][:EVENTS_AT_ONCE]
+        found = [each for each in _placed(store, self.ids) if each[0] >= place][:EVENTS_AT_ONCE]
         told = [_transaction(self, self.number, store, at, tx_id, (at[0], at[1] + 1)) for at, tx_id in found]
         return told, told[-1][0] if len(found) == EVENTS_AT_ONCE else (store.tip.height + 1, 0)
 
@@ -292,12 +296,12 @@ def place_of(source: Source, cursor: str) -> Place:
 # --- steps ---
 
 
-def _placed(store: Snapshot, ids: Sequence[bytes], height: int | None) -> list[tuple[Place, bytes]]:
-    """Return (height, index) and id of those that are final, in the order of execution; of one block only if asked."""
+def _placed(store: Snapshot, ids: Sequence[bytes]) -> list[tuple[Place, bytes]]:
+    """Return (height, index) and id of those that are final, in the order of execution."""
     found = []
-    for tx_id in dict.fromkeys(ids):
+    for tx_id in ids:
         stored = consumed(store, tx_id)
-        if stored is not None and height in (None, stored.height):
+        if stored is not None:
             found.append(((stored.height, stored.index), tx_id))
     return sorted(found)
 
@@ -315,7 +319,9 @@ async def _executed(ports: Ports, store: Snapshot, stored: StoredBlock) -> Execu
         raise RpcError(PRUNED, path="height", actual=str(height))
     receipts: list[str | None] = []
     leaves: list[str] = []
-    ids, outcomes = block_ids(ports, store, block), outcome_leaves(store, height)
+    data = store.outcome_leaves(height) or b""
+    outcomes = [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
+    ids = await ports.contents.ids(store, block, 0, await ports.contents.count(store, block))
     for index, (tx_id, leaf) in enumerate(zip(ids, outcomes, strict=True)):
         found = store.transaction(tx_id)
         if found is not None and outcome_leaf(tx_id, found.receipt) == leaf:
@@ -324,7 +330,7 @@ async def _executed(ports: Ports, store: Snapshot, stored: StoredBlock) -> Execu
             receipts.append(None)
             leaves.append(leaf.hex())
         if index % RECEIPTS_AT_ONCE == RECEIPTS_AT_ONCE - 1:
-            await asyncio.sleep(0)
+            await ports.turns.next()
     certificate = store.certificate(height)
     return ExecutedBlock(
         height=height,

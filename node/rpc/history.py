@@ -3,7 +3,6 @@
 One rule: everything is counted from blocks and entries that are stored, so two nodes at one height answer the same.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -45,7 +44,7 @@ async def get_blocks(ports: Ports, params: types.GetBlocksParams) -> types.GetBl
         for number, height in enumerate(page, 1):
             shown.append(summary_view(ports, store, block_at(store, height)))
             if number % BLOCKS_AT_ONCE == 0:
-                await asyncio.sleep(0)
+                await ports.turns.next()
         more = len(heights) > params.limit
         return types.GetBlocksResult(
             at_height=tip,
@@ -60,7 +59,7 @@ async def get_stats(ports: Ports, params: types.GetStatsParams) -> types.GetStat
         tip = store.tip.height
         first = max(1, tip - params.blocks + 1)
         counts, times, passed = [], [block_at(store, min(first, tip + 1) - 1).timestamp_ms], 0
-        async for step in _walk(store, first, tip):
+        async for step in _walk(ports, store, first, tip):
             counts.append(len(store.outcome_leaves(step.stored.height) or b"") // HASH_BYTES)
             times.append(step.stored.timestamp_ms)
             passed += len(step.passed)
@@ -124,7 +123,7 @@ async def get_uptime(ports: Ports, params: types.GetUptimeParams) -> types.GetUp
         first = max(1, tip - params.blocks + 1)
         epochs = ports.epochs(store)
         counts: dict[str, _Uptime] = {}
-        async for step in _walk(store, first, tip):
+        async for step in _walk(ports, store, first, tip):
             header = step.header
             members = None if header is None else epochs.members(header.epoch)
             if header is None or members is None:
@@ -180,7 +179,7 @@ class _Step:
     passed: range
 
 
-async def _walk(store: Snapshot, first: int, tip: int) -> AsyncIterator[_Step]:
+async def _walk(ports: Ports, store: Snapshot, first: int, tip: int) -> AsyncIterator[_Step]:
     """Yield the blocks from ``first`` to ``tip``, ascending, in turns with the node's other work."""
     left = VIEWS_MAX
     before = _header(block_at(store, first - 1)) if first <= tip else None
@@ -195,7 +194,7 @@ async def _walk(store: Snapshot, first: int, tip: int) -> AsyncIterator[_Step]:
         yield _Step(stored, header, passed)
         before = header
         if number % BLOCKS_AT_ONCE == 0:
-            await asyncio.sleep(0)
+            await ports.turns.next()
 
 
 def _header(stored: StoredBlock) -> Header | None:

@@ -4,10 +4,10 @@ One rule: bytes are refused before they cost. A scan bounds depth and the number
 what is parsed has one meaning: no duplicate names, no fractions, no integers beyond 2**53, no half characters.
 """
 
+import asyncio
 import json
 import re
-from asyncio import gather
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -19,6 +19,7 @@ from node.rpc.errors import (
     INVALID_PARAMS,
     INVALID_REQUEST,
     LIMIT_EXCEEDED,
+    OVERLOADED,
     PARSE_ERROR,
     RpcError,
     error_body,
@@ -28,6 +29,10 @@ BODY_BYTES_MAX: Final = 4 * 1024 * 1024  # 1,000 transactions of the common 300 
 DEPTH_MAX: Final = 16  # json recurses: 400 levels overflow the stack of a busy task
 PARTS_MAX: Final = 20_000  # strings, brackets and commas in a body: 50 calls or 1,000 transactions need below 3,000
 BATCH_MAX: Final = 50  # calls in one body
+REPLY_BYTES_MAX: Final = 4 * 1024 * 1024  # of a batch's replies together; that of a lone call its method bounds
+REPLY_SMALL_BYTES: Final = 4 * 1024  # a reply up to this is told whatever the others have
+ALWAYS_TOLD: Final = ("tx_submit", "tx_submitMany")  # an error invites paying again; as long as what was sent, about
+RETRY_AFTER_MS: Final = 1_000  # when nothing better is known
 ID_CHARS_MAX: Final = 64
 METHOD_CHARS_MAX: Final = 64
 INTEGER_MAX: Final = 2**53  # what JavaScript holds exactly
@@ -69,24 +74,69 @@ class Answer:
 
 Call = Callable[[Request], Awaitable[msgspec.Raw]]
 Crashed = Callable[[Request, Exception], None]
+Keep = Callable[[int], bool]  # whether there is room to keep a reply of so many bytes until it is read
 
 _encode = msgspec.json.Encoder().encode
 
 
-async def answer(body: bytes, call: Call, crashed: Crashed, language: Language = "en") -> Answer:
+async def answer(
+    body: bytes, call: Call, crashed: Crashed, language: Language = "en", keep: Keep = lambda size: True
+) -> Answer:
     """Carry out what ``body`` asks by ``call``, which returns JSON or raises RpcError; order is kept.
 
-    Any other exception of ``call`` is our error: ``crashed`` is told, the caller gets internal_error and no trace.
+    The calls of a batch begin one by one, each in a pass of the event loop, and wait together. What was read and
+    has no room in the reply is answered with an error. Any other exception of ``call`` is our error: ``crashed`` is
+    told, the caller gets internal_error and no trace.
     """
     try:
         calls = parse(body)
     except RpcError as error:
         return Answer(failure(None, error, language), error, malformed=True)
     if not isinstance(calls, list):
-        return await _single(calls, call, crashed, language)
-    replies = await gather(*(_single(item, call, crashed, language) for item in calls))
+        return _kept(calls, await _single(calls, call, crashed, language), keep, language)
+    left = REPLY_BYTES_MAX
+
+    async def one(item: Request | Rejected) -> Answer:
+        nonlocal left
+        reply = await _single(item, call, crashed, language)
+        size = len(reply.body or b"")
+        if size > left and not _is_always_told(item, size):
+            error = RpcError(LIMIT_EXCEEDED, path="$", expected=f"replies of at most {REPLY_BYTES_MAX} bytes together")
+            return Answer(failure(item.id, error, language), error)
+        left -= size
+        return _kept(item, reply, keep, language)
+
+    replies = await _one_by_one([one(item) for item in calls])
     parts = [reply.body for reply in replies if reply.body is not None]
     return Answer(b"[" + b",".join(parts) + b"]" if parts else None)
+
+
+async def _one_by_one(works: list[Coroutine[Any, Any, Answer]]) -> list[Answer]:
+    """Begin one in each pass of the loop, and return what all came to. Who is cancelled cancels them."""
+    tasks: list[asyncio.Task[Answer]] = []
+    try:
+        for work in works:
+            tasks.append(asyncio.create_task(work))
+            await asyncio.sleep(0)
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        for work in works[len(tasks) :]:
+            work.close()
+
+
+def _kept(item: Request | Rejected, reply: Answer, keep: Keep, language: Language) -> Answer:
+    """Return the reply, or an error in its place if there is no room for it."""
+    size = len(reply.body or b"")
+    if keep(size) or _is_always_told(item, size):
+        return reply
+    error = RpcError(OVERLOADED, retry_after_ms=RETRY_AFTER_MS)
+    return Answer(failure(item.id, error, language), error)
+
+
+def _is_always_told(item: Request | Rejected, size: int) -> bool:
+    return size <= REPLY_SMALL_BYTES or (isinstance(item, Request) and item.method in ALWAYS_TOLD)
 
 
 def parse(body: bytes) -> Request | Rejected | list[Request | Rejected]:

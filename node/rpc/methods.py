@@ -6,10 +6,12 @@ nothing that a caller was told can be undone by a crash.
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from node.ledger.account import format_account
-from node.ledger.commitment import encode_outcome_proof, outcome_leaf, prove_outcome
+from node.ledger.commitment import encode_outcome_proof, outcome_leaf
 from node.ledger.errors import Code
 from node.ledger.pay import Pay
 from node.ledger.statement import decode_entry
@@ -31,22 +33,23 @@ from node.rpc import (
     validator_types,
 )
 from node.rpc.anchors import wait_for_anchor
+from node.rpc.contents import transaction_id_of
 from node.rpc.cursors import decode_cursor, encode_cursor
 from node.rpc.errors import INVALID_PARAMS, NOT_FOUND, OVERLOADED, PRUNED, RpcError, fault_of
 from node.rpc.evidence import get_evidence, list_evidence
 from node.rpc.forms import LIMIT_MAX
 from node.rpc.openrpc import document
+from node.rpc.outcome_proofs import prove_outcome_in_turns
 from node.rpc.ports import Outcome, Ports, Submitted
 from node.rpc.reading import (
+    HASH_BYTES,
     account_at,
     block_at,
     checked_number,
     consumed,
-    outcome_leaves,
     outcome_of,
     receipt_of,
     transaction_at,
-    transaction_id_of,
 )
 from node.rpc.registry import Method
 from node.rpc.validators import get_peers, get_readiness, list_committees, list_validators
@@ -132,18 +135,20 @@ async def get_transaction_proof(
 ) -> types.GetTransactionProofResult:
     """A receipt, with everything that one who knows only the genesis needs to believe it."""
     tx_id = bytes.fromhex(params.tx_id)
+    await ports.turns.next()
     stored = consumed(ports.store, tx_id)
     if stored is None:
         raise RpcError(NOT_FOUND, tx_id=params.tx_id, path="tx_id")
-    leaves = outcome_leaves(ports.store, stored.height)
-    leaf = outcome_leaf(tx_id, stored.receipt)
-    if leaf not in leaves:
+    leaves = ports.store.outcome_leaves(stored.height) or b""
+    at = stored.index * HASH_BYTES
+    if leaves[at : at + HASH_BYTES] != outcome_leaf(tx_id, stored.receipt):
         raise RpcError(PRUNED, tx_id=params.tx_id)
+    proof = await prove_outcome_in_turns(ports.turns, leaves, stored.index)
     return types.GetTransactionProofResult(
         at_height=ports.store.tip.height,
         tx_id=params.tx_id,
         receipt=stored.receipt.hex(),
-        path=encode_outcome_proof(prove_outcome(leaves, leaves.index(leaf))).hex(),
+        path=encode_outcome_proof(proof).hex(),
         anchor=await wait_for_anchor(ports, stored.height),
     )
 
@@ -191,9 +196,9 @@ def _page(length: int, start: int | None, params: types.GetHistoryParams) -> lis
 # --- this document ---
 
 
-async def discover(ports: Ports, params: types.DiscoverParams) -> dict[str, Any]:
+async def discover(ports: Ports, params: types.DiscoverParams) -> msgspec.Raw:
     """This document: every method with its types and an example."""
-    return DOCUMENT
+    return _ENCODED
 
 
 # --- steps ---
@@ -288,7 +293,7 @@ _TABLE: Final = (
     Method("tx_get", types.GetTransactionParams, types.GetTransactionResult, get_transaction),
     Method("tx_getByRef", types.GetByRefParams, types.GetByRefResult, get_by_ref, cost=5),
     Method(
-        "tx_getProof", types.GetTransactionProofParams, types.GetTransactionProofResult, get_transaction_proof, cost=5
+        "tx_getProof", types.GetTransactionProofParams, types.GetTransactionProofResult, get_transaction_proof, cost=50
     ),
     Method("account_get", types.GetAccountParams, types.GetAccountResult, get_account),
     Method("account_getHistory", types.GetHistoryParams, types.GetHistoryResult, get_history, cost=2),
@@ -322,3 +327,4 @@ _TABLE: Final = (
 )
 METHODS: Final[dict[str, Method]] = {method.name: method for method in _TABLE}
 DOCUMENT: Final = document(_TABLE)
+_ENCODED: Final = msgspec.Raw(msgspec.json.encode(DOCUMENT))

@@ -5,13 +5,15 @@ The composition root supplies a ``Ports``; tests supply one over a real store an
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from consensus.committee import Committee
 from node.epochs import Epochs
 from node.ledger.execute import Ledger
 from node.log import Level
+from node.rpc.contents import Contents
+from node.rpc.turns import Turns
 from node.storage.store import Snapshot, Store
 
 
@@ -216,3 +218,9 @@ class Ports:
     # Writes a call into the audit log before it is carried out: who, method, params, whether it was allowed.
     record: Callable[[str, str, dict[str, str], bool], Awaitable[None]]
     admin: Admin
+    turns: Turns = field(default_factory=Turns)  # of all long reads of this node
+    contents: Contents = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Let what is remembered of blocks be read in the same turns."""
+        object.__setattr__(self, "contents", Contents(self.turns))

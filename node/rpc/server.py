@@ -1,13 +1,14 @@
 """HTTP: who may knock, how long we listen, and which status line goes out.
 
 One rule: no stranger costs more than a bounded connection. Idle and half-sent requests are closed by the clock, bodies
-are bounded alone and together, and a reader that does not read is cut off. What a call means is in methods.py.
+and replies are bounded alone and together, and a reader that does not read is cut off. What a call means is in
+methods.py.
 """
 
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -30,17 +31,20 @@ from node.rpc.errors import (
     UNAUTHORIZED,
     RpcError,
 )
-from node.rpc.jsonrpc import BODY_BYTES_MAX, Answer, Request, answer, failure
+from node.rpc.jsonrpc import BODY_BYTES_MAX, RETRY_AFTER_MS, Answer, Request, answer, failure
 from node.rpc.ports import Ports
-from node.rpc.websocket import WebSockets
+from node.rpc.room import Held, Room
+from node.rpc.websocket import PROTOCOL, WebSockets
 
-RETRY_AFTER_MS: Final = 1_000  # when nothing better is known
 SHUTDOWN_SECONDS: Final = 2.0  # for calls under way when the node stops
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 DEVNET: Final = "devnet"
 EXPLORER: Final = "/explorer/"
 LINGER_SECONDS: Final = 1.0  # what still comes of a body is read past so long, else a reset would overtake our reply
 JSON: Final = "application/json"
+METRICS_SECONDS: Final = 1.0  # what was rendered is served for so long
+METRICS_COST: Final = 5  # in calls: 100 kB, and 10 ms a second for the rendering
+PAGE_COST: Final = 1  # of any other GET
 
 TOKEN_PROTOCOL: Final = "som-token."  # before a token in Sec-WebSocket-Protocol: pages can set no other header
 
@@ -60,7 +64,10 @@ class ServerLimits:
     write_seconds: float = 10.0  # for a reply that the caller does not read
     header_bytes_max: int = 8_190
     headers_max: int = 64
-    bodies_bytes_max: int = 64 * 1024 * 1024  # of all bodies being read or answered: 16 of the largest
+    bodies_bytes_max: int = 64 * 1024 * 1024  # of all bodies that came and are not answered: 16 of the largest
+    bodies_per_address_bytes_max: int = 32 * 1024 * 1024
+    replies_bytes_max: int = 64 * 1024 * 1024  # of all replies that are not sent
+    replies_per_address_bytes_max: int = 32 * 1024 * 1024
     calls_per_second: int = 5_000  # per address; above what one core answers, so it binds only the greedy
     calls_burst: int = 10_000
     websockets_max: int = 100
@@ -89,12 +96,22 @@ class RpcServer:
             self._limits.calls_burst,
             observe or (lambda method, outcome, seconds: None),
         )
-        self._websockets = WebSockets(ports, self._dispatcher, self._limits.websockets_max, self._limits.write_seconds)
+        self._bodies = Room(self._limits.bodies_bytes_max, self._limits.bodies_per_address_bytes_max)
+        self._replies = Room(self._limits.replies_bytes_max, self._limits.replies_per_address_bytes_max)
+        self._websockets = WebSockets(
+            ports,
+            self._dispatcher,
+            self._limits.websockets_max,
+            self._limits.write_seconds,
+            self._bodies,
+            self._replies,
+        )
         self._pages = load_pages()
-        self._bodies_bytes = 0
+        self._rendered: tuple[float, bytes] | None = None
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
         self._local: asyncio.Server | None = None
+        self._at_stop: list[Callable[[], Awaitable[None]]] = []
 
     @property
     def port(self) -> int:
@@ -117,6 +134,10 @@ class RpcServer:
         """Refusals by name, for metrics."""
         return self._dispatcher.denied
 
+    def at_stop(self, wait: Callable[[], Awaitable[None]]) -> None:
+        """Have ``stop`` wait for work that answers began."""
+        self._at_stop.append(wait)
+
     async def start(
         self, host: str, port: int, tls: ssl.SSLContext | None = None, local: socket.socket | None = None
     ) -> None:
@@ -124,7 +145,7 @@ class RpcServer:
 
         Raises OSError if the port is taken.
         """
-        app = web.Application(client_max_size=BODY_BYTES_MAX)
+        app = web.Application()
         app.add_routes(
             [
                 web.post("/rpc", self._rpc),
@@ -166,6 +187,8 @@ class RpcServer:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        for wait in self._at_stop:
+            await wait()
 
     # --- connections ---
 
@@ -191,25 +214,20 @@ class RpcServer:
         refusal = self._refusal(request)
         if refusal is not None:
             return await self._send(request, refusal)
-        size = BODY_BYTES_MAX if request.content_length is None else request.content_length
-        if size > BODY_BYTES_MAX:
-            return await self._send(request, _too_large(size))
-        if self._bodies_bytes + size > self._limits.bodies_bytes_max:
-            return await self._send(request, _plain(503, RpcError(OVERLOADED, retry_after_ms=RETRY_AFTER_MS)))
-        self._bodies_bytes += size
-        try:
-            return await self._send(request, await self._answered(request))
-        finally:
-            self._bodies_bytes -= size
+        if request.content_length is not None and request.content_length > BODY_BYTES_MAX:
+            return await self._send(request, _too_large(request.content_length))
+        address = _address_of(request)
+        with self._bodies.hold(address) as body, self._replies.hold(address) as reply:
+            return await self._send(request, await self._answered(request, body, reply))
 
-    async def _answered(self, request: web.Request) -> web.Response:
+    async def _answered(self, request: web.Request, held: Held, reply: Held) -> web.Response:
         try:
             async with asyncio.timeout(self._limits.body_seconds):
-                body = await request.read()
+                body = await _read(request, held)
         except TimeoutError:
             return _plain(408, RpcError(INVALID_REQUEST, expected="the whole body in time"))
-        except web.HTTPRequestEntityTooLarge:
-            return _too_large(None)
+        except RpcError as error:
+            return _too_large(None) if error.fault is LIMIT_EXCEEDED else _closing(_plain(503, error))
         except (web.HTTPException, ValueError):  # chunks that are none
             return _plain(400, RpcError(INVALID_REQUEST, expected="a body as HTTP says"))
         try:
@@ -220,14 +238,18 @@ class RpcServer:
         async def call(called: Request) -> msgspec.Raw:
             return await self._dispatcher.call(called, caller)
 
-        return _response(await answer(body, call, _crashed, _language(request.headers.get("Accept-Language", ""))))
+        language = _language(request.headers.get("Accept-Language", ""))
+        return _response(await answer(body, call, _crashed, language, reply.grow))
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
-        refusal = self._host_refusal(request)
+        refusal = self._host_refusal(request) or self._page_refusal(request, PAGE_COST)
         if refusal is not None:
             return await self._send(request, refusal)
         if "websocket" not in request.headers.get("Upgrade", "").lower():
             return await self._send(request, _plain(400, RpcError(INVALID_REQUEST, expected="a WebSocket")))
+        if PROTOCOL not in (_offered(request.headers) or (PROTOCOL,)):  # aiohttp would log what is offered: a token
+            error = RpcError(INVALID_REQUEST, path="Sec-WebSocket-Protocol", expected=PROTOCOL)
+            return await self._send(request, _plain(400, error))
         try:
             self._caller(request)
             language = _language(request.headers.get("Accept-Language", ""))
@@ -237,10 +259,9 @@ class RpcServer:
 
     def _caller(self, request: web.Request) -> Caller:
         """Return who calls. Raises RpcError (unauthorized) for a token that grants nothing."""
-        transport = request.transport
-        if transport is not None and _is_local(transport):
+        address = _address_of(request)
+        if address is None:
             return Caller("local", local=True)
-        address = _address(transport.get_extra_info("peername") if transport else None)
         token = _token(request.headers)
         if token is None:
             return Caller(address)
@@ -254,23 +275,29 @@ class RpcServer:
         return await self._send(request, _json(200, {"alive": True}))
 
     async def _ready(self, request: web.Request) -> web.StreamResponse:
+        refusal = self._page_refusal(request, PAGE_COST)
+        if refusal is not None:
+            return await self._send(request, refusal)
         status = self._ports.status()
         body = {"ready": status.ready, "reasons": status.reasons, "height": status.height}
         return await self._send(request, _json(200 if status.ready else 503, body))
 
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
-        refusal = self._host_refusal(request)
+        refusal = self._host_refusal(request) or self._page_refusal(request, METRICS_COST)
         if refusal is not None:
             return await self._send(request, refusal)
+        now = asyncio.get_running_loop().time()
+        if self._rendered is None or now >= self._rendered[0] + METRICS_SECONDS:
+            self._rendered = now, self._render_metrics()
         headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-        return await self._send(request, web.Response(body=self._render_metrics(), headers=headers))
+        return await self._send_page(request, web.Response(body=self._rendered[1], headers=headers))
 
     async def _to_explorer(self, request: web.Request) -> web.StreamResponse:
-        refusal = self._host_refusal(request)
+        refusal = self._host_refusal(request) or self._page_refusal(request, PAGE_COST)
         return await self._send(request, refusal or web.Response(status=302, headers={"Location": EXPLORER}))
 
     async def _explorer(self, request: web.Request) -> web.StreamResponse:
-        refusal = self._host_refusal(request)
+        refusal = self._host_refusal(request) or self._page_refusal(request, PAGE_COST)
         if refusal is not None:
             return await self._send(request, refusal)
         page = self._pages.get(request.match_info["path"])
@@ -279,7 +306,7 @@ class RpcServer:
         headers = headers_of(page, self._ports.network.kind == DEVNET)
         if request.headers.get("If-None-Match") == page.tag:
             return await self._send(request, web.Response(status=304, headers=headers))
-        return await self._send(request, web.Response(body=page.body, headers=headers))
+        return await self._send_page(request, web.Response(body=page.body, headers=headers))
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         refusal = self._host_refusal(request)
@@ -298,6 +325,22 @@ class RpcServer:
         if origin is not None and origin.partition("://")[2] != request.headers.get("Host"):
             return _plain(403, RpcError(FORBIDDEN, path="Origin", expected="this node's own pages"))
         return None
+
+    def _page_refusal(self, request: web.Request, cost: int) -> web.Response | None:
+        address = _address_of(request)
+        try:
+            if address is not None:
+                self._dispatcher.admit(address, cost)
+        except RpcError as error:
+            return _plain(429, error)
+        return None
+
+    async def _send_page(self, request: web.Request, response: web.Response) -> web.StreamResponse:
+        with self._replies.hold(_address_of(request)) as reply:
+            assert isinstance(response.body, bytes)
+            if not reply.grow(len(response.body)):
+                response = _plain(503, RpcError(OVERLOADED, retry_after_ms=RETRY_AFTER_MS))
+            return await self._send(request, response)
 
     async def _send(self, request: web.Request, response: web.Response) -> web.StreamResponse:
         response.headers.setdefault("Cache-Control", "no-store")
@@ -333,6 +376,31 @@ class _Door(asyncio.Protocol):
 
 def _is_local(transport: asyncio.BaseTransport) -> bool:
     return bool(transport.get_extra_info("socket").family == socket.AF_UNIX)
+
+
+def _address_of(request: web.Request) -> str | None:
+    """Return whom a request is counted for; None for the node's operator, who came by the socket in its home."""
+    transport = request.transport
+    if transport is not None and _is_local(transport):
+        return None
+    return _address(transport.get_extra_info("peername") if transport else None)
+
+
+async def _read(request: web.Request, held: Held) -> bytes:
+    """Return the body. Raises RpcError (limit_exceeded, overloaded), or what aiohttp does for chunks that are none."""
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        if len(body) + len(chunk) > BODY_BYTES_MAX:
+            raise RpcError(LIMIT_EXCEEDED)
+        if not held.grow(len(chunk)):
+            raise RpcError(OVERLOADED, retry_after_ms=RETRY_AFTER_MS)
+        body += chunk
+    return bytes(body)
+
+
+def _closing(response: web.Response) -> web.Response:
+    response.force_close()  # what is left of the body is not worth reading
+    return response
 
 
 def _response(answered: Answer) -> web.Response:
@@ -379,11 +447,18 @@ def _token(headers: Mapping[str, str]) -> str | None:
     """Return the token that a request presents: in Authorization, or as a WebSocket's protocol."""
     kind, _, token = headers.get("Authorization", "").partition(" ")
     if kind:
-        return token if kind.lower() == "bearer" else ""
-    for protocol in headers.get("Sec-WebSocket-Protocol", "").split(","):
-        if protocol.strip().startswith(TOKEN_PROTOCOL):
-            return protocol.strip().removeprefix(TOKEN_PROTOCOL)
+        return token if kind.lower() == "bearer" and token.isascii() else ""  # no token has other characters
+    for protocol in _offered(headers):
+        if protocol.startswith(TOKEN_PROTOCOL):
+            token = protocol.removeprefix(TOKEN_PROTOCOL)
+            return token if token.isascii() else ""
     return None
+
+
+def _offered(headers: Mapping[str, str]) -> list[str]:
+    """Return the protocols that a WebSocket offers to speak."""
+    offered = headers.get("Sec-WebSocket-Protocol")
+    return [] if offered is None else [protocol.strip() for protocol in offered.split(",")]
 
 
 def _address(peername: object) -> str:

@@ -5,7 +5,7 @@ for anybody but the one event that is being sent.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -50,12 +50,17 @@ class Subscriptions:
     def __len__(self) -> int:
         return len(self._open)
 
-    @property
-    def methods(self) -> dict[str, Run]:
-        """What the client's connection carries out."""
-        return {"sub_subscribe": self.subscribe, "sub_unsubscribe": self.unsubscribe}
+    def methods(self, begun: list[int]) -> dict[str, Run]:
+        """Return what the connection carries out for one message; ``begun`` gets the numbers of what begins."""
 
-    async def subscribe(self, ports: Ports, params: types.SubscribeParams) -> types.SubscribeResult:
+        async def subscribe(ports: Ports, params: types.SubscribeParams) -> types.SubscribeResult:
+            result = self.subscribe(ports, params)
+            begun.append(result.subscription)
+            return result
+
+        return {"sub_subscribe": subscribe, "sub_unsubscribe": self.unsubscribe}
+
+    def subscribe(self, ports: Ports, params: types.SubscribeParams) -> types.SubscribeResult:
         """Begin. The events follow the reply."""
         if len(self._open) >= SUBSCRIPTIONS_MAX:
             raise RpcError(LIMIT_EXCEEDED, expected=f"at most {SUBSCRIPTIONS_MAX} subscriptions")
@@ -68,10 +73,11 @@ class Subscriptions:
         subscription.task = asyncio.create_task(self._feed(number, subscription, params.topic == "consensus"))
         return types.SubscribeResult(at_height=ports.store.tip.height, subscription=number, cursor=subscription.cursor)
 
-    def begin(self) -> None:
-        """Hear that replies are out: events may follow."""
-        for each in self._open.values():
-            each.told.set()
+    def begin(self, numbers: Iterable[int]) -> None:
+        """Hear that the reply that names these is out: their events may follow."""
+        for number in numbers:
+            if number in self._open:
+                self._open[number].told.set()
 
     async def unsubscribe(self, ports: Ports, params: types.UnsubscribeParams) -> types.UnsubscribeResult:
         """End one."""
@@ -103,6 +109,7 @@ class Subscriptions:
         await subscription.told.wait()
         try:
             while True:
+                await self._ports.turns.next()
                 with self._ports.store.snapshot() as store:
                     tip = store.tip.height
                     before = subscription.place
@@ -115,8 +122,6 @@ class Subscriptions:
                     await asyncio.sleep(THROTTLE_SECONDS)
                 elif after == before or (not told and after[0] > tip):
                     await self._ports.reached(tip + 1, HEARTBEAT_SECONDS)
-                else:
-                    await asyncio.sleep(0)
         except Exception as error:  # the connection's: it ends by this
             self._failed(error)
 

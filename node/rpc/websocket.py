@@ -18,8 +18,9 @@ from node.rpc.access import Caller
 from node.rpc.dispatch import Dispatcher
 from node.rpc.errors import OVERLOADED, SLOW_CONSUMER, STOPPING, UNAUTHORIZED, Fault, RpcError
 from node.rpc.event_types import Closing
-from node.rpc.jsonrpc import Request, answer
+from node.rpc.jsonrpc import RETRY_AFTER_MS, Request, answer, failure
 from node.rpc.ports import Ports
+from node.rpc.room import Room
 from node.rpc.subscriptions import HEARTBEAT_SECONDS, Subscriptions
 
 PROTOCOL: Final = "som-rpc"  # of Sec-WebSocket-Protocol; a browser offers its token beside it, see server.py
@@ -37,12 +38,22 @@ _encode = msgspec.json.Encoder().encode
 class WebSockets:
     """The clients that are connected. ``events`` counts what was told to all."""
 
-    def __init__(self, ports: Ports, dispatcher: Dispatcher, clients_max: int, write_seconds: float) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        dispatcher: Dispatcher,
+        clients_max: int,
+        write_seconds: float,
+        bodies: Room,
+        replies: Room,
+    ) -> None:
         """``write_seconds``: how long a client may read nothing of what is sent to it."""
         self._ports = ports
         self._dispatcher = dispatcher
         self._clients_max = clients_max
         self._write_seconds = write_seconds
+        self._bodies = bodies
+        self._replies = replies
         self._clients: set[_Client] = set()
         self.events = 0
         self._slow = 0
@@ -67,7 +78,17 @@ class WebSockets:
         ws = web.WebSocketResponse(
             timeout=CLOSE_SECONDS, autoping=False, max_msg_size=MESSAGE_BYTES_MAX, protocols=(PROTOCOL,), compress=False
         )
-        client = _Client(ws, self._ports, self._dispatcher, who, language, self._write_seconds, self._told)
+        client = _Client(
+            ws,
+            self._ports,
+            self._dispatcher,
+            who,
+            language,
+            self._write_seconds,
+            self._bodies,
+            self._replies,
+            self._told,
+        )
         self._clients.add(client)
         if request.transport is not None:
             sending = request.transport.get_extra_info("socket")
@@ -78,7 +99,7 @@ class WebSockets:
         finally:
             self._clients.discard(client)
             self._slow += client.fault is SLOW_CONSUMER
-            if request.transport is not None and not ws.closed:
+            if request.transport is not None and ws.prepared and not ws.closed:
                 request.transport.abort()
         return ws
 
@@ -100,6 +121,8 @@ class _Client:
         who: Callable[[], Caller],
         language: Language,
         write_seconds: float,
+        bodies: Room,
+        replies: Room,
         on_told: Callable[[str], None],
     ) -> None:
         self._ws = ws
@@ -107,6 +130,8 @@ class _Client:
         self._who = who
         self._language = language
         self._write_seconds = write_seconds
+        self._bodies = bodies
+        self._replies = replies
         self._on_told = on_told
         self._writing = asyncio.Lock()
         self._room = asyncio.Semaphore(CALLS_AT_ONCE)
@@ -169,14 +194,22 @@ class _Client:
             self.end(error.fault)
             return
 
-        async def call(called: Request) -> msgspec.Raw:
-            return await self._dispatcher.call(called, caller, self.subscriptions.methods)
+        begun: list[int] = []
+        own = self.subscriptions.methods(begun)
 
-        answered = await answer(data, call, _crashed, self._language)
-        if answered.body is not None:
-            text = answered.body.decode()
-            await self._write(lambda: self._ws.send_str(text))
-        self.subscriptions.begin()
+        async def call(called: Request) -> msgspec.Raw:
+            return await self._dispatcher.call(called, caller, own)
+
+        address = None if caller.local else caller.address
+        with self._bodies.hold(address) as body, self._replies.hold(address) as reply:
+            if body.grow(len(data)):
+                told = (await answer(data, call, _crashed, self._language, reply.grow)).body
+            else:
+                told = failure(None, RpcError(OVERLOADED, retry_after_ms=RETRY_AFTER_MS), self._language)
+            if told is not None:
+                text = told.decode()
+                await self._write(lambda: self._ws.send_str(text))
+        self.subscriptions.begin(begun)
 
     def _answered(self, call: asyncio.Task[None]) -> None:
         self._calls.discard(call)
