@@ -33,12 +33,13 @@ from consensus.records import Intent, decode_record
 from consensus.verify import certificate_valid
 from node.decree import TIME_MAX_MS
 from node.storage.guard import Spoken, View
+from node.sync_descent import DESCENT_BLOCKS_MAX
 from node.terms import TERMS_MAX
 
 REPORT_TAG: Final = b"som-emergency-report-1"
-REPORT_BYTES_MAX: Final = 8 << 20
+REPORT_BYTES_MAX: Final = 32 << 20
 CERTIFICATES_MAX: Final = 1_024  # the newest; a view has one that counts here, and few are open at once
-HEADERS_MAX: Final = 2_048  # above the stored tip: execution is not so far behind, and the tip's own
+HEADERS_MAX: Final = DESCENT_BLOCKS_MAX + 1  # of the stored tip and what nobody finalized above it: 15 MB
 REPORTS_MAX: Final = 128  # of validators and of observers
 _FORM: Final = 1
 

@@ -4,8 +4,8 @@ One rule: the base's hash makes all blocks below it final, so nobody's votes are
 beside it. When the base is stored this life of the node ends, and the next one begins the term. R65
 """
 
-from collections.abc import Callable, Iterator
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 
@@ -18,9 +18,7 @@ from node.epochs import Epochs
 from node.executor import Executor
 from node.members import Members
 from node.storage.store import Store
-
-BLOCKS_MAX: Final = 1_024  # fetched by their hashes, down from the base; further away ranges of the chain come first
-
+from node.sync_descent import DESCENT_BLOCKS_MAX
 
 log = structlog.get_logger("emergency")
 
@@ -53,8 +51,9 @@ class Following:
         self._executor = executor
         self._sync = sync
         self._retry_ms = retry_ms
-        self._blocks: dict[Hash, Block] = {}
-        self._asked_ms = -retry_ms
+        self._down: list[Block] = []  # from the base down, as far as they are here
+        self._asked: Hash | None = None
+        self._asked_ms = 0
         self._reached = False  # the base is final here, and perhaps not stored yet
 
     def decree(self, epoch: int) -> Decree | None:
@@ -78,9 +77,10 @@ class Following:
             raise DecreeConflict(f"block {header.height} is final, and the decree of term {decree.term} drops it")
 
     def take(self, block: Block, core: Core) -> None:
-        """Keep a fetched block if it is on the way."""
-        if block.hash in self._wanted(core):
-            self._blocks[block.hash] = block
+        """Keep a fetched block if it is the next one on the way down."""
+        decree = self.decree(core.epoch)
+        if decree is not None and block.hash == self._missing(decree, core):
+            self._down.append(block)
 
     def step(self, core: Core, now_ms: int) -> None:
         """Take what lies between our tip and the base for final, once it is all here. Raises as ``way``."""
@@ -95,6 +95,7 @@ class Following:
     def way(self, core: Core, now_ms: int) -> list[Block]:
         """Return the blocks from the committed tip up to the base, once, when all are here; else nothing.
 
+        The next one that lacks is asked for at once, and again after a while: so many as one certificate may finalize.
         Raises TermBegins when the base is stored, DecreeConflict if it is not above what is final here.
         """
         decree = self.decree(core.epoch)
@@ -107,37 +108,30 @@ class Following:
             raise TermBegins(f"term {decree.term} begins above height {decree.base_height}")
         if self._reached or committed.height >= decree.base_height:
             return []
-        path = self._path(core, now_ms)
+        path = self._path(decree, core, now_ms)
         if path and path[0].header.parent_hash != core.committed.hash:
             raise DecreeConflict(f"the base of term {decree.term} is not above block {committed.height}, final here")
         self._reached = bool(path)
         return path
 
-    def _path(self, core: Core, now_ms: int) -> list[Block]:
-        path: list[Block] = []
-        for name in self._wanted(core):
-            block = self._block(core, name)
+    def _path(self, decree: Decree, core: Core, now_ms: int) -> list[Block]:
+        low = core.committed.header.height
+        if decree.base_height - low > DESCENT_BLOCKS_MAX:
+            return []
+        name = self._missing(decree, core)
+        if name is None:
+            return [block for block in reversed(self._down) if block.header.height > low]
+        if name != self._asked or now_ms - self._asked_ms >= self._retry_ms:
+            self._asked, self._asked_ms = name, now_ms
+            self._sync().fetch_block(name, ())
+        return []
+
+    def _missing(self, decree: Decree, core: Core) -> Hash | None:
+        """Return the hash of the first block on the way down from the base that is not here; None if all are."""
+        while not self._down or self._down[-1].header.height > core.committed.header.height + 1:
+            name = self._down[-1].header.parent_hash if self._down else decree.base_hash
+            block = core.block(name)
             if block is None:
-                if now_ms - self._asked_ms >= self._retry_ms:
-                    self._asked_ms = now_ms
-                    self._sync().fetch_block(name, ())
-                return []
-            path.append(block)
-        path.reverse()
-        return path
-
-    def _wanted(self, core: Core) -> Iterator[Hash]:
-        """Yield the hashes of the blocks above the committed tip, from the base down, as far as they are known."""
-        decree, low = self.decree(core.epoch), core.committed.header.height
-        if decree is None or not 0 < decree.base_height - low <= BLOCKS_MAX:
-            return
-        name: Hash = decree.base_hash
-        while True:
-            yield name
-            block = self._block(core, name)
-            if block is None or block.header.height <= low + 1:
-                return
-            name = block.header.parent_hash
-
-    def _block(self, core: Core, name: Hash) -> Block | None:
-        return core.block(name) or self._blocks.get(name)
+                return name
+            self._down.append(block)
+        return None

@@ -2,10 +2,11 @@
 
 One rule: a height that a peer claims is a hint, and so is the list of its snapshots. A proof is verified before the
 first piece is asked for, a piece when it comes, all of it together before the store is put in place. Whatever fails,
-the node goes on by blocks after a while.
+the node goes on by blocks after a while; whoever or whatever has failed comes after the others.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,12 +52,18 @@ LIST, PIECE = 32, 33  # request methods on the wire; node/sync.py and node/evide
 PIECE_BYTES: Final = 512 * 1024  # of one answer
 SHOWN_MAX: Final = 8  # snapshots in one answer
 DEADLINE_SECONDS: Final = 10.0  # for one piece
+FILE_SECONDS: Final = 120.0  # for contents, a proof, or a file, from one peer
+HOLD_SECONDS: Final = 300.0  # without blocks, for a snapshot; each file that is here adds what it takes at this pace:
+HOLD_BYTES_PER_SECOND: Final = 64 * 1024
+FAILED_MAX: Final = 256  # snapshots whose failures are remembered
 FETCHERS_MAX: Final = 4  # peers that are asked at the same time, one piece each
 FAILURES_MAX: Final = 3  # unanswered requests after which a peer is left alone
 LISTEN_SECONDS: Final = 2.0  # to hear where the others are
 ATTEMPTS: Final = 3  # one after the other: the snapshots of peers may have been replaced while we fetched
 STALL_SECONDS: Final = 60.0  # without one more piece: on by blocks
 BLOCKS_SECONDS: Final = 120.0  # of trying by blocks; if not one has come then, again by a snapshot
+
+INFINITE: Final = float("inf")
 
 log = structlog.get_logger("snapshot")
 
@@ -67,6 +74,10 @@ class SnapshotReady(Exception):
 
 class Unusable(Exception):
     """This snapshot, or these peers: try others."""
+
+
+class FalseContents(Unusable):
+    """All files of the contents are here, and are not what the state commits to: who made them lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,7 @@ class Chosen:
     contents: Contents
     proven: Proven
     peers: tuple[PeerId, ...]
+    shown_by: PeerId  # who gave contents and proof
 
 
 class Fetch:
@@ -118,6 +130,9 @@ class Fetch:
         self._decrees = decrees
         self._keep_decree = keep_decree
         self._progress = 0.0
+        self._hold_until = INFINITE  # from when on blocks are asked for, whatever is on its way
+        self._failures: Counter[PeerId | bytes] = Counter()  # of peers, and of snapshots by their names
+        self._false: set[bytes] = set()  # names of contents
         self.wanted = True
         self.received_bytes = 0  # of snapshots, from peers
         self.unusable = 0  # attempts in vain
@@ -131,6 +146,7 @@ class Fetch:
                     continue
                 if not self._behind():
                     return
+                self._hold_until = self._now() + HOLD_SECONDS
                 for attempt in range(ATTEMPTS):
                     if attempt:
                         await asyncio.sleep(LISTEN_SECONDS)
@@ -146,12 +162,16 @@ class Fetch:
 
     def holds(self) -> bool:
         """Return whether no blocks are to be asked for, because a snapshot is on its way."""
-        return self.wanted and self._behind()
+        return self.wanted and self._behind() and self._now() < self._hold_until
 
     def _behind(self) -> bool:
         return max(self._claims(), default=0) - self._height() >= self._behind_min
 
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
     async def _attempt(self) -> None:
+        chosen: Chosen | None = None
         try:
             chosen = await self._choose()
             log.info("snapshot_chosen", height=chosen.shown.height, files=len(chosen.contents.files))
@@ -162,6 +182,8 @@ class Fetch:
         except Unusable as error:
             self.unusable += 1
             log.warning("snapshot_unusable", why=str(error))
+            if chosen is not None:
+                self._failed(chosen, isinstance(error, FalseContents))
             return
         if self._height() >= tip.height:  # the core has its own ways to blocks
             discard(self._store_path)
@@ -170,23 +192,47 @@ class Fetch:
             return
         raise SnapshotReady(f"height {tip.height}")
 
+    def _failed(self, chosen: Chosen, false: bool) -> None:
+        name, peer = chosen.shown.name, chosen.shown_by
+        if len(self._failures) >= FAILED_MAX:
+            self._failures.clear()
+        self._failures[name] += 1
+        if false:
+            if len(self._false) >= FAILED_MAX:
+                self._false.clear()
+            self._false.add(name)
+            self._failures[peer] += 1
+            self._links.blame(peer, 100, "files of a snapshot that are not what the state commits to")
+
     # --- which one ---
 
     async def _choose(self) -> Chosen:
-        """Return the newest snapshot that is proven. Raises Unusable."""
-        holders: dict[Shown, list[PeerId]] = {}
-        for peer in self._links.connected():
-            for shown in await self._list_of(peer):
-                holders.setdefault(shown, []).append(peer)
-        worth = [shown for shown in holders if shown.height - self._height() >= self._behind_min // 2]
-        for shown in sorted(worth, key=lambda each: (-each.height, each.name)):
-            peers = [
-                peer for other, those in holders.items() if other.name == shown.name for peer in those
-            ]  # the proofs of these may differ in length
-            for peer in holders[shown]:
-                found = await self._proven(peer, shown)
-                if found is not None:
-                    return Chosen(shown, *found, tuple(dict.fromkeys(peers)))
+        """Return the newest snapshot that is proven, of those that have failed least. Raises Unusable."""
+        connected = self._links.connected()
+        lists = await asyncio.gather(*map(self._list_of, connected))
+        waiting = {
+            (shown, peer)
+            for peer, those in zip(connected, lists, strict=True)
+            for shown in those
+            if shown.height - self._height() >= self._behind_min // 2 and shown.name not in self._false
+        }
+        # Those of one name have the same files; only their proofs may differ in length.
+        holders = {shown.name: {peer for other, peer in waiting if other.name == shown.name} for shown, _ in waiting}
+        while waiting:
+            shown, peer = min(
+                waiting,
+                key=lambda each: (
+                    self._failures[each[0].name] + self._failures[each[1]],
+                    -each[0].height,
+                    each[0].name,
+                    connected.index(each[1]),
+                ),
+            )
+            waiting.remove((shown, peer))
+            found = await self._proven(peer, shown)
+            if found is not None:
+                others = sorted(holders[shown.name], key=lambda each: (self._failures[each], connected.index(each)))
+                return Chosen(shown, *found, tuple(others), peer)
         raise Unusable("no peer has a snapshot that is worth it, and proves it")
 
     async def _list_of(self, peer: PeerId) -> list[Shown]:
@@ -219,8 +265,10 @@ class Fetch:
             proof = await self._file(peer, shown.height, PROOF, shown.proof_bytes)
             return contents, verify_proof(self._genesis, contents, proof, self._decrees)
         except RequestFailed:
+            self._failures[peer] += 1
             return None
         except (DecodeError, ProofInvalid) as error:
+            self._failures[peer] += 1
             self._links.blame(peer, 100, f"snapshot: {error}")
             return None
 
@@ -232,7 +280,7 @@ class Fetch:
         self._fetched.keep_only(frozenset(file.name for file in files))
         missing = [number for number, file in enumerate(files) if not self._fetched.has(file.name)]
         missing.reverse()
-        self._progress = asyncio.get_running_loop().time()
+        self._progress = self._now()
         async with asyncio.TaskGroup() as tasks:
             workers = [
                 tasks.create_task(self._fetch_from(peer, chosen, missing)) for peer in chosen.peers[:FETCHERS_MAX]
@@ -245,7 +293,7 @@ class Fetch:
                 for _ in ended:
                     if missing and spare:
                         workers.append(tasks.create_task(self._fetch_from(spare.pop(), chosen, missing)))
-                if asyncio.get_running_loop().time() - self._progress > STALL_SECONDS:
+                if self._now() - self._progress > STALL_SECONDS:
                     for worker in workers:
                         worker.cancel()
         if any(not self._fetched.has(file.name) for file in files):
@@ -272,19 +320,22 @@ class Fetch:
                 self._links.blame(peer, 100, "another file of a snapshot than it said")
                 return
             await asyncio.to_thread(self._fetched.put, data)
-            self._progress = asyncio.get_running_loop().time()
+            self._progress = self._now()
+            self._hold_until += file.size / HOLD_BYTES_PER_SECOND
 
     async def _file(self, peer: PeerId, height: int, number: int, size: int) -> bytes:
-        """Return a file of so many bytes from one peer. Raises RequestFailed, also if it has less."""
+        """Return a file of so many bytes from one peer. Raises RequestFailed, also if it has less or takes long."""
         parts: list[bytes] = []
-        have = 0
-        while have < size:
-            part = await self._links.request(peer, PIECE, encode((height, number, have)), DEADLINE_SECONDS)
-            if not part or have + len(part) > size:
-                raise RequestFailed("a file of another length")
-            parts.append(part)
-            have += len(part)
-            self.received_bytes += len(part)
+        try:
+            async with asyncio.timeout(FILE_SECONDS):
+                for have in range(0, size, PIECE_BYTES):
+                    part = await self._links.request(peer, PIECE, encode((height, number, have)), DEADLINE_SECONDS)
+                    if len(part) != min(PIECE_BYTES, size - have):
+                        raise RequestFailed("a piece of another length")
+                    parts.append(part)
+                    self.received_bytes += len(part)
+        except TimeoutError:
+            raise RequestFailed("a file takes too long") from None
         return b"".join(parts)
 
 
@@ -304,7 +355,7 @@ def found_store(genesis: Genesis, store_path: Path, chosen: Chosen, fetched: Fet
             store.close()
     except (DecodeError, InvariantViolation) as error:
         founding.abandon()
-        raise Unusable(f"the snapshot of height {chosen.shown.height}: {error}") from None
+        raise FalseContents(f"the snapshot of height {chosen.shown.height}: {error}") from None
     except BaseException:
         founding.abandon()
         raise
@@ -396,7 +447,7 @@ def _put_state(
 def _read(fetched: Fetched, file: File) -> bytes:
     data = fetched.get(file.name)
     if data is None:
-        raise DecodeError("a file that was fetched is gone or damaged")
+        raise Unusable("a file that was fetched is gone or damaged")
     return data
 
 

@@ -46,7 +46,8 @@ CONTENTS_BYTES_MAX: Final = 8 << 20  # 35 bytes a node of the tree: a state of 5
 PROOF_BYTES_MAX: Final = 8 << 20  # some thousands of changes of the committee
 NODES_MAX: Final = 200_000
 FILES_MAX: Final = 200_000
-HEADERS_MAX: Final = 2_048  # from the snapshot's block to a certified one: catching up stores a certificate per 1,024
+HEADERS_MAX: Final = 2_048  # from the snapshot's block to a certified one: catching up stores a certificate per 1,024.
+# Further up there is no proof, and the next snapshot has one: it is better to have a short one than to load a long one.
 LINKS_MAX: Final = 10_000
 TRAIL_MAX: Final = 20_000
 CONTENTS, PROOF, FIRST = 0, 1, 2  # numbers of the files; those of the contents follow
@@ -155,12 +156,14 @@ def _as_file(value: object) -> File:
 
 
 def make_proof(store: Store, epochs: Epochs, height: int) -> bytes | None:
-    """Return the proof of the snapshot of a height; None until a final header certifies its root."""
+    """Return the proof of the snapshot of a height; None until a final header near it certifies its root."""
     certifying = _first_certifying(store, height)
     found = None if certifying is None else store.certificate_from(certifying)
     if found is None:
         return None
     certified, certificate = found
+    if certified - height >= HEADERS_MAX:
+        return None  # nobody would take it
     headers = [_header(store, each) for each in range(height, certified + 1)]
     executed = next(header.executed_height for header in headers if header.executed_height >= height)
     trail = []

@@ -5,7 +5,6 @@ says that it is ahead, we ask, and while we are behind the core has no parent to
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
@@ -34,6 +33,7 @@ from node.batches import (
     decode_digests,
 )
 from node.storage.store import Store
+from node.sync_descent import Descent
 from node.terms import term_of
 
 BLOCK, BATCHES, RANGE = 1, 2, 3  # request methods on the wire
@@ -43,9 +43,6 @@ AGAIN_SECONDS: Final = 0.1  # between two rounds of asking for the same batch
 BEHIND_HEIGHTS: Final = 8  # fewer missing blocks come by their hashes through the core
 RANGE_BLOCKS_MAX: Final = 256  # in one answer
 RANGE_BLOCKS_HARD_MAX: Final = 1_024  # while looking for one that its own certificate finalizes
-# What one certificate finalizes, fetched block by block: where one validator is slow and another withholds its votes, a
-# chain goes on that nobody finalizes, four blocks without batches a second. So many are four hours of it, 30 MB.
-DESCENT_BLOCKS_MAX: Final = 65_536
 RANGE_BYTES_MAX: Final = 512 * 1024
 BATCHES_BYTES_MAX: Final = 512 * 1024  # of one answer: at least one whole batch
 EXECUTING_MAX: Final = 512  # final blocks that wait for execution; above it we ask for no more
@@ -56,7 +53,7 @@ QUIET_SECONDS: Final = 6.0  # when nothing became final for so long, one peer is
 # makes a block in less. Who missed the end of an epoch, and is no member, is told it by nobody.
 RANGES_AT_ONCE: Final = 3  # each from another peer; more would wait for execution
 PRUNED_SECONDS: Final = 60.0  # between two complaints that nobody has what we need any more
-SLOW_SECONDS: Final = 10.0  # who let a request time out is asked after the others for so long
+SLOW_SECONDS: Final = 10.0  # who took half the deadline or more is asked after the others for so long
 
 log = structlog.get_logger("sync")
 
@@ -131,6 +128,15 @@ class Sync:
         self._moved = asyncio.Event()
         self._risen_at = 0.0  # when our tip rose, or somebody was asked what comes after it
         self._turn = 0
+        self._descent = Descent(
+            self._block_from,
+            lambda: self._links.connected(),
+            committed_height,
+            self._has_room,
+            self._took,
+            self._trust,
+            self._doubt,
+        )
         self.held: Callable[[], bool] = lambda: False  # while true, no blocks are asked for: a snapshot is on its way
         self.term: Callable[[], int] = lambda: 0  # of the epoch under way here
         self.on_later_term: Callable[[PeerId], Awaitable[None]] = _nothing  # a peer shows what is final in a later term
@@ -163,8 +169,18 @@ class Sync:
         return list(self._heights.values())
 
     def behind(self) -> bool:
-        """Return whether a peer that we believe claims to be so far ahead that we ask for ranges."""
-        return any(map(self._believed, self._above(self._committed_height() + BEHIND_HEIGHTS)))
+        """Return whether a peer that we believe claims to be so far ahead that we ask for ranges.
+
+        Who has pruned what we lack can show nothing of it: it is believed when most of those who are linked say so.
+        """
+        low = self._committed_height() + 1
+        far = [peer for peer in self._above(low - 1 + BEHIND_HEIGHTS) if self._believed(peer)]
+        return self._left_behind(low) or any(self._bases.get(peer, 0) < low for peer in far)
+
+    def _left_behind(self, low: int) -> bool:
+        """Return whether most of those who are linked say that they have pruned this height."""
+        linked = self._links.connected()
+        return 2 * sum(1 for peer in linked if self._bases.get(peer, 0) >= low) > len(linked)
 
     def _beyond_reach(self) -> list[PeerId]:
         """Return the peers who have what comes to us in ranges only: much, or what ends our epoch. R53"""
@@ -181,6 +197,9 @@ class Sync:
         _, before = self._doubts.get(peer, (0.0, 0.0))
         length = min(max(2 * before, DOUBT_SECONDS), DOUBT_SECONDS_MAX)
         self._doubts[peer] = (self._now() + length, length)
+
+    def _trust(self, peer: PeerId) -> None:
+        self._doubts.pop(peer, None)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -220,6 +239,7 @@ class Sync:
         self._risen_at = self._now()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._catch_up())
+            tasks.create_task(self._descent.run())
             while True:
                 block_hash, holders = await self._to_fetch.get()
                 tasks.create_task(self._fetch_block(block_hash, holders))
@@ -300,14 +320,13 @@ class Sync:
         ahead = [peer for peer in self._beyond_reach() if self._believed(peer)]
         linked = [peer for peer in self._in_turn() if peer in ahead]  # who has said hello is not linked yet
         able = [peer for peer in linked if self._bases.get(peer, 0) < low]
-        if linked and not able:
+        if linked and not able and self._left_behind(low):
             self._complain(low)
         last = self._epoch_end()
+        starts = range(low, low + RANGES_AT_ONCE * RANGE_BLOCKS_MAX, RANGE_BLOCKS_MAX)
         asked = [
             (peer, start)
-            for peer, start in zip(
-                able, range(low, low + RANGES_AT_ONCE * RANGE_BLOCKS_MAX, RANGE_BLOCKS_MAX), strict=False
-            )
+            for peer, start in zip((peer for peer in able if peer not in self._descent.shown_by), starts, strict=False)
             if start == low or start <= min(last, self._heights.get(peer, 0))
         ]
         ranges = await asyncio.gather(*(self._range_from(peer, start) for peer, start in asked))
@@ -316,16 +335,20 @@ class Sync:
             if start != self._committed_height() + 1:
                 continue  # the range before ended earlier, or did not come: it is asked for again
             if found is not None and await self._took(found):
-                self._doubts.pop(peer, None)
+                self._trust(peer)
                 rose = True
-            elif self._bases.get(peer, 0) < start:
+            elif self._bases.get(peer, 0) < start and peer not in self._descent.shown_by:
                 self._doubt(peer)
         return rose
 
     async def _range_from(self, peer: PeerId, low: int) -> BlocksSynced | None:
         try:
             found = self._checked_range(peer, low, await self._request(peer, RANGE, encode((low,))))
-            return found if found is None or found.blocks else await self._down_from(peer, found.certificate, low)
+            if found is None or found.blocks:
+                return found
+            if low == self._committed_height() + 1:  # else others are asked for what comes before
+                await self._descend(peer, found.certificate)
+            return None
         except RequestFailed:
             return None
         except _LaterTerm:
@@ -335,22 +358,12 @@ class Sync:
             self._links.blame(peer, 100, f"range: {error}")
             return None
 
-    async def _down_from(self, peer: PeerId, certificate: Certificate, low: int) -> BlocksSynced | None:
-        """Fetch what a certificate finalizes by hashes, from its block down to ``low``: more than a range holds."""
-        if low != self._committed_height() + 1:
-            return None  # we have asked others for what comes before, and they begin as far up
-        blocks: deque[Block] = deque()
-        wanted = certificate.hash
-        while not blocks or blocks[0].header.height > low:
-            block = await self._block_from(peer, wanted)
-            if block is None or block.header.epoch != certificate.epoch:
-                return None
-            height = blocks[0].header.height - 1 if blocks else block.header.height
-            if block.header.height != height or not low <= height < low + DESCENT_BLOCKS_MAX:
-                return None
-            blocks.appendleft(block)
-            wanted = block.header.parent_hash
-        return BlocksSynced(tuple(blocks), certificate)
+    async def _descend(self, peer: PeerId, certificate: Certificate) -> None:
+        """Fetch what a certificate finalizes by hashes: more than a range holds. Who shows it shows its block first."""
+        if not self._descent.joined(peer, certificate):
+            block = await self._block_from(peer, certificate.hash)
+            if block is not None:
+                self._descent.show(peer, certificate, block)
 
     async def _took(self, synced: BlocksSynced) -> bool:
         self._deliver(synced)
@@ -396,14 +409,13 @@ class Sync:
         return True
 
     async def _request(self, peer: PeerId, method: int, payload: bytes) -> bytes:
-        """Ask, and remember who does not answer in time. Raises RequestFailed."""
+        """Ask, and remember who takes long, or does not answer in time. Raises RequestFailed."""
         began = self._now()
         try:
             return await self._links.request(peer, method, payload, DEADLINE_SECONDS)
-        except RequestFailed:
+        finally:
             if self._now() - began >= DEADLINE_SECONDS / 2:
                 self._slow_until[peer] = self._now() + SLOW_SECONDS
-            raise
 
     def _in_turn(self) -> list[PeerId]:
         """Return the connected peers, beginning with another one each time, those that time out at the end."""

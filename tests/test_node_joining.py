@@ -8,6 +8,7 @@ import pytest
 import node.snapshot_fetch
 from consensus.encoding import as_tuple, decode, encode
 from devnet.generate import bank_account
+from network.wire import PeerId
 from node.client.errors import ProofInvalid
 from node.config import Snapshot
 from node.config_text import format_config
@@ -152,7 +153,7 @@ async def test_committees_are_followed_from_genesis_whatever_a_snapshot_or_pruni
     fetched = Fetched(tmp_path / "fetched")
     for number in range(len(contents.files)):
         fetched.put(shelf.read(height, FIRST + number, 0, FILE_BYTES_MAX) or b"")
-    chosen = Chosen(Shown(height, b"", 0, 0), contents, proven, ())
+    chosen = Chosen(Shown(height, b"", 0, 0), contents, proven, (), PeerId(bytes(32)))
     found_store(lab.genesis, tmp_path / "joined" / "store", chosen, fetched)
     assert install(tmp_path / "joined" / "store")
     whole = Store.open(tmp_path / "nbkr" / "data" / "store", lab.genesis.hash)

@@ -10,7 +10,9 @@ import pytest
 
 import node.snapshot_fetch
 import node.snapshot_maker
+import node.snapshot_proof
 from consensus.encoding import DecodeError, as_int, as_tuple, decode, digest, encode
+from network.wire import PeerId
 from node.client.errors import ProofInvalid
 from node.epochs import Epochs
 from node.ledger.execute import Ledger
@@ -20,7 +22,7 @@ from node.ledger.invariants import audit
 from node.ledger.recent import EMPTY_CHAIN, SEEN_TAG
 from node.ledger.snapshot import Minutes, Node, folded, frontier, placed, runs_of
 from node.ledger.state import State
-from node.snapshot_fetch import LIST, PIECE
+from node.snapshot_fetch import ATTEMPTS, LIST, PIECE
 from node.snapshot_maker import Maker
 from node.snapshot_proof import (
     CONTENTS,
@@ -31,6 +33,7 @@ from node.snapshot_proof import (
     Kind,
     decode_contents,
     encode_contents,
+    make_proof,
     name_of,
     verify_proof,
 )
@@ -252,6 +255,82 @@ async def test_who_is_not_far_behind_takes_no_snapshot(chain: SoloChain, shelf: 
     assert not joiner.fetch.wanted
 
 
+# --- a peer that takes its time ---
+
+
+def shows(rows: int, honest: Snapshots) -> Callable[[], bytes]:
+    """Return what a liar's list is: so many snapshots, all newer than that of who is honest."""
+
+    def listed() -> bytes:
+        (row,) = as_tuple(decode(honest.serve(LIST, b"")))
+        height, _, *sizes = as_tuple(row)
+        assert isinstance(height, int)
+        return encode(tuple((height + 1 + number, bytes([number]) * 32, *sizes) for number in range(rows)))
+
+    return listed
+
+
+def pieces_asked_of(joiner: Joiner, peer: PeerId) -> int:
+    return sum(1 for asked, method, _ in joiner.wire.asked if (asked, method) == (peer, PIECE))
+
+
+async def test_a_piece_is_as_long_as_it_was_asked_for_and_who_fails_comes_after_the_others(
+    chain: SoloChain, shelf: Shelf, tmp_path: Path
+) -> None:
+    """A peer that shows the newest snapshots, and gives a byte an answer."""
+    joiner = Joiner(chain, tmp_path / "joiner", [shelf, shelf])
+    listed = shows(8, Snapshots(shelf))
+    joiner.wire.answers[PEERS[0]] = lambda method, _: listed() if method == LIST else b"x"
+    await joins(joiner)
+    assert pieces_asked_of(joiner, PEERS[0]) == 1
+    assert joiner.wire.blamed == []
+
+
+async def test_contents_and_proofs_have_a_deadline(
+    chain: SoloChain, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node.snapshot_fetch, "FILE_SECONDS", 0.2)
+    joiner = Joiner(chain, tmp_path / "joiner", [shelf, shelf])
+    listed = shows(1, Snapshots(shelf))
+    joiner.wire.answers[PEERS[0]] = lambda method, _: listed() if method == LIST else b"x"
+    silent_about_pieces(joiner, monkeypatch, lambda peer, _: peer == PEERS[0])
+    await joins(joiner)
+
+
+def silent_about_pieces(
+    joiner: Joiner, monkeypatch: pytest.MonkeyPatch, silent: Callable[[PeerId, bytes], bool]
+) -> None:
+    """Let a question for a piece of some peers be answered never."""
+    answered = joiner.wire.request
+
+    async def request(peer: PeerId, method: int, payload: bytes, deadline_seconds: float) -> bytes:
+        if method == PIECE and silent(peer, payload):
+            await asyncio.Event().wait()
+        return await answered(peer, method, payload, deadline_seconds)
+
+    monkeypatch.setattr(joiner.wire, "request", request)
+
+
+@pytest.mark.parametrize("files", [0, 1])
+async def test_blocks_are_held_back_so_long_and_longer_only_for_files_that_have_come(
+    chain: SoloChain, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int
+) -> None:
+    monkeypatch.setattr(node.snapshot_fetch, "HOLD_SECONDS", 0.3)
+    monkeypatch.setattr(node.snapshot_fetch, "HOLD_BYTES_PER_SECOND", 0.1)
+    joiner = Joiner(chain, tmp_path / "joiner", [shelf])
+    silent_about_pieces(
+        joiner, monkeypatch, lambda _, payload: as_tuple(decode(payload))[1] == (FIRST + 1 if files else CONTENTS)
+    )
+    fetching = asyncio.create_task(joiner.fetch.run())
+    await eventually(lambda: joiner.wire.asked)
+    assert joiner.fetch.holds()
+    await asyncio.sleep(0.6)
+    assert joiner.fetch.holds() is bool(files)
+    assert joiner.fetch.wanted
+    assert joiner.fetch.unusable == 0  # it is still under way
+    fetching.cancel()
+
+
 # --- a snapshot that lies somewhere ---
 
 
@@ -332,6 +411,61 @@ async def test_no_store_is_made_of_a_snapshot_that_is_not_what_the_state_commits
     assert not install(joiner.path)
 
 
+async def test_false_contents_are_fetched_once_also_when_nobody_shows_others(
+    chain: SoloChain, shelf: Shelf, tmp_path: Path
+) -> None:
+    joiner = Joiner(chain, tmp_path / "joiner", [forged(shelf, tmp_path / "fake", LIES["an id"])])
+    async with running(joiner.fetch.run()):
+        await eventually(lambda: not joiner.fetch.wanted)
+    assert joiner.fetch.unusable == ATTEMPTS
+    asked = [payload for _, method, payload in joiner.wire.asked if method == PIECE]
+    assert sum(number_of(payload) == CONTENTS for payload in asked) == 1
+
+
+def number_of(payload: bytes) -> object:
+    """Return the number of the file that is asked for."""
+    return as_tuple(decode(payload))[1]
+
+
+async def test_false_contents_are_passed_over_for_good_and_who_gave_them_is_blamed(
+    chain: SoloChain, shelf: Shelf, tmp_path: Path
+) -> None:
+    """They are of the honest height and state, and their name comes first."""
+    honest = Snapshots(shelf).serve(LIST, b"")
+
+    def forgery(number: int) -> Shelf:
+        def lie(parts: Any) -> object:
+            (minute, (_, *rest)), *others = parts
+            return ((minute, (number.to_bytes(32, "big"), *rest)), *others)
+
+        return forged(shelf, tmp_path / f"fake-{number}", changed(Kind.IDS, lie))
+
+    fake = next(fake for fake in map(forgery, range(1_000)) if Snapshots(fake).serve(LIST, b"") < honest)
+    joiner = Joiner(chain, tmp_path / "joiner", [fake, shelf, shelf])
+    await joins(joiner)
+    assert joiner.fetch.unusable == 1
+    assert joiner.wire.guilty() == {PEERS[0]}
+    store = joiner.opened()
+    store.close()
+
+
+async def test_a_file_that_was_damaged_here_is_nobodys_fault(
+    chain: SoloChain, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joiner = Joiner(chain, tmp_path / "joiner", [shelf])
+    sound, damaged = Fetched.get, True
+
+    def get(fetched: Fetched, name: bytes) -> bytes | None:
+        nonlocal damaged
+        before, damaged = damaged, False
+        return None if before else sound(fetched, name)
+
+    monkeypatch.setattr(Fetched, "get", get)
+    await joins(joiner)
+    assert joiner.fetch.unusable == 1
+    assert joiner.wire.blamed == []
+
+
 async def test_the_blocks_whose_batches_may_still_be_named_all_come(
     chain: SoloChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,6 +496,29 @@ async def test_a_changed_byte_of_contents_or_proof_proves_nothing(chain: SoloCha
             verify_proof(chain.genesis, replace(contents, hashes=hashes), proof)
     with pytest.raises(ProofInvalid):
         verify_proof(chain.genesis, replace(contents, height=contents.height + 1), proof)
+
+
+async def test_no_proof_is_made_that_is_longer_than_others_take(
+    chain: SoloChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A joiner would blame whoever shows it."""
+    height, shelf = chain.store.tip.height, Shelf(tmp_path / "own")
+    with chain.store.snapshot() as moment:
+        draft = shelf.begin(height)
+        for _ in node.snapshot_maker.making(moment, chain.genesis.hash, chain.genesis.tree_depth, draft):
+            pass
+        draft.publish()
+    contents = contents_of(shelf)
+    for _ in range(4):
+        await chain.add_block(())
+    made_at = []
+    for most in range(1, 5):
+        monkeypatch.setattr(node.snapshot_proof, "HEADERS_MAX", most)
+        proof = make_proof(chain.store, Epochs(chain.genesis, chain.store), height)
+        if proof is not None:
+            made_at.append(most)
+            verify_proof(chain.genesis, contents, proof)
+    assert made_at == list(range(made_at[0], 5))
 
 
 # --- what is served ---

@@ -11,6 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 import node.sync
+import node.sync_descent
+import tests.node_parts
 from consensus.encoding import DecodeError, as_tuple, decode, encode
 from consensus.events import BlockFetched, BlocksSynced
 from consensus.messages import Block, Certificate, Hash, Kind, decode_block, decode_certificate, encode_certificate
@@ -411,16 +413,18 @@ async def test_a_certificate_alone_is_checked_before_anything_is_fetched(
 
 
 @pytest.mark.parametrize(
-    ("height", "kept"),
-    [(2, {2}), (8, {8, 7, 6}), (30, set(range(1, 41)))],
+    ("height", "kept", "asked"),
+    [(2, {2}, 1), (8, {8, 7, 6}, 4), (30, set(range(1, 41)), 1)],
     ids=["what we have", "not to the end", "further than so many blocks"],
 )
 async def test_who_cannot_show_what_the_certificate_finalizes_is_doubted(
-    follower: Follower, server: Sync, height: int, kept: set[int], monkeypatch: pytest.MonkeyPatch
+    follower: Follower, server: Sync, height: int, kept: set[int], asked: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(node.sync, "DESCENT_BLOCKS_MAX", 10)
+    monkeypatch.setattr(node.sync_descent, "DESCENT_BLOCKS_MAX", 10)
+    monkeypatch.setattr(node.sync_descent, "STALL_SECONDS", 0.0)
     held = {LONG[each].hash for each in kept}
     follower.committed = LONG[3]
+    follower.wire.peers = [PEERS[1]]
 
     def served(method: int, payload: bytes) -> bytes:
         if method == RANGE:
@@ -431,8 +435,181 @@ async def test_who_cannot_show_what_the_certificate_finalizes_is_doubted(
     async with at_work(follower):
         follower.sync.heard(PEERS[1], 40)
         await eventually(lambda: PEERS[1] in follower.sync._doubts)
-    assert len(follower.asked(BLOCK)) <= len(kept) + 1
+    assert len(follower.asked(BLOCK)) == asked
     assert (follower.ranges, follower.wire.blamed) == ([], [])
+
+
+class OneCertificate:
+    """A chain of one epoch of which only the last block has a certificate, and peers who serve it as a test says."""
+
+    def __init__(self, follower: Follower, monkeypatch: pytest.MonkeyPatch, blocks: int = 24) -> None:
+        monkeypatch.setattr(tests.node_parts, "EPOCH_LENGTH", 1_000)
+        self.follower = follower
+        self.chain = chain_of(blocks)
+        self.by_hash = {block.hash: block for block in self.chain}
+        self.certificate = certify(self.chain[-1])
+        self.given: list[tuple[PeerId, Hash]] = []  # blocks
+
+    def tells_of_it(self, method: int, payload: bytes) -> bytes:
+        """Answer as an honest peer."""
+        if method == RANGE:
+            return a_range([], self.certificate, len(self.chain) - 1)
+        return self.by_hash[Hash(payload)].encoded
+
+    def served_by(self, peer: PeerId, when: Callable[[Hash], bool]) -> Answer:
+        """Answer as a peer that gives a block only ``when``."""
+
+        def answer(method: int, payload: bytes) -> bytes | None:
+            if method == BLOCK:
+                if not when(Hash(payload)):
+                    return None
+                self.given.append((peer, Hash(payload)))
+            return self.tells_of_it(method, payload)
+
+        return answer
+
+    async def caught_up(self) -> None:
+        async with at_work(self.follower):
+            for peer in self.follower.wire.answers:
+                self.follower.sync.heard(peer, len(self.chain) - 1)
+            await eventually(lambda: self.follower.height >= len(self.chain) - 1 - BEHIND_HEIGHTS)
+
+
+async def test_a_peer_that_is_busy_costs_no_block_that_has_come(
+    follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R40: what a certificate finalizes is fetched once, however often who is asked has no time."""
+    monkeypatch.setattr(node.sync_descent, "AGAIN_SECONDS", 0.001)
+    one = OneCertificate(follower, monkeypatch)
+    asked: list[Hash] = []
+
+    def has_time(name: Hash) -> bool:
+        asked.append(name)
+        return len(asked) % 3 != 0
+
+    follower.wire.peers = [PEERS[2]]
+    follower.wire.answers[PEERS[2]] = one.served_by(PEERS[2], has_time)
+    await one.caught_up()
+    assert [name for _, name in one.given] == [block.hash for block in reversed(one.chain[1:])]
+    assert follower.wire.blamed == []
+
+
+async def test_a_descent_asks_no_peer_for_more_than_it_serves(
+    follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mesh answers 50 requests a second, and others of ours are among them (docs/network.md)."""
+    one = OneCertificate(follower, monkeypatch)
+    follower.wire.peers = [PEERS[2]]
+    times: list[float] = []
+
+    def note(_: Hash) -> bool:
+        assert not follower.sync._doubts
+        times.append(asyncio.get_running_loop().time())
+        return True
+
+    follower.wire.answers[PEERS[2]] = one.served_by(PEERS[2], note)
+    await one.caught_up()
+    assert len(times) == 24
+    assert len(follower.asked(RANGE)) <= 2  # who has shown a certificate is asked for no range meanwhile
+    assert (len(times) - 2) / (times[-1] - times[1]) <= 40
+
+
+async def test_what_has_come_is_kept_for_who_shows_the_certificate_again(
+    follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("STALL_SECONDS", 0.0), ("AGAIN_SECONDS", 0.001)):
+        monkeypatch.setattr(node.sync_descent, name, value)
+    monkeypatch.setattr(node.sync, "DOUBT_SECONDS", 0.001)
+    one = OneCertificate(follower, monkeypatch)
+    follower.wire.peers = [PEERS[2]]
+    refused: set[Hash] = set()
+
+    def second_time(name: Hash) -> bool:
+        again = name in refused or one.by_hash[name].header.height % 5 != 0
+        refused.add(name)
+        return again
+
+    follower.wire.answers[PEERS[2]] = one.served_by(PEERS[2], second_time)
+    await one.caught_up()
+    assert follower.asked(RANGE).count(PEERS[2]) > 3  # it was doubted, and showed it again
+    assert [name for _, name in one.given] == [block.hash for block in reversed(one.chain[1:])]
+
+
+async def test_blocks_of_a_descent_come_from_whoever_answers_soon(
+    follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who shows a certificate and takes its time over each block is not the only one who is asked."""
+    one = OneCertificate(follower, monkeypatch)
+    follower.wire.answers = {peer: one.served_by(peer, lambda _: True) for peer in PEERS[1:]}
+    quick = follower.wire.request
+
+    async def request(peer: PeerId, method: int, payload: bytes, deadline_seconds: float) -> bytes:
+        if peer == PEERS[1] and method == BLOCK:
+            await asyncio.sleep(0.5)
+        return await quick(peer, method, payload, deadline_seconds)
+
+    monkeypatch.setattr(follower.wire, "request", request)
+    await one.caught_up()
+    givers = [peer for peer, _ in one.given]
+    assert givers.count(PEERS[1]) <= 2  # the certified block itself, and one below
+    assert {*givers} >= {*PEERS[2:]}
+    assert follower.wire.blamed == []
+
+
+async def test_a_certificate_alone_holds_up_no_range(follower: Follower, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that shows a true one, and of all that it finalizes gives nothing but its own block."""
+    monkeypatch.setattr(node.sync, "RANGE_BLOCKS_MAX", 2)
+    one = OneCertificate(follower, monkeypatch)
+
+    def honest(method: int, payload: bytes) -> bytes | None:
+        if method != RANGE:
+            return None
+        (low,) = as_tuple(decode(payload))
+        assert isinstance(low, int)
+        return a_range(one.chain[low : low + 2], certify(one.chain[low : low + 2][-1]), 24)
+
+    follower.wire.answers = dict.fromkeys(PEERS[2:], honest)
+    follower.wire.answers[PEERS[1]] = one.tells_of_it
+    quick, asked_of_the_liar = follower.wire.request, 0
+
+    async def request(peer: PeerId, method: int, payload: bytes, deadline_seconds: float) -> bytes:
+        if peer == PEERS[1] and method == BLOCK and payload != one.chain[-1].hash:
+            nonlocal asked_of_the_liar
+            asked_of_the_liar += 1
+            await asyncio.Event().wait()
+        return await quick(peer, method, payload, deadline_seconds)
+
+    monkeypatch.setattr(follower.wire, "request", request)
+    async with asyncio.timeout(20), at_work(follower):
+        follower.sync.heard(PEERS[1], 24)
+        await eventually(lambda: asked_of_the_liar)
+        for peer in PEERS[2:]:
+            follower.sync.heard(peer, 24)
+        await eventually(lambda: follower.height >= 24 - BEHIND_HEIGHTS)
+    assert asked_of_the_liar == 1
+    assert {len(event.blocks) for event in follower.ranges} == {2}
+    assert follower.wire.blamed == []
+
+
+async def test_of_two_certificates_the_lower_one_counts(follower: Follower, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that shows one far up makes us fetch no more than we need."""
+    one = OneCertificate(follower, monkeypatch)
+    lower = certify(one.chain[6])
+    shown = False
+    descent = follower.sync._descent
+    follower.wire.peers = [PEERS[2]]
+    follower.wire.answers[PEERS[2]] = one.served_by(PEERS[2], lambda _: shown or not one.given)
+    async with at_work(follower):
+        descent.show(PEERS[1], one.certificate, one.chain[-1])
+        await eventually(lambda: one.given)
+        descent.show(PEERS[2], lower, one.chain[6])
+        descent.show(PEERS[3], one.certificate, one.chain[-1])
+        shown = True
+        await eventually(lambda: follower.height == 6)
+        await passes()
+    assert [one.by_hash[name].header.height for _, name in one.given] == [23, 5, 4, 3, 2, 1]
+    assert [event.certificate for event in follower.ranges] == [lower]
+    assert descent.shown_by == set()
 
 
 # --- blocks and batches by name ---
@@ -633,11 +810,19 @@ async def test_without_links_it_waits_for_one(follower: Follower) -> None:
         await fetching
 
 
-async def test_who_lets_requests_time_out_is_asked_after_the_others(
-    follower: Follower, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("at_last", [True, False], ids=["an answer", "none"])
+async def test_who_takes_half_the_deadline_is_asked_after_the_others(
+    follower: Follower, monkeypatch: pytest.MonkeyPatch, at_last: bool
 ) -> None:
-    monkeypatch.setattr(node.sync, "DEADLINE_SECONDS", 0.0)  # whoever refuses has taken too long
-    follower.wire.answers = {PEERS[2]: serve_batches(), PEERS[3]: serve_batches()}
+    monkeypatch.setattr(node.sync, "DEADLINE_SECONDS", 0.5)
+    follower.wire.answers = dict.fromkeys(PEERS[1:] if at_last else PEERS[2:], serve_batches())
+    quick = follower.wire.request
+
+    async def request(peer: PeerId, method: int, payload: bytes, deadline_seconds: float) -> bytes:
+        await asyncio.sleep(0.3 if peer == PEERS[1] else 0)
+        return await quick(peer, method, payload, deadline_seconds)
+
+    monkeypatch.setattr(follower.wire, "request", request)
     await follower.sync.fetch_batches([BatchDigest(b"x" * 32)], rounds=12)
     assert follower.asked(BATCHES).count(PEERS[1]) == 1
     assert RANGE_BLOCKS_MAX < RANGE_BLOCKS_HARD_MAX
@@ -689,15 +874,39 @@ async def test_who_has_pruned_what_is_asked_says_so_and_is_neither_doubted_nor_a
     follower: Follower, server: Sync
 ) -> None:
     follower.wire.answers[PEERS[1]] = lambda method, payload: encode((40, 20, (), b""))
+    follower.wire.peers = [PEERS[1]]
     async with at_work(follower):
         follower.sync.heard(PEERS[1], 40)
         await eventually(lambda: follower.asked(RANGE))
         await passes()
         assert follower.sync.behind()
+        assert not follower.sync._doubts
         assert len(follower.asked(RANGE)) == 1
         follower.wire.answers[PEERS[2]] = server.serve
+        follower.wire.peers.append(PEERS[2])
         follower.sync.heard(PEERS[2], 40)
         await eventually(lambda: follower.height >= 40 - BEHIND_HEIGHTS)
+    assert follower.wire.blamed == []
+
+
+async def test_a_height_below_which_its_peer_has_pruned_everything_is_believed_when_most_say_so(
+    follower: Follower,
+) -> None:
+    """Who claims a height that nobody has, and to have nothing of what leads there, can show as little as others."""
+    said = encode((INT_MAX, INT_MAX - 1, (), b""))
+    follower.wire.answers = dict.fromkeys(PEERS[2:], lambda method, payload: encode((0, 0, (), b"")))
+    follower.wire.answers[PEERS[1]] = lambda method, payload: said
+    with capture_logs() as lines:
+        async with at_work(follower):
+            follower.sync.heard(PEERS[1], INT_MAX)
+            await eventually(lambda: not follower.sync.behind())
+            await passes()
+            assert lines == []
+            follower.wire.answers[PEERS[2]] = lambda method, payload: said
+            follower.sync.heard(PEERS[2], INT_MAX)
+            await eventually(lambda: lines)
+            assert follower.sync.behind()
+    assert [line["event"] for line in lines] == ["blocks_pruned"]
     assert follower.wire.blamed == []
 
 
@@ -705,7 +914,7 @@ async def test_it_is_said_that_nobody_has_a_block_any_more_only_when_who_is_link
     follower: Follower,
 ) -> None:
     said = encode((40, 20, (), b""))
-    follower.wire.peers.remove(PEERS[1])  # its hello is heard before its link is up
+    follower.wire.peers = []  # its hello is heard before its link is up
     with capture_logs() as lines:
         async with at_work(follower):
             follower.sync.heard(PEERS[1], 40)

@@ -237,6 +237,12 @@ class Socket:
         self._unread = 0  # bytes that we sent and the other process has not read
         self._moved = asyncio.Event()  # room to write, or the end
 
+    def on_unread(self, ended: Callable[[], None]) -> None:
+        """Messages are whole here: nothing comes beyond them."""
+
+    def took(self, length: int) -> None:
+        """See ``on_unread``."""
+
     async def receive(self) -> WSMessage:
         while not self._inbox:
             if not self.is_open:

@@ -20,6 +20,7 @@ IN_BASES: Final = suite("emergency")
 IN_CEREMONY: Final = suite("cli_emergency")
 IN_TERMS: Final = suite("node_terms")
 IN_ADOPTION: Final = suite("node_adoption")
+IN_FOLLOWING: Final = suite("node_following")
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
     one(
@@ -188,6 +189,26 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         *("a base beside the final chain is followed", "R63", FOLLOWING),
         *("if path and path[0].header.parent_hash != core.committed.hash:", "if False:"),
         IN_ADOPTION,
+    ),
+    one(
+        *("a base is followed only from near", "R65", FOLLOWING),
+        *("if decree.base_height - low > DESCENT_BLOCKS_MAX:", "if decree.base_height - low > 1_024:"),
+        IN_FOLLOWING,
+    ),
+    one(
+        *("a base is followed from however far", "R65", FOLLOWING),
+        *("if decree.base_height - low > DESCENT_BLOCKS_MAX:", "if False:"),
+        IN_FOLLOWING,
+    ),
+    one(
+        *("one block on the way a while", "R65", FOLLOWING),
+        *("if name != self._asked or now_ms", "if self._asked is None or now_ms"),
+        IN_FOLLOWING,
+    ),
+    one(
+        *("a report tells of few blocks", "reports", EMERGENCY),
+        *("HEADERS_MAX: Final = DESCENT_BLOCKS_MAX + 1", "HEADERS_MAX: Final = 2_048"),
+        IN_FOLLOWING,
     ),
     one(
         *("a client follows the second of two decrees", "R63: clients", TRUST),

@@ -56,6 +56,46 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         IN_SNAPSHOTS,
     ),
     one(
+        *("a proof is made that nobody takes", "snapshots: what is shown is taken", PROOF),
+        *("    if certified - height >= HEADERS_MAX:\n", "    if False:\n"),
+        suite("node_snapshots", only="longer_than_others_take"),
+    ),
+    one(
+        *("a piece may be a byte long", "snapshots: who takes its time is left", FETCH),
+        *("if len(part) != min(PIECE_BYTES, size - have):", "if not part:"),
+        suite("node_snapshots", only="as_long_as"),
+    ),
+    one(
+        *("who could not prove a snapshot is asked first again", "snapshots: who fails comes last", FETCH),
+        *("        except RequestFailed:\n            self._failures[peer] += 1\n", "        except RequestFailed:\n"),
+        suite("node_snapshots", only="as_long_as"),
+    ),
+    one(
+        *("a proof may take for ever", "snapshots: who takes its time is left", FETCH),
+        *("asyncio.timeout(FILE_SECONDS)", "asyncio.timeout(None)"),
+        suite("node_snapshots", only="deadline"),
+    ),
+    one(
+        *("blocks are held back however long", "snapshots: who takes its time is left", FETCH),
+        *(" and self._now() < self._hold_until\n", "\n"),
+        suite("node_snapshots", only="held_back"),
+    ),
+    one(
+        *("blocks are not held back for what comes", "snapshots: blocks wait for what comes", FETCH),
+        *("            self._hold_until += file.size / HOLD_BYTES_PER_SECOND\n", ""),
+        suite("node_snapshots", only="held_back"),
+    ),
+    one(
+        *("false contents are chosen again", "snapshots: what is false is passed over", FETCH),
+        *("            self._false.add(name)\n", ""),
+        suite("node_snapshots", only="fetched_once"),
+    ),
+    one(
+        *("who gave false contents is not blamed", "snapshots: what is false is passed over", FETCH),
+        *('self._links.blame(peer, 100, "files of', 'str("files of'),
+        suite("node_snapshots", only="false_contents"),
+    ),
+    one(
         *("pruning forgets the window", "pruning: the window stays", PRUNING),
         *("self._keep_ms = max(keep_days * DAY_MS, window_ms)", "self._keep_ms = keep_days * DAY_MS"),
         IN_PRUNING,
@@ -74,6 +114,16 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         *("who has pruned is doubted", "sync: who has nothing says so", SYNC),
         *("elif self._bases.get(peer, 0) < start and peer not", "elif peer not"),
         IN_SYNC,
+    ),
+    one(
+        *("who says that it has pruned is believed", "sync: a claim is a hint", SYNC),
+        *("or any(self._bases.get(peer, 0) < low for peer in far)", "or any(far)"),
+        suite("node_sync", only="most_say_so"),
+    ),
+    one(
+        *("one who says that it has pruned is enough", "sync: a claim is a hint", SYNC),
+        *("if self._bases.get(peer, 0) >= low) > len(linked)", "if self._bases.get(peer, 0) >= low) > 0"),
+        suite("node_sync", only="most_say_so"),
     ),
     one(
         *("an archive needs no quorum", "archive: what is not final is found", VERIFY),
@@ -102,7 +152,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     one(
         *("who has only said hello is asked for pruned blocks", "sync: a complaint is of who is linked", SYNC),
-        *("if linked and not able:", "if far and not able:"),
+        *("if linked and not able and self._left_behind(low):", "if ahead and not able:"),
         suite("node_sync", only="nobody_has"),
     ),
     one(

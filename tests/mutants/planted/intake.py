@@ -373,6 +373,11 @@ OF_SYNC: Final = (
         suite("node_sync", only="holds_up_no_range"),
     ),
     one(
+        *("who answers late is asked as often as the others", "sync: who is slow comes last", SYNC),
+        *("if self._now() - began >= DEADLINE_SECONDS / 2:", "if self._now() - began >= DEADLINE_SECONDS:"),
+        suite("node_sync", only="half_the_deadline"),
+    ),
+    one(
         *("who shows a certificate is asked for ranges on and on", "R40", SYNC),
         *("zip((peer for peer in able if peer not in self._descent.shown_by)", "zip(able"),
         suite("node_sync", only="than_it_serves"),
