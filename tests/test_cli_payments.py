@@ -120,9 +120,13 @@ def test_who_breaks_off_a_payment_is_told_what_is_on_the_wire(som: Som) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
     breaking = threading.Thread(target=break_off)
-    breaking.start()
-    result = som.run("pay", "--from", "alice", "--to", "bob", "1")
-    breaking.join()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a worker of pytest-xdist ignores it
+    try:
+        breaking.start()
+        result = som.run("pay", "--from", "alice", "--to", "bob", "1", "--timeout", "600")
+        breaking.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
     (tx_id,) = som.chain.waiting
     assert (result.exit_code, f"som tx wait {tx_id.hex()}" in result.stderr) == (6, True)
     som.on_chain(lambda chain: chain.release())

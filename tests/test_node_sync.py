@@ -627,8 +627,11 @@ async def test_a_certificate_of_a_committee_that_is_not_known_yet_is_no_lie(foll
     assert follower.ranges == []
 
 
-async def test_between_two_epochs_nothing_is_asked_for(follower: Follower, server: Sync) -> None:
+async def test_between_two_epochs_nothing_is_asked_for(
+    follower: Follower, server: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """R52"""
+    monkeypatch.setattr(node.sync, "QUIET_SECONDS", 0.02)
     follower.open = False
     follower.wire.answers[PEERS[2]] = server.serve
     async with running(follower.sync.run()):
