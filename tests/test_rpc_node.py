@@ -14,12 +14,14 @@ import aiohttp
 import pytest
 from click.testing import CliRunner, Result
 
-from devnet.generate import VALIDATORS, bank_account, seed_of
+from devnet.generate import TREASURY, VALIDATORS, bank_account, key_of, seed_of
+from devnet.money import issue
 from devnet.processes import LocalNetwork
 from node.cli import main
 from node.client.client import Client
 from node.client.trust import Trust
-from node.ledger.account import format_account
+from node.ledger.account import SOM, format_account
+from node.ledger.pay import Pay
 from node.rpc.history_types import GetUptimeResult
 from node.rpc.websocket import MESSAGE_BYTES_MAX
 from node.storage.keystore import ANY_CHAIN, write_key
@@ -271,12 +273,24 @@ async def _ended(user: User) -> list[str]:
 # Several validators
 
 
+async def _pay(client: Client) -> None:
+    while True:
+        pay = Pay(SOM, TREASURY, ((bank_account(1), 1, b""),))
+        await client.submit(await client.sign([TREASURY], [pay], [(0, key_of("treasury"))]))
+
+
 async def test_events_go_on_when_the_node_that_told_them_is_killed_and_its_uptime_shows_it(tmp_path: Path) -> None:
     async with LocalNetwork(tmp_path / "net") as network:
         dying, *others = network.names
         urls = [network.url(dying), *(network.url(name) for name in others)]
         heights: list[int] = []
-        async with Client(urls, trust=Trust.of(network.genesis)) as client, asyncio.timeout(4 * WAIT_SECONDS):
+        async with (
+            Client(urls, trust=Trust.of(network.genesis)) as client,
+            Client(urls[1:]) as payer,
+            asyncio.timeout(4 * WAIT_SECONDS),
+        ):
+            await issue(payer)
+            paying = asyncio.create_task(_pay(payer))  # an idle network takes seconds for a block
             async for event in client.subscribe("blocks"):
                 assert event.block is not None
                 heights.append(event.block.height)
@@ -284,6 +298,8 @@ async def test_events_go_on_when_the_node_that_told_them_is_killed_and_its_uptim
                     network.kill(dying)
                 if len(heights) == 2 + WINDOW:
                     break
+            paying.cancel()
+            await asyncio.gather(paying, return_exceptions=True)
             assert heights == list(range(heights[0], heights[0] + len(heights)))
             found = await client.request("validator_getUptime", {"blocks": WINDOW - 1}, GetUptimeResult)
         rows = {row.name: row for row in found.validators}
