@@ -63,7 +63,6 @@ ATTEMPTS: Final = 3  # one after the other: the snapshots of peers may have been
 STALL_SECONDS: Final = 60.0  # without one more piece: on by blocks
 BLOCKS_SECONDS: Final = 120.0  # of trying by blocks; if not one has come then, again by a snapshot
 
-INFINITE: Final = float("inf")
 
 log = structlog.get_logger("snapshot")
 
@@ -130,7 +129,7 @@ class Fetch:
         self._decrees = decrees
         self._keep_decree = keep_decree
         self._progress = 0.0
-        self._hold_until = INFINITE  # from when on blocks are asked for, whatever is on its way
+        self._hold_until = float("inf")  # from when on blocks are asked for, whatever is on its way
         self._failures: Counter[PeerId | bytes] = Counter()  # of peers, and of snapshots by their names
         self._false: set[bytes] = set()  # names of contents
         self.wanted = True

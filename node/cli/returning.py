@@ -38,9 +38,8 @@ def return_command(session: Session, /, reference: str, payer: str, payee: str, 
             session.end(Exit.REFUSED, session.say("no_such_payment"))
         if returned.payments:
             session.end(Exit.REFUSED, session.say("returned_already"))
-        return int(
-            found[-1].amount
-        ), returned.block_time_ms  # latest first: the first payment of a reference is the one
+        first = found[-1]  # they come latest first, and the first payment of a reference is the one
+        return int(first.amount), returned.block_time_ms
 
     async def unpaid(client: Client) -> int:
         return (await look(client))[1]

@@ -7,9 +7,9 @@ from hashlib import sha256
 from typing import Final
 
 from node.ledger.commitment import OUTCOME_NODE_TAG, OutcomeProof
+from node.rpc.reading import HASH_BYTES
 from node.rpc.turns import Turns
 
-HASH_BYTES: Final = 32
 LEAVES_AT_ONCE: Final = 2_048  # of a level, in one turn: 1 ms
 
 
