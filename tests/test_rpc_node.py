@@ -139,7 +139,7 @@ async def _talk(session: aiohttp.ClientSession, url: str, bodies: Iterator[bytes
     """Say each body over a WebSocket, a new one every 50: a client may have 5 subscriptions only."""
     exhausted = False
     while not exhausted:
-        async with session.ws_connect(f"{url}/ws", max_msg_size=0) as ws:
+        async with await _connect(session, url) as ws:
             exhausted = True
             for said, body in enumerate(bodies, 1):
                 if len(body) > MESSAGE_BYTES_MAX:
@@ -150,6 +150,18 @@ async def _talk(session: aiohttp.ClientSession, url: str, bodies: Iterator[bytes
                 if said == 50:
                     exhausted = False
                     break
+
+
+async def _connect(session: aiohttp.ClientSession, url: str) -> aiohttp.ClientWebSocketResponse:
+    """Come again as the node says: what was asked before may have used up what one address may ask in a second."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while True:
+            try:
+                return await session.ws_connect(f"{url}/ws", max_msg_size=0)
+            except aiohttp.WSServerHandshakeError as error:
+                assert error.status == 429, error
+                assert error.headers is not None
+                await asyncio.sleep(float(error.headers["Retry-After"]))
 
 
 async def _reply(ws: aiohttp.ClientWebSocketResponse, body: bytes) -> bytes:
