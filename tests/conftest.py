@@ -10,6 +10,7 @@ settings.register_profile("search", deadline=None, max_examples=5_000)
 settings.load_profile("suite")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook too
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the tests with containers, or in a browser, unless -m names them; put those that start
     processes that serve or measure time into one worker: there may be two cores.
