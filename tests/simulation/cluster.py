@@ -43,6 +43,7 @@ JUMPS_MS: Final = (10_000, 60_000, 3_600_000)
 ANNOUNCE_MS: Final = 700  # between two statements of those who are admitted and wait
 TWINS_APART_MS: Final = 150  # between the clocks of twins, so that both do not make the same block
 LINK_MS: Final = 3  # until a link's end notices that the other is gone, or back
+MASKING_SIZE: Final = 4  # fewer validators need everybody for a quorum: what one misses costs a view
 PACE_AGAIN_MS: Final = 2_500  # until timers are what they were before the storm
 PACE_SLACK: Final = 2
 SLACK: Final = 3  # the bound of consensus.md, section 12, is for perfect timers; ours wait for queues and disks
@@ -291,6 +292,8 @@ class Cluster:
             return
         bad = min(len(plan.faulty), self._size - 1)
         timeouts = max(0.5, bad / (self._size - bad)) if bad else 0.0  # at most so many for a height
+        if self._size < MASKING_SIZE:
+            timeouts += (self._size - 1) * calm.calm_loss  # who does not get the proposal
         height_ms = plan.timing.idle_ms + plan.pace_ms + 4 * calm.calm_ms + 2 * plan.sync_ms + plan.execute_ms
         height_ms += plan.skew_ms  # whose clock is behind waits with its vote until a block's time has come
         bound_ms = int(plan.pace_heights * (height_ms + timeouts * plan.timing.view_ms)) + PACE_AGAIN_MS
