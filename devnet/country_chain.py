@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from devnet.bench import sign
-from devnet.bench.sign import BANKS
+from devnet.bench.sign import BANKS, FIRST_SERIAL
 from devnet.generate import ISSUER, TREASURY, key_of, make_genesis
 from devnet.offline import Openings, making, signed, signed_ahead
 from devnet.processes import Chain, worker_pool
@@ -49,6 +49,7 @@ class Made(msgspec.Struct, frozen=True):
     height: int
     root: str
     seconds: float
+    first_serial: int
     store_format: int = schema.FORMAT
 
 
@@ -72,7 +73,7 @@ def pension(serial: int) -> int:
 
 def serials(bank: int, accounts: int) -> range:
     """Return the serials of a bank's wallets: ``sign.wallet`` deals them out in turn."""
-    return range(1, 1 + (accounts - bank + BANKS) // BANKS)
+    return range(FIRST_SERIAL, FIRST_SERIAL + (accounts - bank + BANKS) // BANKS)
 
 
 def recipients(accounts: int) -> Iterator[tuple[int, int]]:
@@ -91,7 +92,7 @@ def kept(directory: Path, accounts: int) -> Country | None:
     """Return the chain that was made before, if it is whole and of the form that stores have now."""
     with suppress(OSError, msgspec.DecodeError):
         made = msgspec.json.decode((directory / "made.json").read_bytes(), type=Made)
-        if (made.accounts, made.store_format) == (accounts, schema.FORMAT):
+        if (made.accounts, made.first_serial, made.store_format) == (accounts, FIRST_SERIAL, schema.FORMAT):
             return Country(directory, read_genesis(directory / "genesis.json"), made)
     return None
 
@@ -104,7 +105,7 @@ def prepare(directory: Path, accounts: int, told: Callable[[int], None]) -> Coun
     genesis = replace(make_genesis(_now_ms()), tree_depth=depth, epoch_length=EPOCH_LENGTH)
     create_data(directory, Config("country"), genesis)
     height, root = asyncio.run(_make(directory / "data" / "store", genesis, accounts, told))
-    made = Made(accounts, height, root, time.monotonic() - began)
+    made = Made(accounts, height, root, time.monotonic() - began, FIRST_SERIAL)
     write_file(directory / "genesis.json", format_genesis(genesis).encode())
     write_file(directory / "made.json", msgspec.json.encode(made))  # last: with it the chain is whole
     return Country(directory, genesis, made)

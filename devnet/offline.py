@@ -27,7 +27,7 @@ from consensus.messages import (
     payload_hash,
     vote_statement,
 )
-from devnet.bench.sign import BANKS, Chain, wallet
+from devnet.bench.sign import BANKS, FIRST_SERIAL, Chain, wallet
 from devnet.generate import bank_account, key_of
 from devnet.money import bank_key, open_wallet
 from node.batches import BATCH_TRANSACTIONS_MAX, Batch, BatchPool, decode_transactions, encode_payload, make_batch
@@ -197,7 +197,7 @@ def openings(job: Openings) -> list[bytes]:
     raws = []
     for low in range(job.first, job.stop, OPERATIONS_MAX):
         opened: list[Operation] = [
-            open_wallet(wallet((serial - 1) * BANKS + job.bank - 1))
+            open_wallet(wallet((serial - FIRST_SERIAL) * BANKS + job.bank - 1))
             for serial in range(low, min(job.stop, low + OPERATIONS_MAX))
         ]
         raws.append(signed(job.chain, job.expires_ms, low, payer, opened, (signer,)))

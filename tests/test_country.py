@@ -9,16 +9,16 @@ import pytest
 from consensus.messages import Hash, decode_block, decode_certificate
 from consensus.verify import certificate_valid
 from devnet import country_chain
-from devnet.bench.sign import Chain, wallet
+from devnet.bench.sign import FIRST_SERIAL, Chain, wallet
 from devnet.country import CALL, LEGS, _calls, main
 from devnet.country_chain import LIFETIME_MS, Country, kept, pension, prepare, recipients, serials, supply
 from devnet.country_check import Expected, examine
-from devnet.generate import TREASURY, make_genesis, write_network
+from devnet.generate import TREASURY, demo_accounts, make_genesis, write_network
 from devnet.offline import Openings, making, openings
 from devnet.processes import place_store
 from node.epochs import Epochs
 from node.home import committee_of
-from node.ledger.account import SOM, Kind, serial_of
+from node.ledger.account import SOM, Kind, participant_of, serial_of
 from node.ledger.commitment import chain_root
 from node.ledger.execute import Ledger
 from node.storage.store import Store
@@ -40,6 +40,13 @@ def store(country: Country, tmp_path: Path) -> Iterator[Store]:
     opened = Store.open(tmp_path / "store", country.genesis.hash)
     yield opened
     opened.close()
+
+
+def test_no_wallet_of_a_country_is_one_of_the_demo_people() -> None:
+    whole = {bank: serials(bank, 7_000_000) for bank in (1, 2, 3)}
+    demo = [row.number for row in demo_accounts()]
+    assert demo
+    assert not any(serial_of(number) in whole.get(participant_of(number) - 100, ()) for number in demo)
 
 
 def identify(data: bytes) -> tuple[bytes, bytes]:
@@ -81,7 +88,7 @@ async def test_a_chain_of_which_a_transaction_is_refused_is_not_made(country: Co
     (tmp_path / "store").mkdir()
     place_store(country.chain.store, tmp_path / "store")
     chain = Chain(country.genesis.network, country.genesis.hash)
-    again = openings(Openings(chain, country.genesis.time_ms + LIFETIME_MS - 1, 1, 1, 2))
+    again = openings(Openings(chain, country.genesis.time_ms + LIFETIME_MS - 1, 1, FIRST_SERIAL, FIRST_SERIAL + 1))
     with pytest.raises(ExceptionGroup) as failed:
         async with making(tmp_path / "store", country.genesis) as maker:
             await maker.add_block(again)

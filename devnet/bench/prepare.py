@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from devnet.bench.sign import BANKS, Chain, wallet
+from devnet.bench.sign import BANKS, FIRST_SERIAL, Chain, wallet
 from devnet.generate import ISSUER, TREASURY, TREE_DEPTH, bank_account, key_of, make_genesis
 from devnet.money import BANK_TYIYN, TREASURY_TYIYN, bank_key
 from devnet.offline import Openings, making, signed, signed_ahead
@@ -161,7 +161,7 @@ def _opening_jobs(chain: Chain, expires_ms: int, accounts: int) -> Iterator[Open
         for bank in range(BANKS):
             mine = range(low + (bank - low) % BANKS, min(low + step, accounts), BANKS)
             if mine:
-                first = mine.start // BANKS + 1  # serials begin at 1
+                first = FIRST_SERIAL + mine.start // BANKS
                 yield Openings(chain, expires_ms, bank + 1, first, first + len(mine))
 
 

@@ -26,6 +26,7 @@ from node.ledger.settle import SettleHold
 from node.ledger.transaction import assemble, make_body, sign_body, transaction_id
 from node.rpc.forms import WAIT_MS_MAX
 
+FIRST_SERIAL: Final = 1_000_001  # of a bank's wallets: above those of the demo people (generate.py)
 ACCOUNTS_MIN: Final = 1_000  # the payees of the longest pay
 ACCOUNTS_MAX: Final = 10_000_000
 KEYS_KEPT: Final = 100_000  # of a worker
@@ -116,7 +117,7 @@ class Signers:
 def wallet(index: int) -> Wallet:
     """Return wallet ``index``, from 0: they are spread over the banks in turn."""
     serial, bank = divmod(index, BANKS)
-    return Wallet(bank + 1, account_number(101 + bank, 1 + serial))
+    return Wallet(bank + 1, account_number(101 + bank, FIRST_SERIAL + serial))
 
 
 def sign_job(job: Job) -> list[Call]:
