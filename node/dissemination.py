@@ -35,7 +35,7 @@ from node.checks import QUEUED_CHECKS_MAX, Lane, SignatureChecks
 from node.ledger.errors import Code, Refused
 from node.ledger.transaction import Transaction, decode_transaction
 from node.members import Members
-from node.mempool import Full, Mempool
+from node.mempool import FULL, Full, Mempool
 from node.signing.requests import SignBatch
 from node.signing.signer import Signer, signature_of
 
@@ -181,7 +181,7 @@ class Dissemination:
         Who sends what another client's call is checking just now waits for it. An id does not cover the signatures: if
         the other's were wrong, or the other has gone, this one's own count.
         """
-        answers: list[Submission] = [Full()] * len(raws)
+        answers: list[Submission] = [FULL] * len(raws)
         open_places = list(range(len(raws)))
         for _ in range(SUBMIT_ROUNDS):
             if not open_places:
@@ -221,14 +221,14 @@ class Dissemination:
             await asyncio.wait(frozenset(followed.values()))
         again = [place for place, running in followed.items() if not running.result()]
         for place in again:
-            answers[place] = Full()
+            answers[place] = FULL
         return again
 
     def _decoded(self, raw: bytes) -> Submission:
         if not self._is_member():
             return Observing()
         if self._checks.queued(Lane.CLIENTS) >= QUEUED_CHECKS_MAX:
-            return Full()
+            return FULL
         try:
             return decode_transaction(raw, self._genesis_hash)
         except Refused as refusal:
@@ -236,15 +236,14 @@ class Dissemination:
 
     def _refusal(self, transaction: Transaction, now: float) -> Full | Refused | None:
         """Take a transaction into the mempool; return why not. Room is asked for first, for to judge costs more."""
-        try:
-            self._mempool.admit(transaction, now)
-        except (Full, Refused) as refusal:
+        refusal = self._mempool.admit(transaction, now)
+        if refusal is not None:
             return refusal
         try:
             self._ledger.admit(transaction, self._now_ms())
-        except Refused as refusal:
+        except Refused as refused:
             self._mempool.forget((transaction.id,))
-            return Refused(Code.DUPLICATE, original=transaction.id) if refusal.code is Code.DUPLICATE else refusal
+            return Refused(Code.DUPLICATE, original=transaction.id) if refused.code is Code.DUPLICATE else refused
         return None
 
     async def _check(self, transactions: Sequence[Transaction]) -> frozenset[bytes]:

@@ -20,10 +20,11 @@ BANK_SHARE: Final = 2  # one bank's customers take at most 1/2 of the room
 RESERVED_SHARE: Final = 10  # the last 1/10 of the room is for the Treasury, the central bank and orders
 PRIVILEGED_KINDS: Final = frozenset((Kind.CENTRAL_BANK, Kind.ISSUER, Kind.TREASURY, Kind.ENFORCER))
 URGENT_KINDS: Final = frozenset((Kind.CENTRAL_BANK, Kind.ENFORCER))  # few, and a freeze must not wait behind payments
-# Who comes when this much waits, and the oldest of it for this long, would wait as long: he is told to come again. A
-# queue that only grows serves nobody sooner, and takes from the blocks the time in which its newcomers are checked.
-QUEUE_BYTES_MIN: Final = 192 * 1024  # about 1,100 payments
+# Who comes when more waits than was executed in so many seconds would wait longer than that: he is told to come again.
+# A queue that only grows serves nobody sooner, and takes from the blocks the time in which its newcomers are checked.
 QUEUE_SECONDS_MAX: Final = 3.0
+QUEUE_BYTES_MIN: Final = 192 * 1024  # about 1,100 payments may always wait
+QUEUE_GRACE_SECONDS: Final = 1.0  # and as much as there is room for, for so long: until it shows how fast it goes
 RETRY_AFTER_MS: Final = 500  # about two blocks under load
 STALE_MAX: Final = 1_000  # ids of transactions that are gone, in a list: below that it is not worth cleaning
 
@@ -36,8 +37,13 @@ class Stage(IntEnum):
     BATCHED = 2
 
 
-class Full(Exception):
-    """There is no room now; try again after RETRY_AFTER_MS."""
+@dataclass(frozen=True, slots=True)
+class Full:
+    """There is no room now; try again after RETRY_AFTER_MS. An answer: raising it for thousands costs as much again."""
+
+
+FULL: Final = Full()
+OVER_QUOTA: Final = Refused(Code.QUOTA)
 
 
 @dataclass(slots=True)
@@ -63,6 +69,8 @@ class Mempool:
         self._expiries: list[tuple[int, bytes]] = []
         self._payers: dict[int, int] = {}
         self._banks: dict[int, int] = {}
+        self._executed: deque[tuple[float, int]] = deque()  # when, and how many bytes that had waited here
+        self._executed_bytes = 0
         self.bytes = 0
         self.ready_bytes = 0
         self.refused = 0
@@ -74,27 +82,27 @@ class Mempool:
     def __contains__(self, transaction_id: bytes) -> bool:
         return transaction_id in self._waiting
 
-    def admit(self, transaction: Transaction, now: float) -> None:
-        """Take a transaction that is still to be judged and checked. Raise Full, or Refused(QUOTA).
+    def admit(self, transaction: Transaction, now: float) -> Full | Refused | None:
+        """Take a transaction that is still to be judged and checked; return why not: Full, or Refused(QUOTA).
 
         ``now`` is in seconds of a clock that never goes back.
         """
         assert transaction.id not in self._waiting
         payer = transaction.accounts[0]
         account = self._account(payer)
-        kind = None if account is None else account.kind
+        kind = None if account is None else account.profile.kind
         privileged = kind in PRIVILEGED_KINDS
         bank = 0 if account is None else account.profile.bank or payer
-        try:
-            self._require_room(transaction, payer, bank, privileged, now)
-        except (Full, Refused):
+        refusal = self._refusal(len(transaction.raw), payer, bank, privileged, now)
+        if refusal is not None:
             self.refused += 1
-            raise
+            return refusal
         self._waiting[transaction.id] = _Waiting(transaction, Stage.CHECKING, payer, bank, kind in URGENT_KINDS, now)
         self.bytes += len(transaction.raw)
         _count(self._payers, payer, 1)
         _count(self._banks, bank, 1)
         heapq.heappush(self._expiries, (transaction.expires_ms, transaction.id))
+        return None
 
     def checked(self, transaction_id: bytes) -> None:
         """Note that all signatures are valid: it may go into a batch."""
@@ -133,8 +141,16 @@ class Mempool:
         for transaction_id in transaction_ids:
             self._make_ready(transaction_id, Stage.BATCHED)
 
+    def executed(self, transaction_ids: Iterable[bytes], now: float) -> None:
+        """Let go of what a block has executed, and note how fast it goes; ``now`` as for ``admit``."""
+        before = self.bytes
+        self.forget(transaction_ids)
+        self._executed.append((now, before - self.bytes))
+        self._executed_bytes += before - self.bytes
+        self._executed_lately(now)
+
     def forget(self, transaction_ids: Iterable[bytes]) -> None:
-        """Let go of transactions: executed, or found wrong."""
+        """Let go of transactions: found wrong, or nobody's any more."""
         for transaction_id in transaction_ids:
             waiting = self._waiting.pop(transaction_id, None)
             if waiting is None:
@@ -181,20 +197,31 @@ class Mempool:
             each for each in dict.fromkeys(queue) if each in self._waiting and self._waiting[each].stage is Stage.READY
         )
 
-    def _require_room(self, transaction: Transaction, payer: int, bank: int, privileged: bool, now: float) -> None:
+    def _refusal(self, size: int, payer: int, bank: int, privileged: bool, now: float) -> Full | Refused | None:
         share = 0 if privileged else RESERVED_SHARE
         if len(self._waiting) >= _part(self._transactions_max, share):
-            raise Full
-        if self.bytes + len(transaction.raw) > _part(self._bytes_max, share):
-            raise Full
+            return FULL
+        if self.bytes + size > _part(self._bytes_max, share):
+            return FULL
         if privileged:
-            return
-        if self.bytes >= QUEUE_BYTES_MIN and now - next(iter(self._waiting.values())).since >= QUEUE_SECONDS_MAX:
-            raise Full
+            return None
+        if self._queue_is_long(now):
+            return FULL
         if self._payers.get(payer, 0) >= PAYER_TRANSACTIONS_MAX:
-            raise Refused(Code.QUOTA)
+            return OVER_QUOTA
         if self._banks.get(bank, 0) >= self._transactions_max // BANK_SHARE:
-            raise Refused(Code.QUOTA)
+            return OVER_QUOTA
+        return None
+
+    def _queue_is_long(self, now: float) -> bool:
+        if self.bytes < QUEUE_BYTES_MIN or now - next(iter(self._waiting.values())).since < QUEUE_GRACE_SECONDS:
+            return False
+        return self.bytes > self._executed_lately(now)
+
+    def _executed_lately(self, now: float) -> int:
+        while self._executed and self._executed[0][0] <= now - QUEUE_SECONDS_MAX:
+            self._executed_bytes -= self._executed.popleft()[1]
+        return self._executed_bytes
 
 
 def _part(whole: int, reserved_share: int) -> int:

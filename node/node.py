@@ -475,7 +475,7 @@ class Node:
         """A block is on disk: let go of what it settles, tell who waits, go on."""
         header = stored.block.header
         executed = [receipt.transaction_id for receipt in stored.executed.receipts if receipt.consumed]
-        self.mempool.forget(executed)
+        self.mempool.executed(executed, asyncio.get_running_loop().time())
         self.outcomes.stored(header.height)
         self.outcomes.ended(executed, Outcome.EXECUTED)
         self.outcomes.ended(self.mempool.expire(header.timestamp_ms), Outcome.EXPIRED)

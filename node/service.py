@@ -24,7 +24,7 @@ from node.ledger.genesis import Genesis
 from node.links import MeshLinks
 from node.log import THRESHOLD
 from node.members import Members
-from node.mempool import RETRY_AFTER_MS, Full, Mempool
+from node.mempool import FULL, RETRY_AFTER_MS, Full, Mempool
 from node.outcomes import Outcomes
 from node.readiness import ReadinessSigner
 from node.rpc.errors import NOT_A_VALIDATOR, OVERLOADED
@@ -141,7 +141,7 @@ class Service:
         if self._draining:
             return [self._submitted(Observing()) for _ in raws]
         if not self._disk.accepts() or not self._signs():
-            return [self._submitted(Full()) for _ in raws]
+            return [self._submitted(FULL) for _ in raws]
         answers = await self._dissemination.submit(raws)
         return [self._submitted(answer) for answer in answers]
 

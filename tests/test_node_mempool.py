@@ -7,9 +7,17 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 import node.mempool
 from devnet.generate import CENTRAL_BANK, ENFORCER, ISSUER, TREASURY, bank_account, demo_accounts
 from node.ledger.account import Account
-from node.ledger.errors import Code, Refused
 from node.ledger.transaction import Transaction
-from node.mempool import PAYER_TRANSACTIONS_MAX, QUEUE_SECONDS_MAX, STALE_MAX, Full, Mempool, Stage
+from node.mempool import (
+    FULL,
+    OVER_QUOTA,
+    PAYER_TRANSACTIONS_MAX,
+    QUEUE_GRACE_SECONDS,
+    QUEUE_SECONDS_MAX,
+    STALE_MAX,
+    Mempool,
+    Stage,
+)
 from tests.node_lab import demo_number
 from tests.node_parts import START_MS, genesis, pay
 
@@ -34,12 +42,12 @@ def payments(payer: int, count: int) -> list[Transaction]:
 
 def admit_all(pool: Mempool, transactions: list[Transaction]) -> None:
     for transaction in transactions:
-        pool.admit(transaction, NOW)
+        assert pool.admit(transaction, NOW) is None
 
 
 def make_ready(pool: Mempool, transactions: list[Transaction]) -> None:
     for transaction in transactions:
-        pool.admit(transaction, NOW)
+        assert pool.admit(transaction, NOW) is None
         pool.checked(transaction.id)
 
 
@@ -47,9 +55,7 @@ def test_a_payer_has_a_quota(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node.mempool, "PAYER_TRANSACTIONS_MAX", 5)
     pool = mempool()
     admit_all(pool, payments(AIDA, 5))
-    with pytest.raises(Refused) as refused:
-        pool.admit(payments(AIDA, 1)[0], NOW)
-    assert refused.value.code is Code.QUOTA
+    assert pool.admit(payments(AIDA, 1)[0], NOW) is OVER_QUOTA
     admit_all(pool, payments(BAKYT, 5))
     assert pool.refused == 1
     assert PAYER_TRANSACTIONS_MAX > 5
@@ -59,21 +65,17 @@ def test_the_customers_of_one_bank_take_half_of_the_room() -> None:
     pool = mempool(100)
     admit_all(pool, payments(MARKET, 25) + payments(demo_number("jyldyz"), 25))  # both at bank 3
     for payer in (MARKET, bank_account(3)):
-        with pytest.raises(Refused) as refused:
-            pool.admit(payments(payer, 1)[0], NOW)
-        assert refused.value.code is Code.QUOTA
-    pool.admit(payments(AIDA, 1)[0], NOW)
+        assert pool.admit(payments(payer, 1)[0], NOW) is OVER_QUOTA
+    assert pool.admit(payments(AIDA, 1)[0], NOW) is None
 
 
 def test_the_last_tenth_of_the_room_is_for_the_treasury_and_the_central_bank() -> None:
     pool = mempool(100)
     admit_all(pool, payments(AIDA, 45) + payments(BAKYT, 45))
-    with pytest.raises(Full):
-        pool.admit(payments(MARKET, 1)[0], NOW)
+    assert pool.admit(payments(MARKET, 1)[0], NOW) is FULL
     privileged = [pay(payer) for payer in (TREASURY, CENTRAL_BANK, ISSUER, ENFORCER, *[TREASURY] * 6)]
     admit_all(pool, privileged)
-    with pytest.raises(Full):
-        pool.admit(pay(TREASURY), NOW)
+    assert pool.admit(pay(TREASURY), NOW) is FULL
     assert len(pool) == 100
 
 
@@ -81,52 +83,65 @@ def test_the_room_is_bounded_in_bytes_too() -> None:
     one = payments(AIDA, 1)[0]
     pool = mempool(1_000, 10 * len(one.raw))
     admit_all(pool, payments(AIDA, 4) + payments(BAKYT, 5))
-    with pytest.raises(Full):
-        pool.admit(one, NOW)
-    pool.admit(pay(TREASURY, TREASURY), NOW)
+    assert pool.admit(one, NOW) is FULL
+    assert pool.admit(pay(TREASURY, TREASURY), NOW) is None
 
 
 def test_a_queue_that_takes_too_long_takes_nobody_in_but_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
     first, *others = payments(AIDA, 4)
     monkeypatch.setattr(node.mempool, "QUEUE_BYTES_MIN", 4 * len(first.raw))
-    pool, late = mempool(), NOW + QUEUE_SECONDS_MAX
-    pool.admit(first, NOW)
+    pool, late = mempool(), NOW + QUEUE_GRACE_SECONDS
+    assert pool.admit(first, NOW) is None
     for transaction in others:
-        pool.admit(transaction, late)  # the first waits long, and not much waits
-    with pytest.raises(Full):
-        pool.admit(payments(BAKYT, 1)[0], late)
+        assert pool.admit(transaction, late) is None  # not much waits
+    assert pool.admit(payments(BAKYT, 1)[0], late) is FULL
     assert pool.refused == 1
-    pool.admit(pay(TREASURY), late)
-    pool.admit(pay(ENFORCER), late)
+    assert pool.admit(pay(TREASURY), late) is None
+    assert pool.admit(pay(ENFORCER), late) is None
     pool.forget([first.id])
-    pool.admit(payments(BAKYT, 1)[0], late)  # who waits longest has just come
+    assert pool.admit(payments(BAKYT, 1)[0], late) is None  # who waits longest has just come
 
 
 def test_much_may_wait_that_has_just_come(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node.mempool, "QUEUE_BYTES_MIN", 1)
     pool = mempool()
-    pool.admit(payments(AIDA, 1)[0], NOW)
-    pool.admit(payments(AIDA, 1)[0], NOW + QUEUE_SECONDS_MAX - 0.01)
-    with pytest.raises(Full):
-        pool.admit(payments(AIDA, 1)[0], NOW + QUEUE_SECONDS_MAX)
+    assert pool.admit(payments(AIDA, 1)[0], NOW) is None
+    assert pool.admit(payments(AIDA, 1)[0], NOW + QUEUE_GRACE_SECONDS - 0.01) is None
+    assert pool.admit(payments(AIDA, 1)[0], NOW + QUEUE_GRACE_SECONDS) is FULL
+
+
+def test_as_much_may_wait_as_was_executed_in_three_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node.mempool, "QUEUE_BYTES_MIN", 1)
+    pool, late = mempool(), NOW + QUEUE_GRACE_SECONDS
+    waiting = payments(AIDA, 5)
+    admit_all(pool, waiting)
+    pool.executed([each.id for each in waiting[:2]], late)
+    for _ in range(2):  # three wait and two were executed: it is not until two wait that a third may come
+        assert pool.admit(payments(BAKYT, 1)[0], late) is FULL
+    pool.executed([waiting[2].id, b"another validator's"], late)
+    assert pool.admit(payments(BAKYT, 1)[0], late) is None
+    assert pool.admit(payments(BAKYT, 1)[0], late) is None
+    assert pool.admit(payments(BAKYT, 1)[0], late) is FULL
+    over = late + QUEUE_SECONDS_MAX
+    pool.executed([waiting[3].id], over)  # what was executed before is long ago
+    assert pool.admit(payments(BAKYT, 1)[0], over) is FULL
 
 
 def test_who_comes_back_waits_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node.mempool, "QUEUE_BYTES_MIN", 1)
-    pool, late = mempool(), NOW + QUEUE_SECONDS_MAX
+    pool, late = mempool(), NOW + QUEUE_GRACE_SECONDS
     first, second = payments(AIDA, 2)
-    pool.admit(first, NOW)
+    assert pool.admit(first, NOW) is None
     pool.forget([first.id])
-    pool.admit(first, late)
-    pool.admit(second, late)
+    assert pool.admit(first, late) is None
+    assert pool.admit(second, late) is None
 
 
 def test_payers_that_nobody_knows_share_one_banks_part() -> None:
     pool = mempool(100)
     admit_all(pool, payments(999, 25) + payments(998, 25))
-    with pytest.raises(Refused):
-        pool.admit(payments(997, 1)[0], NOW)
-    pool.admit(payments(AIDA, 1)[0], NOW)
+    assert pool.admit(payments(997, 1)[0], NOW) is OVER_QUOTA
+    assert pool.admit(payments(AIDA, 1)[0], NOW) is None
 
 
 def test_what_is_not_checked_goes_into_no_batch() -> None:
@@ -181,7 +196,7 @@ def test_giving_back_does_not_make_ready_what_was_never_checked() -> None:
     make_ready(pool, [one])
     pool.take(1, ROOM)
     pool.forget([one.id])
-    pool.admit(one, NOW)  # perhaps with other signatures: an id does not cover them
+    assert pool.admit(one, NOW) is None  # perhaps with other signatures: an id does not cover them
     pool.give_back([one.id])
     assert not pool.has_ready()
 
@@ -232,21 +247,15 @@ class Traffic(RuleBasedStateMachine):
     )
     def admit(self, payer: int, life: int) -> object:
         transaction = pay(payer, TREASURY, 1, "aida", expires_ms=self.time_ms + life)
-        try:
-            self.pool.admit(transaction, NOW)
-        except (Full, Refused):
-            assert transaction.id not in self.pool
-            return multiple()
-        return transaction
+        if self.pool.admit(transaction, NOW) is None:
+            return transaction
+        assert transaction.id not in self.pool
+        return multiple()
 
     @rule(target=admitted, transaction=consumes(admitted))
     def admit_again(self, transaction: Transaction) -> object:
-        if transaction.id not in self.pool and transaction.expires_ms > self.time_ms:
-            try:
-                self.pool.admit(transaction, NOW)
-            except (Full, Refused):
-                return multiple()
-        return transaction
+        alive = transaction.id not in self.pool and transaction.expires_ms > self.time_ms
+        return multiple() if alive and self.pool.admit(transaction, NOW) is not None else transaction
 
     @rule(transaction=admitted)
     def check(self, transaction: Transaction) -> None:

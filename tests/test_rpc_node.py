@@ -159,8 +159,8 @@ async def _connect(session: aiohttp.ClientSession, url: str) -> aiohttp.ClientWe
             try:
                 return await session.ws_connect(f"{url}/ws", max_msg_size=0)
             except aiohttp.WSServerHandshakeError as error:
-                assert error.status == 429, error
-                assert error.headers is not None
+                if error.status != 429 or error.headers is None:
+                    raise
                 await asyncio.sleep(float(error.headers["Retry-After"]))
 
 

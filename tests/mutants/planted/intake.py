@@ -34,7 +34,7 @@ OF_THE_MEMPOOL: Final = (
     ),
     one(
         *("the bytes of transactions are unbounded", "mempool: bounds", MEMPOOL),
-        *("if self.bytes + len(transaction.raw) > _part(self._bytes_max, share):", "if False:"),
+        *("if self.bytes + size > _part(self._bytes_max, share):", "if False:"),
         IN_MEMPOOL,
     ),
     one(
@@ -44,12 +44,27 @@ OF_THE_MEMPOOL: Final = (
     ),
     one(
         *("whoever comes waits, however long", "mempool: bounds", MEMPOOL),
-        *("now - next(iter(self._waiting.values())).since >= QUEUE_SECONDS_MAX", "False"),
+        *("return self.bytes > self._executed_lately(now)", "return False"),
         IN_MEMPOOL,
     ),
     one(
         *("one that waits long closes the door", "mempool: bounds", MEMPOOL),
-        *("if self.bytes >= QUEUE_BYTES_MIN and ", "if self.bytes and "),
+        *("self.bytes < QUEUE_BYTES_MIN or ", "not self.bytes or "),
+        IN_MEMPOOL,
+    ),
+    one(
+        *("what was executed long ago makes room", "mempool: bounds", MEMPOOL),
+        *("self._executed[0][0] <= now - QUEUE_SECONDS_MAX", "False"),
+        IN_MEMPOOL,
+    ),
+    one(
+        *("nobody waits a second in an idle node", "mempool: bounds", MEMPOOL),
+        *(" or now - next(iter(self._waiting.values())).since < QUEUE_GRACE_SECONDS", ""),
+        IN_MEMPOOL,
+    ),
+    one(
+        *("what others executed makes room here", "mempool: bounds", MEMPOOL),
+        *("self._executed_bytes += before - self.bytes", "self._executed_bytes += before"),
         IN_MEMPOOL,
     ),
     one(
@@ -59,7 +74,7 @@ OF_THE_MEMPOOL: Final = (
     ),
     one(
         *("the state waits its turn at a long queue", "mempool: room for the state", MEMPOOL),
-        *("        if privileged:\n            return\n        if self.bytes", "        if self.bytes"),
+        *("        if privileged:\n            return None\n", ""),
         IN_MEMPOOL,
     ),
     one(
@@ -74,9 +89,17 @@ OF_THE_MEMPOOL: Final = (
     ),
     one(
         *("what has no room is judged all the same", "mempool: refusals are cheap", DISSEMINATION),
-        "            self._mempool.admit(transaction, now)\n        except",
+        "        refusal = self._mempool.admit(transaction, now)\n",
+        "        try:\n"
         "            self._ledger.admit(transaction, self._now_ms())\n"
-        "            self._mempool.admit(transaction, now)\n        except",
+        "        except Refused as refused:\n"
+        "            return refused\n"
+        "        refusal = self._mempool.admit(transaction, now)\n",
+        IN_DISSEMINATION,
+    ),
+    one(
+        *("what has no room is taken all the same", "mempool: bounds", DISSEMINATION),
+        *("        if refusal is not None:\n            return refusal\n        try:", "        try:"),
         IN_DISSEMINATION,
     ),
     one(
