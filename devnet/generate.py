@@ -32,7 +32,7 @@ GOLD_MAX_AGE_MS: Final = 92 * DAY_MS  # the gold is counted once a quarter
 EPOCH_LENGTH: Final = 128  # blocks: half a minute of a busy network, so that a change of validators can be watched
 RECOVERY_DELAY_MS: Final = 5_000  # likewise: an owner of money gets a day to stop a false recovery
 TREE_DEPTH: Final = 4  # 65,536 buckets: good for a million accounts, and quick to make
-WALLETS_FROM: Final = 900_001  # serials of the demo people, out of the way of opened wallets
+WALLETS_FROM: Final = 900_001  # serials of the demo people, out of the way of wallets that are opened, and of a bench's
 WARNING: Final = "These keys are public. The node refuses them on any network that is not a devnet."
 
 
@@ -76,7 +76,7 @@ def key_of(name: str) -> SecretKey:
 
 
 def bank_account(index: int) -> int:
-    """Return the own account of bank 1, 2, ...; its customers' wallets have the serials from 1 on."""
+    """Return the own account of bank 1, 2, ...: serial 0, its customers' wallets have others."""
     return account_number(100 + index, 0)
 
 
