@@ -41,6 +41,7 @@ from node.ledger.account_ops import CloseAccount
 from node.ledger.pay import Pay
 from node.ledger.transaction import Transaction, decode_transaction
 from node.rpc.types import GetInfoResult
+from node.storage.disk import bytes_in
 
 ACCOUNTS: Final = 7_000_000
 ACCOUNTS_MIN: Final = 1_000
@@ -323,9 +324,7 @@ def measure(accounts: int, directory: Path, fresh: bool, opened: int) -> Report:
     found, faults = check(places, country.genesis, expected, workers=min(cores(), len(places)))
     report.faults += faults
     report.heights = min(each.height for each in found) + 1
-    report.store_bytes = max(
-        sum(file.stat().st_size for file in (home / "data" / "store").iterdir()) for home in places.values()
-    )
+    report.store_bytes = max(bytes_in(home / "data" / "store") for home in places.values())
     return report
 
 

@@ -30,6 +30,7 @@ from devnet.processes import Chain, DevnetError, LocalNetwork
 from node.ledger.account import SOM
 from node.ledger.genesis import Genesis
 from node.ledger.pay import Pay
+from node.storage.disk import bytes_in
 
 ACCOUNTS: Final = 1_000_000
 PAYMENTS: Final = 200_000
@@ -113,7 +114,7 @@ def _measured(directory: Path, country: Country, payments: int) -> Taken:
 
 
 async def _started(homes: Path, chain: Chain, accounts: int, payments: int) -> Taken:
-    disk = sum(file.stat().st_size for file in chain.store.iterdir())
+    disk = bytes_in(chain.store)
     seconds = patience(accounts + payments)
     async with LocalNetwork(homes, chain=chain, ready_seconds=seconds) as network:
         start = await restarted(network, VICTIM, seconds)

@@ -1,9 +1,10 @@
-"""How full the disk may get. One rule: the node stops by itself while it still can stop cleanly.
+"""How full the disk is, and may get. One rule: the node stops by itself while it still can stop cleanly.
 
 The ballast is a file of nothing that an operator deletes when the disk is full, to have room for the way out.
 """
 
 import os
+from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -40,6 +41,21 @@ def room(free_bytes: int, total_bytes: int, limits: RoomLimits = RoomLimits()) -
     if free_bytes * 100 < total_bytes * ALARM_PERCENT:
         return Room.ALARM
     return Room.ENOUGH
+
+
+def bytes_in(directory: Path) -> int:
+    """Return the bytes of the files in a directory that others may be writing to; none if there is no directory."""
+    total = 0
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # removed since it was listed: LevelDB does that at any time
+                    total += entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise failed("stat", directory, error) from error
+    return total
 
 
 def make_ballast(path: Path, size: int = BALLAST_BYTES) -> None:

@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from node.storage.disk import bytes_in
 from node.storage.errors import StorageError
 from node.storage.files import DISK, NEW_SUFFIX, failed, write_file
 
@@ -34,17 +35,10 @@ class Shelf:
 
     def sizes(self) -> dict[int, int]:
         """Return how many bytes each of them has, by height, ascending."""
-        self._sizes = {height: self._sizes.get(height) or self._size(height) for height in self.heights()}
+        self._sizes = {
+            height: self._sizes.get(height) or bytes_in(self._directory / str(height)) for height in self.heights()
+        }
         return self._sizes
-
-    def _size(self, height: int) -> int:
-        try:
-            with os.scandir(self._directory / str(height)) as entries:
-                return sum(entry.stat().st_size for entry in entries)
-        except FileNotFoundError:
-            return 0  # it made room for a newer one meanwhile
-        except OSError as error:
-            raise failed("stat", self._directory, error) from error
 
     def read(self, height: int, number: int, offset: int, most: int) -> bytes | None:
         """Return at most so many bytes of a file, from an offset on; None if there is no such file."""

@@ -21,6 +21,7 @@ import plyvel
 
 from consensus.encoding import DecodeError, as_bytes, as_int, as_tuple, decode, encode
 from node.storage import schema
+from node.storage.disk import bytes_in
 from node.storage.errors import (
     AlreadyInitialised,
     Damaged,
@@ -250,13 +251,9 @@ class Store(Reads):
 
     def stats(self) -> StoreStats:
         """Return sizes, for metrics. Reads the directory: not for every block."""
-        try:
-            free, total = self.disk_usage()
-            directory = sum(entry.stat().st_size for entry in _listed(self._path))
-            tables = {table.name.lower(): self.approximate_bytes(table) for table in Table}
-        except OSError as error:
-            raise failed("stat", self._path, error) from error
-        return StoreStats(self._tip.height, tables, directory, free, total)
+        free, total = self.disk_usage()
+        tables = {table.name.lower(): self.approximate_bytes(table) for table in Table}
+        return StoreStats(self._tip.height, tables, bytes_in(self._path), free, total)
 
     def disk_usage(self) -> tuple[int, int]:
         """Return the free and all bytes of the file system that the store is on."""
