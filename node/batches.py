@@ -167,6 +167,7 @@ class BatchPool:
         self._members = members
         self._me = me
         self._held: OrderedDict[BatchDigest, Held] = OrderedDict()
+        self._open: OrderedDict[BatchDigest, Held] = OrderedDict()  # of these, those that no final block names
         # Acknowledged before the batch came, by holder: a liar's inventions push out nobody else's word.
         self._early: dict[PeerId, OrderedDict[BatchDigest, None]] = {}
         self._executed_height = 0
@@ -209,7 +210,7 @@ class BatchPool:
         )
         self._members = members
         self._early = {peer: names for peer, names in self._early.items() if peer in members}
-        gone = [each for name, each in self._held.items() if each.batch.author in removed and name not in self._final]
+        gone = [held for held in self._open.values() if held.batch.author in removed]
         for held in gone:
             self._remove(held.batch.digest)
         for held in self._held.values():
@@ -226,6 +227,8 @@ class BatchPool:
             return
         held = Held(batch, transactions, set(), 0)
         self._held[batch.digest] = held
+        if batch.digest not in self._final:
+            self._open[batch.digest] = held
         self._author_batches[batch.author] = self._author_batches.get(batch.author, 0) + 1
         self._author_bytes[batch.author] = self._author_bytes.get(batch.author, 0) + len(batch.encoded)
         for holder, early in self._early.items():
@@ -234,21 +237,23 @@ class BatchPool:
                 self._count(held, holder)
         self._count(held, self._me)
 
-    def acknowledge(self, name: BatchDigest, holder: PeerId) -> None:
-        """Note that a peer holds a batch."""
+    def acknowledge(self, name: BatchDigest, holder: PeerId) -> bool:
+        """Note that a peer holds a batch; return whether by its word a quorum holds it now."""
         held = self._held.get(name)
         if held is not None:
-            self._count(held, holder)
-        elif name not in self._final:
+            return self._count(held, holder)
+        if name not in self._final:
             early = self._early.setdefault(holder, OrderedDict())
             early[name] = None
             if len(early) > AUTHOR_BATCHES_MAX * len(self._members):
                 early.popitem(last=False)
+        return False
 
     def finalized(self, names: Sequence[BatchDigest], height: int) -> None:
         """Note that the final block of ``height`` names these; forget heights too low for a new block to repeat."""
         for name in names:
             self._final[name] = height
+            self._open.pop(name, None)
         while self._final and next(iter(self._final.values())) <= height - BATCH_LIFE_HEIGHTS:
             self._final.popitem(last=False)
 
@@ -260,11 +265,7 @@ class BatchPool:
 
     def expire(self, height: int) -> list[Held]:
         """Let go of batches that no block above ``height`` may name any more, and return them."""
-        stale = [
-            held
-            for name, held in self._held.items()
-            if held.batch.base_height + BATCH_LIFE_HEIGHTS <= height and name not in self._final
-        ]
+        stale = [held for held in self._open.values() if held.batch.base_height + BATCH_LIFE_HEIGHTS <= height]
         for held in stale:
             self._remove(held.batch.digest)
         return stale
@@ -276,10 +277,8 @@ class BatchPool:
         """
         stale = [
             held
-            for name, held in self._held.items()
-            if held.batch.author in authors
-            and held.holders_weight < self._members.committee.quorum
-            and name not in self._final
+            for held in self._open.values()
+            if held.batch.author in authors and held.holders_weight < self._members.committee.quorum
         ]
         kept = named() if stale else frozenset()
         gone = [held for held in stale if held.batch.digest not in kept]
@@ -291,8 +290,8 @@ class BatchPool:
         """Return the batches for a block at ``height``: oldest first, held by a quorum, in no ancestor, in bounds."""
         chosen: list[Held] = []
         transactions = payload_bytes = 0
-        for name, held in self._held.items():
-            if not self._ripe(name, held) or excluded(name):
+        for name, held in self._open.items():
+            if not self._ripe(held) or excluded(name):
                 continue
             if not held.batch.base_height < height <= held.batch.base_height + BATCH_LIFE_HEIGHTS:
                 continue
@@ -311,24 +310,28 @@ class BatchPool:
         One that is based on a height to come is no work: leaders that cannot include it would be timed out for it.
         """
         return any(
-            self._ripe(name, held) and held.batch.base_height < height <= held.batch.base_height + BATCH_LIFE_HEIGHTS
-            for name, held in self._held.items()
+            self._ripe(held) and held.batch.base_height < height <= held.batch.base_height + BATCH_LIFE_HEIGHTS
+            for held in self._open.values()
         )
 
-    def _ripe(self, name: BatchDigest, held: Held) -> bool:
-        """Return whether a leader may name a batch: of a member, held by a quorum, and in no final block."""
+    def _ripe(self, held: Held) -> bool:
+        """Return whether a leader may name an open batch: held by a quorum, and of a member."""
         return (
             held.holders_weight >= self._members.committee.quorum
-            and name not in self._final
             and self._members.peer_of(held.batch.author) is not None
         )
 
-    def _count(self, held: Held, holder: PeerId) -> None:
-        if holder not in held.holders:
-            held.holders.add(holder)
-            held.holders_weight += self._members.weight(holder)
+    def _count(self, held: Held, holder: PeerId) -> bool:
+        """Count a holder, once; return whether by it a quorum holds the batch now."""
+        if holder in held.holders:
+            return False
+        held.holders.add(holder)
+        before, quorum = held.holders_weight, self._members.committee.quorum
+        held.holders_weight += self._members.weight(holder)
+        return before < quorum <= held.holders_weight
 
     def _remove(self, name: BatchDigest) -> None:
+        self._open.pop(name, None)
         held = self._held.pop(name, None)
         if held is not None:
             self._author_batches[held.batch.author] -= 1

@@ -45,7 +45,7 @@ BATCH_FULL_BYTES: Final = 64 * 1024  # nor does it get more: one frame of about 
 # Of our batches that are not executed: 3,000 payments, more than a quarter of a full block. What waits beyond it waits
 # here, unseen by the others: if they checked all that clients bring, it would take the time from the blocks.
 OWN_WAITING_BYTES_MAX: Final = 512 * 1024
-ACKNOWLEDGE_SECONDS: Final = 0.005  # acknowledgements of this long go in one frame
+ACKNOWLEDGE_SECONDS: Final = 0.02  # between two frames of acknowledgements: each costs every validator 0.2 ms
 RESEND_SECONDS: Final = 1.0  # an unacknowledged batch goes again after this, then twice, four times as long ...
 RESEND_SECONDS_MAX: Final = 16.0
 AHEAD_HEIGHTS: Final = 64  # a batch based on a height this far above ours waits until its author sends it again
@@ -106,7 +106,7 @@ class Dissemination:
         first_sequence: int,
         accuse: Callable[[Batch, int], None],
     ) -> None:
-        """``keep`` puts a batch in the journal's buffer; ``on_batch`` hears that the pool changed.
+        """``keep`` puts a batch in the journal's buffer; ``on_batch`` hears that one came, or that a quorum holds one.
 
         ``accuse`` hears of a batch that its author signed and which of its transactions is bad.
         """
@@ -289,10 +289,11 @@ class Dissemination:
         except DecodeError as error:
             raise BatchInvalid(str(error)) from None
         if not isinstance(message, Batch):
+            work = [self._pool.acknowledge(name, sender) for name in message]
             for name in message:
-                self._pool.acknowledge(name, sender)
                 self._resend_settled(name)
-            self._on_batch()
+            if any(work):
+                self._on_batch()
             return
         if sender not in self._members:
             return
@@ -483,14 +484,13 @@ class Dissemination:
     async def _acknowledge(self) -> None:
         while True:
             await self._unacknowledged.wait()
-            await asyncio.sleep(ACKNOWLEDGE_SECONDS)
             self._unacknowledged.clear()
             names = list(self._to_acknowledge)
             self._to_acknowledge.clear()
-            if not self._is_member():
-                continue
-            for start in range(0, len(names), DIGESTS_ASKED_MAX):
-                self._links.broadcast_batch(encode_acknowledgement(names[start : start + DIGESTS_ASKED_MAX]))
+            if self._is_member():
+                for start in range(0, len(names), DIGESTS_ASKED_MAX):
+                    self._links.broadcast_batch(encode_acknowledgement(names[start : start + DIGESTS_ASKED_MAX]))
+            await asyncio.sleep(ACKNOWLEDGE_SECONDS)
 
     async def _send_again(self) -> None:
         loop = asyncio.get_running_loop()

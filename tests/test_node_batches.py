@@ -241,12 +241,13 @@ def test_a_batch_is_work_when_a_quorum_holds_it_and_not_before() -> None:
     batch, transactions = bare(1)
     pool = BatchPool(members(), PEERS[0])
     pool.add(batch, transactions)
-    pool.acknowledge(batch.digest, PEERS[1])
-    pool.acknowledge(batch.digest, PEERS[1])
+    assert not pool.acknowledge(batch.digest, PEERS[1])
+    assert not pool.acknowledge(batch.digest, PEERS[1])
     assert not pool.has_work(1)
     assert pool.includable(1, nothing) == []
-    pool.acknowledge(batch.digest, PEERS[3])
+    assert pool.acknowledge(batch.digest, PEERS[3])
     assert pool.has_work(1)
+    assert not pool.acknowledge(batch.digest, PEERS[2]), "it was work before"
     assert [held.batch for held in pool.includable(1, nothing)] == [batch]
 
 
@@ -376,6 +377,28 @@ def test_what_an_ancestor_names_or_a_final_block_is_not_included_again() -> None
     pool.finalized([first[0].digest], 1)
     chosen = pool.includable(2, {second[0].digest}.__contains__)
     assert [held.batch for held in chosen] == [third[0]]
+
+
+def test_a_batch_that_is_fetched_for_a_final_block_is_no_work() -> None:
+    batch = bare(1)
+    pool = BatchPool(members(), PEERS[0])
+    pool.finalized([batch[0].digest], 1)
+    pool.add(*batch)
+    for holder in PEERS:
+        pool.acknowledge(batch[0].digest, holder)
+    assert batch[0].digest in pool
+    assert not pool.has_work(2)
+    assert pool.includable(2, nothing) == []
+
+
+def test_what_is_let_go_of_is_no_work_any_more() -> None:
+    executed, expired = bare(0), bare(1)
+    pool = pool_with(executed, expired)
+    pool.forget([executed[0].digest])
+    assert [held.batch for held in pool.includable(1, nothing)] == [expired[0]]
+    pool.expire(BATCH_LIFE_HEIGHTS)
+    assert pool.includable(1, nothing) == []
+    assert not pool.has_work(1)
 
 
 def test_a_batch_lives_from_its_base_for_so_many_heights() -> None:

@@ -478,10 +478,24 @@ async def test_acknowledgements_make_a_batch_work(room: Room) -> None:
     batch = room.arrive(1)
     await eventually(lambda: batch.digest in room.pool)
     before = room.changes
-    for peer in (1, 3):
-        room.part.on_message(PEERS[peer], encode_acknowledgement([batch.digest]))
+    room.part.on_message(PEERS[1], encode_acknowledgement([batch.digest]))
+    assert room.changes == before, "no quorum holds it yet"
+    room.part.on_message(PEERS[3], encode_acknowledgement([batch.digest]))
     assert room.pool.has_work(101)
-    assert room.changes > before
+    assert room.changes == before + 1
+    room.part.on_message(PEERS[2], encode_acknowledgement([batch.digest]))
+    assert room.changes == before + 1, "it was work before"
+
+
+async def test_acknowledgements_go_at_once_and_then_together(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node.dissemination, "ACKNOWLEDGE_SECONDS", 0.5)
+    first = room.arrive(1)
+    await eventually(lambda: room.acknowledged() == [first.digest])
+    several = [room.arrive(1, pay(index)) for index in range(3)]
+    await eventually(lambda: all(each.digest in room.pool for each in several))
+    await eventually(lambda: len(room.acknowledged()) == 4)
+    frames = [message for message in room.messages() if not isinstance(message, Batch)]
+    assert frames == [(first.digest,), tuple(each.digest for each in several)]
 
 
 async def test_a_batch_too_old_or_too_far_ahead_is_dropped_unread(room: Room) -> None:

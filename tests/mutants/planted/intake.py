@@ -163,13 +163,13 @@ OF_BATCHES: Final = (
     ),
     one(
         *("a batch is included before a quorum holds it", "batches: held by a quorum", BATCHES),
-        "held.holders_weight >= self._members.committee.quorum\n            and name",
-        "name",
+        "held.holders_weight >= self._members.committee.quorum\n            and self",
+        "self",
         IN_BATCHES,
     ),
     one(
         *("an acknowledgement counts each time it comes", "batches: held by a quorum", BATCHES),
-        *("if holder not in held.holders:", "if True:"),
+        *("if holder in held.holders:", "if False:"),
         IN_BATCHES,
     ),
     one(
@@ -179,7 +179,17 @@ OF_BATCHES: Final = (
     ),
     one(
         *("a final batch is included again", "batches: once in a chain", BATCHES),
-        *("and name not in self._final\n            and self._members", "and self._members"),
+        *("self._final[name] = height\n            self._open.pop(name, None)", "self._final[name] = height"),
+        IN_BATCHES,
+    ),
+    one(
+        *("a batch that comes after its final block is included again", "batches: once in a chain", BATCHES),
+        *("if batch.digest not in self._final:\n", "if True:\n"),
+        IN_BATCHES,
+    ),
+    one(
+        *("a batch that is gone is still included", "batches: once in a chain", BATCHES),
+        *("self._open.pop(name, None)\n        held =", "held ="),
         IN_BATCHES,
     ),
     one(
@@ -260,6 +270,16 @@ OF_DISSEMINATION: Final = (
             "for transaction, true in zip(transactions, valid, strict=True) if true)",
             "for transaction, true in zip(transactions, valid, strict=True) if true or True)",
         ),
+        IN_DISSEMINATION,
+    ),
+    one(
+        *("each acknowledgement is a frame", "batches: acknowledged together", DISSEMINATION),
+        *("await asyncio.sleep(ACKNOWLEDGE_SECONDS)", "pass"),
+        IN_DISSEMINATION,
+    ),
+    one(
+        *("nobody hears that a quorum holds a batch", "batches: held by a quorum", DISSEMINATION),
+        *("if any(work):\n", "if False:\n"),
         IN_DISSEMINATION,
     ),
     one(
