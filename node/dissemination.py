@@ -45,7 +45,7 @@ BATCH_FULL_BYTES: Final = 64 * 1024  # nor does it get more: one frame of about 
 # Of our batches that are not executed: 3,000 payments, more than a quarter of a full block. What waits beyond it waits
 # here, unseen by the others: if they checked all that clients bring, it would take the time from the blocks.
 OWN_WAITING_BYTES_MAX: Final = 512 * 1024
-ACKNOWLEDGE_SECONDS: Final = 0.02  # between two frames of acknowledgements: each costs every validator 0.2 ms
+ACKNOWLEDGE_SECONDS: Final = 0.02  # between two frames of acknowledgements
 RESEND_SECONDS: Final = 1.0  # an unacknowledged batch goes again after this, then twice, four times as long ...
 RESEND_SECONDS_MAX: Final = 16.0
 AHEAD_HEIGHTS: Final = 64  # a batch based on a height this far above ours waits until its author sends it again
