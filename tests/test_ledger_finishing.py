@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from node.build import is_native
 from node.ledger.account import SOM
 from node.ledger.errors import Code
 from node.ledger.execute import META_KEY, SLICE
@@ -138,6 +139,7 @@ def test_dead_rows_are_removed_in_order_whenever_a_node_was_started(
     assert histories[0] == histories[1]
 
 
+@pytest.mark.skipif(is_native(), reason="what is compiled cannot be replaced")
 def test_an_empty_block_removes_no_more_dead_rows_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("node.ledger.recent.SWEEP_ROWS", 3)
     world = rich()

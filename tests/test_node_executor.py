@@ -9,6 +9,7 @@ import pytest
 from consensus.messages import Block, Certificate, Hash, decode_block, decode_certificate
 from devnet.generate import TREASURY, bank_account
 from node.batches import Batch, BatchDigest, BatchPool, decode_transactions, encode_payload
+from node.build import is_native
 from node.executor import ROOTS_KEPT, Diverged, Executor, Stored
 from node.ledger.account import SOM
 from node.ledger.errors import Code
@@ -265,6 +266,7 @@ class Dying:
         return getattr(self._store, name)
 
 
+@pytest.mark.skipif(is_native(), reason="what is compiled cannot be replaced")
 async def test_a_crash_before_the_write_loses_nothing_that_the_journal_gives_again(store: Store) -> None:
     batches = [batch_of(0, issue(1_000)), batch_of(1, pay(amount=7))]
     dying = Bench(store)

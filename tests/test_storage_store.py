@@ -10,6 +10,7 @@ from typing import Any
 import plyvel
 import pytest
 
+from node.build import is_native
 from node.storage import schema
 from node.storage import store as store_module
 from node.storage.errors import (
@@ -314,6 +315,7 @@ def test_payments_are_found_by_account_and_ref_latest_first(tmp_path: Path) -> N
     store.close()
 
 
+@pytest.mark.skipif(is_native(), reason="what is compiled cannot be replaced")
 def test_evidence_is_kept_once_and_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "EVIDENCE_MAX", 5)
     Store.create(tmp_path / "db", GENESIS, GENESIS_STATE, roots=roots(0), roster=roster(0))

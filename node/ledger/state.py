@@ -16,10 +16,10 @@ State keys. Lower case: in the state tree. Upper case: beside it, indexes of wha
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from consensus.encoding import encode
-from node.ledger.account import ACCOUNT_MAX, CLOSED, Account, Holding, Profile, own_account
+from node.ledger.account import ACCOUNT_MAX, CLOSED, Account, own_account
 from node.ledger.assets import Asset, OnLedger, decode_asset, encode_asset
 from node.ledger.errors import Code, Refused
 from node.ledger.parameters import Parameters, decode_parameters
@@ -39,8 +39,9 @@ NO_END_MS: Final = 2**64 - 1  # later than any time
 ACCOUNTS_IN_MEMORY: Final = 250_000  # decoded, 0.8 kB each; others are read from the store
 EVICT_SHARE: Final = 64  # of the bound, gone at once: 4,000 accounts take some 3 ms
 
-# (account, profile, day, out_today, length, head, holdings)
-Saved = tuple[Account, Profile, int, int, int, bytes, tuple[Holding, ...]]
+# (account, profile, day, out_today, length, head, holdings). A tuple of known length is another one whenever mypyc
+# hands it over, and `undo` asks which one it is.
+Saved = tuple[Any, ...]
 EntryRow = tuple[int, int, bytes]  # account, entry number, encoded entry
 
 
@@ -236,7 +237,7 @@ class State:
                 account.length,
                 account.head,
                 account.holdings,
-            ) = fields  # type: ignore[assignment]
+            ) = fields
             if self._before[number] is saved:
                 del self._before[number]
         self._saved = {}
