@@ -173,7 +173,7 @@ class State:
         number = account.number
         if number in self._saved:
             return
-        saved = (
+        saved: Saved = (
             account,
             account.profile,
             account.day,
