@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from consensus.encoding import DecodeError
 from node.ledger.account import (
+    _FIELDS,
     AMOUNT_MAX,
     CLOSED,
     IN_BLOCKED,
@@ -113,8 +114,7 @@ def test_a_record_reads_back_and_two_accounts_never_share_one(one: Account, othe
 def test_a_record_of_our_own_reads_back_in_the_same_types(account: Account) -> None:
     """The ledger compares, encodes and unpacks them: a list where a tuple was would not be the same."""
     one, other = decode_account(ALICE, encode_account(account)), own_account(ALICE, encode_account(account))
-    names = ("number", "profile", "day", "out_today", "length", "head", "holdings")
-    assert repr([getattr(one, name) for name in names]) == repr([getattr(other, name) for name in names])
+    assert repr([getattr(one, name) for name in _FIELDS]) == repr([getattr(other, name) for name in _FIELDS])
     assert type(one.profile) is type(other.profile)
 
 
