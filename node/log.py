@@ -18,6 +18,8 @@ LEVELS: Final[dict[str, int]] = {
     "error": logging.ERROR,
 }
 WEBSOCKETS: Final = "aiohttp.websocket"  # warns of the protocols that a stranger offers, in the stranger's words
+TLS_ERRED: Final = "Fatal error on SSL protocol"  # uvloop's words, both
+CLOSED: Final = "the handler is closed"
 
 
 class Threshold:
@@ -40,7 +42,8 @@ class _Libraries(logging.Handler):
     """Tells what libraries log as events of ours.
 
     What breaks the grammar of HTTP, or offers odd protocols for a WebSocket, is told without the library's words: they
-    quote it, and it may hold a token. And who hangs up is no mistake of ours.
+    quote it, and it may hold a token. To hang up is no mistake: not of a stranger before our reply, nor of ours on a dial
+    because the peer's own came first. (Between TCP and TLS uvloop then writes to what it has closed itself.)
     """
 
     def __init__(self) -> None:
@@ -54,6 +57,8 @@ class _Libraries(logging.Handler):
                 self._log.debug("not_http", library=record.name, kind=type(error).__name__)
             elif record.name == WEBSOCKETS:
                 self._log.debug("not_http", library=record.name, kind="websocket")
+            elif isinstance(error, RuntimeError) and record.getMessage().startswith(TLS_ERRED) and CLOSED in str(error):
+                self._log.debug("dial_given_up", library=record.name)
             else:
                 told = {"library": record.name, "message": record.getMessage(), "exc_info": error}
                 self._log.log(record.levelno, "library", **told)

@@ -1,16 +1,23 @@
 """One form for all that a process logs, its libraries too; and nothing in it that a stranger wrote."""
 
+import asyncio
 import json
 import logging
+import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import structlog
+import uvloop
 from aiohttp import ClientConnectionResetError, ClientSession, web
 from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.test_utils import TestServer
 
+from network.identity import Contexts, Identity
 from node.log import LEVELS, THRESHOLD, Level, configure_log
 
 
@@ -113,3 +120,56 @@ async def test_the_protocols_that_a_stranger_offers_are_not_quoted(told: Callabl
     assert "secret" not in lines
     assert "xxx" not in lines
     assert [(each["event"], each["kind"]) for each in events(lines)] == [("not_http", "websocket")] * (level == "debug")
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_dial_given_up_between_tcp_and_tls_is_no_mistake_of_ours(told: Callable[[], str], level: Level) -> None:
+    """uvloop closes TCP below a TLS that was agreed in the same turn, and then writes to it."""
+    configure_log(level, "json", "bank-1")
+    one, other = (Identity(bytes([seed]) * 32, "som-dev", bytes(32)) for seed in (1, 2))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        answering = threading.Thread(target=answer, args=(listening, other.contexts([one.peer])))
+        answering.start()
+        uvloop.run(give_up_in_time(listening.getsockname(), one.contexts([other.peer])))
+        answering.join()
+    assert [each["event"] for each in events(told())] == ["dial_given_up"] * (level == "debug")
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ("Task exception was never retrieved", RuntimeError("the handler is closed")),
+        ("Fatal error on SSL protocol", RuntimeError("cannot switch state")),
+        ("Fatal error on SSL protocol", ValueError("the handler is closed")),
+    ],
+)
+def test_what_only_looks_like_a_dial_given_up_is_told(told: Callable[[], str], words: str, error: Exception) -> None:
+    configure_log("info", "json", "bank-1")
+    logging.getLogger("asyncio").error(words, exc_info=error)
+    assert [(each["event"], each["level"]) for each in events(told())] == [("library", "error")]
+
+
+def answer(listening: socket.socket, contexts: Contexts) -> None:
+    """Take one connection and see its end."""
+    accepted, _ = listening.accept()
+    with suppress(OSError), contexts.server.wrap_socket(accepted, server_side=True) as tls:
+        tls.recv(1)
+
+
+async def give_up_in_time(address: tuple[str, int], contexts: Contexts) -> None:
+    """Dial; give up when TCP is there; let the rest of TLS come before the loop hears of it."""
+    loop = asyncio.get_running_loop()
+    dialled = socket.create_connection(address)
+    dialled.setblocking(False)
+    dial = loop.create_task(
+        loop.create_connection(asyncio.Protocol, ssl=contexts.client, sock=dialled, server_hostname="")
+    )
+
+    def give_up() -> None:
+        dial.cancel()
+        time.sleep(0.2)  # the other end's part of the handshake is here when the loop looks
+
+    loop.call_soon(loop.call_soon, give_up)
+    with pytest.raises(asyncio.CancelledError):
+        await dial
+    await asyncio.sleep(0.05)
