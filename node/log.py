@@ -42,8 +42,8 @@ class _Libraries(logging.Handler):
     """Tells what libraries log as events of ours.
 
     What breaks the grammar of HTTP, or offers odd protocols for a WebSocket, is told without the library's words: they
-    quote it, and it may hold a token. To hang up is no mistake: not of a stranger before our reply, nor of ours on a dial
-    because the peer's own came first. (Between TCP and TLS uvloop then writes to what it has closed itself.)
+    quote it, and it may hold a token. To hang up is no mistake: a stranger's before our reply, or ours of a dial, for
+    the peer's own came first. (Between TCP and TLS uvloop then writes to what it has closed itself.)
     """
 
     def __init__(self) -> None:
